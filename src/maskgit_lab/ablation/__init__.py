@@ -1,0 +1,1 @@
+"""Results and what is drawn from them; it reads results, never models."""

@@ -1,0 +1,110 @@
+"""What the stages of a job share, and how objects are built from their configs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import WandbLogger
+from omegaconf import DictConfig, OmegaConf
+
+from maskgit_lab.commands.run_folder import RunFolder
+from maskgit_lab.console import Terminal
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.errors import UserError
+from maskgit_lab.masking import schedules
+from maskgit_lab.settings import Hardware
+from maskgit_lab.store import Store
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command's work on one run."""
+
+    cfg: DictConfig
+    run: RunFolder
+    terminal: Terminal
+    store: Store
+    logger: WandbLogger | None
+    data: ImageData
+
+    @property
+    def hardware(self) -> Hardware:
+        """On what to train."""
+        return as_object(self.cfg.trainer, Hardware)
+
+    @property
+    def train_schedule(self) -> schedules.Schedule:
+        """The schedule that the transformer is trained with."""
+        return build(self.cfg.schedule, "schedule")
+
+
+def build(node: DictConfig, key: str, **values: Any) -> Any:
+    """The object that a config with a `_target_` describes; `values` are those that depend on the data.
+
+    Raises:
+        UserError: the class does not exist, or does not take these values.
+    """
+    try:
+        return instantiate(node, **values, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from error
+        reason = str(cause or error).splitlines()[0].rstrip(".")
+        raise UserError(f"{key} cannot be built ({reason}): change its settings") from error
+
+
+def as_object(node: Any, kind: type[T]) -> T:
+    """A config node as the dataclass of its schema."""
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), node))  # type: ignore[return-value]
+
+
+def decode_schedule(cfg: DictConfig, name: str | None) -> schedules.Schedule:
+    """The schedule of that name, or the one that the config trains with.
+
+    Raises:
+        UserError: there is no such schedule.
+    """
+    trained = build(cfg.schedule, "schedule")
+    known = {kind().name: kind for kind in schedules.Schedule.__subclasses__() if kind is not type(trained)}
+    if name is None or name == trained.name:
+        return trained
+    if name not in known:
+        names = ", ".join(sorted([*known, trained.name]))
+        raise UserError(f"decode.schedule={name}: there is no such schedule; choose one of {names}")
+    return known[name]()
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The torch device of Lightning's accelerator name.
+
+    Raises:
+        UserError: this machine has none.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if accelerator == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    name = next((n for n, there in available.items() if there and n != "cpu"), "") if accelerator == "gpu" else accelerator
+    if not available.get(name):
+        there = ", ".join(name for name, there in available.items() if there)
+        raise UserError(f"trainer.accelerator={accelerator} is not on this machine: choose auto or one of {there}")
+    return torch.device(name)
+
+
+def require_file(path: Path, what: str) -> Path:
+    """The path, if a file is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not path.is_file():
+        raise UserError(f"{what} {path} is missing: give the command that trained it again")
+    return path

@@ -1,0 +1,158 @@
+"""The folder of a run: whose it is, what is done in it, and where its files lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from maskgit_lab import config
+from maskgit_lab.ablation.results import Results
+from maskgit_lab.errors import UserError
+
+RECORD = "run.json"
+CONFIG = "config.yaml"
+OUTPUTS = Path("outputs")
+
+
+class RunFolder:
+    """A run on the disk: `config.yaml`, `run.json` (what is done), `checkpoints/`, `results.jsonl`, `pictures/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record: dict[str, Any] = json.loads((path / RECORD).read_text(encoding="utf-8"))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the transformer's checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def results(self) -> Results:
+        """The points evaluated."""
+        return Results(self.path / "results.jsonl")
+
+    def picture(self, name: str) -> Path:
+        """Path of a picture, in a folder that exists."""
+        (self.path / "pictures").mkdir(exist_ok=True)
+        return self.path / "pictures" / f"{name}.png"
+
+    def pictures(self) -> dict[str, Path]:
+        """The pictures that are there, by name."""
+        return {path.stem: path for path in sorted((self.path / "pictures").glob("*.png"))}
+
+    def is_done(self, parts: Sequence[str]) -> bool:
+        """Whether all of these parts of the run were finished."""
+        return all(part in self.record["done"] for part in parts)
+
+    def mark_done(self, part: str, **about: Any) -> None:
+        """Records that a part is finished, with what is worth knowing of it."""
+        self.record["done"][part] = about
+        _write_record(self.path, self.record)
+
+
+@contextmanager
+def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
+    """The run's folder, made if it is absent, and held by this process alone.
+
+    Raises:
+        UserError: it cannot be written, holds something else, or is in use.
+    """
+    path = Path(cfg.run_dir) if cfg.run_dir else default_path(cfg, overrides)
+    identity = config.run_fingerprint(cfg)
+    try:
+        check_free(path, cfg, identity)
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock")
+        lock.acquire(timeout=0)
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise UserError(f"another process is working in {path}: wait for it, or choose another run_dir") from error
+        raise UserError(f"cannot write run_dir {path} ({error.strerror}): choose another run_dir") from error
+    try:
+        if not (path / RECORD).exists():
+            OmegaConf.save(cfg, path / CONFIG, resolve=True)
+            _write_record(path, {"fingerprint": identity, "wandb_id": secrets.token_hex(4), "done": {}})
+        yield RunFolder(path)
+    finally:
+        lock.release()
+
+
+def default_path(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+    """`outputs/<experiment>/<overrides>-<fingerprint>`: the same folder for the same settings, however they were said."""
+    parent, identity = OUTPUTS / cfg.name, config.run_fingerprint(cfg)
+    found = sorted(parent.glob(f"*-{identity}"))
+    return found[0] if found else parent / f"{run_name(overrides)}-{identity}"
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """The overrides that matter to the results, in a form that is fit for a folder's name."""
+    told = [o for o in overrides if re.split(r"[.=@]", o.lstrip("+~"), maxsplit=1)[0] not in config.PLACE_KEYS]
+    name = ",".join(o for o in told if not o.startswith("experiment="))
+    return re.sub(r"[^\w.=,+-]", "", name.replace("/", "."))[:80] or "default"
+
+
+def check_free(path: Path, cfg: DictConfig, identity: str) -> None:
+    """Raises a `UserError` if a folder holds anything but this run."""
+    if not path.exists() or (path.is_dir() and not any(p.name != ".lock" for p in path.iterdir())):
+        return
+    if not path.is_dir():
+        raise UserError(f"run_dir {path} is a file: choose a folder")
+    if not (path / RECORD).exists():
+        raise UserError(f"run_dir {path} is not empty and holds no run: choose another folder, so that nothing is lost")
+    if read_run(path).record["fingerprint"] != identity:
+        differences = _differences(path, cfg)
+        raise UserError(f"run_dir {path} holds a different run ({differences}): choose another run_dir, or leave it out")
+
+
+def read_run(path: Path) -> RunFolder:
+    """An existing run, for reading.
+
+    Raises:
+        UserError: there is none, or its record is damaged.
+    """
+    if not (path / RECORD).exists():
+        raise UserError(f"{path} holds no run: name the folder of a run, such as the one that train.py printed")
+    try:
+        run = RunFolder(path)
+        if not isinstance(run.record.get("done"), dict) or "fingerprint" not in run.record:
+            raise ValueError("keys are missing")
+        return run
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path / RECORD} is damaged: choose another run_dir, or delete that folder") from error
+
+
+def _differences(path: Path, cfg: DictConfig) -> str:
+    there = config.flatten(config.settings(read_config(path)))
+    here = config.flatten(config.settings(cfg))
+    different = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    said = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in different[:3]]
+    return "; ".join(said) + ("; and more" if len(different) > 3 else "")
+
+
+def read_config(path: Path) -> DictConfig:
+    """The resolved config of a run.
+
+    Raises:
+        UserError: it is absent or damaged.
+    """
+    try:
+        loaded = OmegaConf.load(path / CONFIG)
+        assert isinstance(loaded, DictConfig)
+        return loaded
+    except Exception as error:  # YAML and OmegaConf raise many kinds
+        raise UserError(f"{path / CONFIG} is missing or damaged: name a run with its config") from error
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    temporary = path / f"{RECORD}.tmp"
+    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    os.replace(temporary, path / RECORD)

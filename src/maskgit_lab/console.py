@@ -1,0 +1,68 @@
+"""What a user sees in the terminal: stages, progress bars, notes and the final table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Advance = Callable[..., None]
+
+
+class Terminal:
+    """Prints one line when a stage starts and one when it ends, and a bar for each long task between them.
+
+    Bars are drawn only on a real terminal, so that logs of batch jobs stay short.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Prints a line as it is."""
+        self.console.print(text, markup=False)
+
+    @contextmanager
+    def stage(self, name: str, what: str) -> Iterator[list[str]]:
+        """A stage: yields a list to which the stage adds what is worth saying when it ends."""
+        self.console.print(f"[bold cyan]{name:<10}[/] {what}")
+        start, notes = time.perf_counter(), list[str]()
+        yield notes
+        said = f": {', '.join(notes)}" if notes else ""
+        self.console.print(f"{'':<10} done in {time.perf_counter() - start:.1f} s{said}", markup=False)
+
+    def reused(self, name: str, what: str) -> None:
+        """Says that a stage was not run again."""
+        self.console.print(f"[bold cyan]{name:<10}[/] {what}")
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Advance]:
+        """A progress bar over `total` steps: yields `advance(steps, note)`, where `note` is shown beside the bar."""
+        columns = (
+            TextColumn("           {task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        hidden = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=hidden) as progress:
+            task = progress.add_task(title, total=total, note="")
+
+            def advance(steps: int = 1, note: str = "") -> None:
+                progress.update(task, advance=steps, note=note)
+
+            yield advance
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table with right-aligned columns."""
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for name in header:
+            table.add_column(name, justify="right")
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table)

@@ -1,0 +1,61 @@
+"""scikit-learn's handwritten digits: 1,797 scans of 8 x 8 pixels in 10 classes, embedded in that package."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.errors import UserError
+
+SCAN_SIZE = 8
+SCAN_MAX = 16
+
+
+def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageData:
+    """The digits as RGB images, enlarged bicubically, with a held-out split that is stratified by class.
+
+    Args:
+        size: height and width in pixels, at least 8.
+        test_fraction: share of the scans that is held out, in (0, 1).
+        seed: of the split.
+
+    Raises:
+        UserError: a size or a fraction out of range.
+    """
+    if size < SCAN_SIZE:
+        raise UserError(f"data.size={size} is smaller than the scans: give at least {SCAN_SIZE}")
+    if not 0.05 <= test_fraction <= 0.95:
+        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a share from 0.05 to 0.95")
+    pixels, classes = load_digits(return_X_y=True)
+    images = _enlarge(torch.tensor(pixels, dtype=torch.float32).view(-1, 1, SCAN_SIZE, SCAN_SIZE) / SCAN_MAX, size)
+    labels = torch.tensor(classes, dtype=torch.int64)
+    train, test = train_test_split(range(len(labels)), test_size=test_fraction, random_state=seed, stratify=classes)
+    return ImageData(
+        name="digits",
+        train=TensorDataset(images[train], labels[train]),  # type: ignore[arg-type]
+        test=TensorDataset(images[test], labels[test]),  # type: ignore[arg-type]
+        train_labels=labels[train],
+        class_names=[str(digit) for digit in range(10)],
+        size=size,
+        fingerprint=_fingerprint(images, labels, train),
+    )
+
+
+def _enlarge(scans: Tensor, size: int) -> Tensor:
+    """RGB images whose values are whole 255ths, as of any image file."""
+    large = F.interpolate(scans, size=(size, size), mode="bicubic", align_corners=False)
+    return ((large.clamp(0, 1) * 255).round() / 255).expand(-1, 3, -1, -1).contiguous()
+
+
+def _fingerprint(images: Tensor, labels: Tensor, train: list[int]) -> str:
+    digest = hashlib.sha256()
+    for part in (images, labels, torch.tensor(train)):
+        digest.update(part.numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,109 @@
+"""MaskGIT's iterative parallel decoding (section 3.4).
+
+Shapes: B images, N tokens an image, K codes, T steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from maskgit_lab.masking.schedules import Schedule
+
+LogitsFn = Callable[[Tensor], Tensor]
+
+
+class Decoded(NamedTuple):
+    """A finished decoding."""
+
+    tokens: Int64[Tensor, "B N"]
+    history: Int64[Tensor, "B T N"]  # [:, t] is what the model sees after step t, masks included
+
+
+def decode(
+    tokens: Int64[Tensor, "B N"],
+    logits_fn: LogitsFn,
+    *,
+    schedule: Schedule,
+    steps: int,
+    mask_id: int,
+    choice_temperature: float = 4.5,
+    generator: torch.Generator | None = None,
+) -> Decoded:
+    """Fills every masked position in `steps` steps; known tokens never change.
+
+    Args:
+        tokens: codes, with `mask_id` where a token is to be found; the holes of the images may differ in size.
+        logits_fn: maps tokens (B, N) to logits (B, N, K), with K at most `mask_id`.
+        schedule: gamma, of which the share of the hole that stays masked after each step follows.
+        steps: T, at least 1.
+        mask_id: the token that stands for "unknown".
+        choice_temperature: tau, the scale of the Gumbel noise on the confidence; it falls linearly to 0.
+        generator: randomness; without one, torch's global generator.
+
+    Returns:
+        The filled tokens, and the grid after each step.
+
+    Raises:
+        ValueError: `steps` below 1, a negative temperature, or logits that reach over the mask token.
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: decoding takes at least 1 step")
+    if choice_temperature < 0:
+        raise ValueError(f"choice_temperature={choice_temperature}: the temperature cannot be negative")
+    counts_BT = mask_counts((tokens == mask_id).sum(dim=1).cpu(), schedule, steps).to(tokens.device)
+    history = []
+    for t in range(steps):
+        masked_BN = tokens == mask_id
+        sampled_BN, log_p_BN = _sample(logits_fn(tokens), mask_id, generator)
+        filled_BN = torch.where(masked_BN, sampled_BN, tokens)
+        noise_scale = choice_temperature * (1 - (t + 1) / steps)
+        confidence_BN = log_p_BN + noise_scale * _gumbel(log_p_BN, generator)
+        confidence_BN = confidence_BN.masked_fill(~masked_BN, torch.inf)
+        tokens = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
+        history.append(tokens)
+    return Decoded(filled_BN, torch.stack(history, dim=1))
+
+
+def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int) -> Int64[Tensor, "B T"]:
+    """How many tokens stay masked after each step, from the number masked at the start.
+
+    max(1, min(masked now - 1, floor(N0 gamma((t + 1) / T)))): the floor is the released code's, the paper's text
+    says ceil. An image without a hole stays without one.
+    """
+    ratio_T = torch.arange(1, steps + 1, dtype=torch.float64) / steps
+    n_B1 = n_masked_B[:, None].double()
+    share_BT = schedule(ratio_T.expand(len(n_masked_B), steps), n_B1)
+    # 1e-9: the rounding error of a product that is a whole number on paper must not cost a token.
+    planned_BT = torch.floor(n_B1 * share_BT + 1e-9).long()
+    counts, now_B = [], n_masked_B
+    for t in range(steps):
+        now_B = torch.minimum(planned_BT[:, t], now_B - 1).clamp(min=1).minimum(n_masked_B)
+        counts.append(now_B)
+    return torch.stack(counts, dim=1)
+
+
+def _sample(
+    logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: torch.Generator | None
+) -> tuple[Int64[Tensor, "B N"], Float[Tensor, "B N"]]:
+    """One code a position at temperature 1, by the Gumbel trick, and its log-probability."""
+    if logits_BNK.shape[-1] > mask_id:
+        raise ValueError(f"logits over {logits_BNK.shape[-1]} tokens reach the mask token {mask_id}: cut them to codes")
+    log_p_BNK = logits_BNK.float().log_softmax(dim=-1)
+    sampled_BN = (log_p_BNK + _gumbel(log_p_BNK, generator)).argmax(dim=-1)
+    return sampled_BN, log_p_BNK.gather(-1, sampled_BN[..., None])[..., 0]
+
+
+def _gumbel(like: Float[Tensor, "*shape"], generator: torch.Generator | None) -> Float[Tensor, "*shape"]:
+    exponential = torch.empty_like(like).exponential_(generator=generator)
+    return -exponential.clamp(min=torch.finfo(like.dtype).tiny).log()
+
+
+def _lowest(confidence_BN: Float[Tensor, "B N"], count_B: Int64[Tensor, " B"]) -> Bool[Tensor, "B N"]:
+    """True at the `count_B` positions of lowest confidence; exactly so many, also when some are equal."""
+    rank_BN = confidence_BN.argsort(dim=-1, stable=True).argsort(dim=-1)
+    return rank_BN < count_B[:, None]

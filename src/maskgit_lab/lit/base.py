@@ -1,0 +1,79 @@
+"""What the three trained networks share: the optimiser, the average of the weights, and seeds for every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from maskgit_lab.settings import Optim
+
+
+class TrainedModule(LightningModule):
+    """Optimises `net` by AdamW, with a warm-up, and keeps the EMA of its weights if asked to.
+
+    Before every step the global generator is seeded by (seed, rank, step): ranks draw different noise, and a resumed
+    run draws what an uninterrupted one would have drawn.
+    """
+
+    def __init__(self, net: nn.Module, optim: Optim, seed: int) -> None:
+        super().__init__()
+        self.net = net
+        self.optim = optim
+        self.seed = seed
+        self.ema = weight_ema(net, optim.ema_decay) if optim.ema_decay > 0 else None
+
+    @property
+    def best_net(self) -> nn.Module:
+        """The network to evaluate: the averaged one if there is an average."""
+        return self.net if self.ema is None else self.ema.module
+
+    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
+        """Seeds the step."""
+        torch.manual_seed(step_seed(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx))
+
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Moves the average after the step."""
+        if self.ema is not None:
+            self.ema.update_parameters(self.net)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """AdamW and its schedule, stepped by Lightning."""
+        optimizer, scheduler = self.optimizer_for(self.net.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def optimizer_for(self, parameters: Iterable[nn.Parameter]) -> tuple[torch.optim.AdamW, LambdaLR]:
+        """AdamW with weight decay on matrices only, and the learning rate's schedule."""
+        chosen = [p for p in parameters if p.requires_grad]
+        groups = [
+            {"params": [p for p in chosen if p.ndim >= 2], "weight_decay": self.optim.weight_decay},
+            {"params": [p for p in chosen if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, betas=(self.optim.betas[0], self.optim.betas[1]))
+        total = int(self.trainer.estimated_stepping_batches)
+        return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, total, self.optim))
+
+
+def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
+    """The learning rate at a step, in units of `optim.lr`: linear warm-up, then constant or half a cosine to 0."""
+    warmup = min(1.0, (step + 1) / max(1, optim.warmup_steps))
+    if optim.decay == "none":
+        return warmup
+    return warmup * 0.5 * (1 + math.cos(math.pi * min(step, total_steps) / max(1, total_steps)))
+
+
+def weight_ema(net: nn.Module, decay: float) -> AveragedModel:
+    """The exponential moving average of a network's weights, starting from its first update."""
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return average.requires_grad_(False)
+
+
+def step_seed(*parts: int) -> int:
+    """A seed from whole numbers such as (seed, rank, step), well mixed."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

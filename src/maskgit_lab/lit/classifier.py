@@ -1,0 +1,36 @@
+"""The training of a classifier, for features and for CAS, as a LightningModule.
+
+Shapes: B images, H x W pixels, C classes.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.settings import Optim
+
+
+class LitClassifier(TrainedModule):
+    """Trains a classifier by cross-entropy and measures its top-1 and top-5 accuracy, fractions in [0, 1]."""
+
+    def __init__(self, net: nn.Module, n_classes: int, optim: Optim, label_smoothing: float, seed: int) -> None:
+        super().__init__(net, optim, seed)
+        self.label_smoothing = label_smoothing
+        self.top1 = MulticlassAccuracy(n_classes, average="micro")
+        self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=min(5, n_classes))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""
+        images, labels_B = batch
+        return F.cross_entropy(self.net(images), labels_B, label_smoothing=self.label_smoothing)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Accuracy on real held-out images."""
+        images, labels_B = batch
+        logits_BC = self.best_net(images)
+        self.top1(logits_BC, labels_B)
+        self.top5(logits_BC, labels_B)
+        self.log_dict({"classifier/top1": self.top1, "classifier/top5": self.top5}, on_epoch=True)

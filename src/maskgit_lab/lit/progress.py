@@ -1,0 +1,39 @@
+"""Lightning's training loop on the suite's own progress bar."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from maskgit_lab.console import Terminal
+
+
+class StageBar(Callback):
+    """One bar for the whole of a training, over its steps, with the last loss beside it."""
+
+    def __init__(self, terminal: Terminal, title: str) -> None:
+        self.terminal = terminal
+        self.title = title
+        self._open = ExitStack()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Opens the bar, at the step where a resumed run goes on."""
+        total = int(trainer.estimated_stepping_batches)
+        self._advance = self._open.enter_context(self.terminal.bar(self.title, total))
+        self._advance(trainer.fit_loop.total_batch_idx + 1)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else None
+        self._advance(1, note="" if loss is None else f"loss {float(loss):.3f}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Closes the bar."""
+        self._open.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Closes the bar."""
+        self._open.close()

@@ -1,0 +1,39 @@
+"""Corrupts token grids for training: a mask ratio, then positions, then the mask token (MaskGIT, section 3.2).
+
+Shapes: B images, N tokens an image.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from maskgit_lab.masking.schedules import Schedule
+
+
+def draw_mask(
+    tokens_BN: Int64[Tensor, "B N"], schedule: Schedule, generator: torch.Generator | None = None
+) -> Bool[Tensor, "B N"]:
+    """Draws which tokens to mask: r uniform in [0, 1) for each image, then ceil(gamma(r) N) positions uniformly.
+
+    Args:
+        tokens_BN: only their shape and device are used.
+        schedule: the mask schedule gamma.
+        generator: randomness, on the device of the tokens.
+
+    Returns:
+        True where a token is to be masked; at least one and at most N in each image.
+    """
+    n_images, n_tokens = tokens_BN.shape
+    ratio_B = torch.rand(n_images, device=tokens_BN.device, generator=generator)
+    count_B = torch.ceil(schedule(ratio_B, n_tokens) * n_tokens).clamp(1, n_tokens)
+    order_BN = torch.rand(tokens_BN.shape, device=tokens_BN.device, generator=generator).argsort(dim=-1)
+    return order_BN.argsort(dim=-1) < count_B[:, None]
+
+
+def corrupt(
+    tokens_BN: Int64[Tensor, "B N"], mask_BN: Bool[Tensor, "B N"], mask_id: int
+) -> Int64[Tensor, "B N"]:
+    """The tokens with `mask_id` wherever `mask_BN` is True."""
+    return tokens_BN.masked_fill(mask_BN, mask_id)

@@ -1,0 +1,1 @@
+"""Metrics from features that are computed once and shared."""

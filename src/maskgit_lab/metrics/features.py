@@ -1,0 +1,58 @@
+"""Features of images, from which all metrics are computed.
+
+Shapes: n images, F features, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from maskgit_lab.nets.classifier import SmallConvNet
+
+
+class Features(NamedTuple):
+    """What a feature extractor says of images, on the CPU."""
+
+    features_nF: Float[Tensor, "n F"]
+    logits_nC: Float[Tensor, "n C"]
+
+
+class FeatureExtractor(Protocol):
+    """A fixed network; distances between its features carry its name."""
+
+    name: str
+
+    def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
+        """Features and class logits of 8-bit images."""
+        ...
+
+
+class ClassifierFeatures:
+    """Features of a classifier trained on the data at hand; the distance is `fd_classifier`, never FID."""
+
+    name = "classifier"
+
+    def __init__(self, net: SmallConvNet) -> None:
+        self.net = net.eval()
+
+    @torch.no_grad()
+    def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
+        """Features and class logits of 8-bit images."""
+        features_nF = self.net.features(images.to(self.net.head.weight.device).float() / 255)
+        return Features(features_nF.cpu(), self.net.head(features_nF).cpu())
+
+
+def extract(extractor: FeatureExtractor, batches: Iterable[Tensor]) -> Features:
+    """Features of batches of 8-bit images (B, 3, H, W), each computed once."""
+    parts = [extractor(batch) for batch in batches]
+    return Features(torch.cat([p.features_nF for p in parts]), torch.cat([p.logits_nC for p in parts]))
+
+
+def to_uint8(images: Float[Tensor, "n 3 H W"]) -> UInt8[Tensor, "n 3 H W"]:
+    """Images in [0, 1], rounded to 8 bits as an image file would hold them."""
+    return (images * 255).round().clamp(0, 255).to(torch.uint8)

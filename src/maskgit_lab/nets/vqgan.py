@@ -1,0 +1,143 @@
+"""The VQGAN of MaskGIT (section 3.1 and appendix): convolutions only, no attention.
+
+Shapes: B images, H x W pixels, h x w = H/f x W/f the latent grid, D latent width, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from maskgit_lab.nets.quantizer import Quantized, VectorQuantizer
+
+GROUPNORM_EPS = 1e-6
+
+
+def _norm_swish(channels: int, groups: int) -> nn.Sequential:
+    return nn.Sequential(nn.GroupNorm(groups, channels, eps=GROUPNORM_EPS), nn.SiLU())
+
+
+def _conv3(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, each after GroupNorm and swish, and a 1x1 shortcut where the width changes.
+
+    In the released code the shortcut reads the output of the second convolution instead of the block's input; an
+    importer of the released weights asks for that with `released_shortcut`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, groups: int, released_shortcut: bool) -> None:
+        super().__init__()
+        self.first = nn.Sequential(*_norm_swish(inputs, groups), _conv3(inputs, outputs, bias=False))
+        self.second = nn.Sequential(*_norm_swish(outputs, groups), _conv3(outputs, outputs, bias=False))
+        self.released_shortcut = released_shortcut
+        width = outputs if released_shortcut else inputs
+        self.shortcut = nn.Conv2d(width, outputs, 1, bias=False) if inputs != outputs else None
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E H W"]:
+        y = self.second(self.first(x))
+        if self.shortcut is None:
+            return x + y
+        return y + self.shortcut(y if self.released_shortcut else x)
+
+
+class Downsample(nn.AvgPool2d):
+    """Halves height and width by averaging."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width by nearest neighbour, then a 3x3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = _conv3(channels, channels, bias=True)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+def _blocks(inputs: int, outputs: int, count: int, groups: int, released_shortcut: bool) -> list[nn.Module]:
+    widths = [inputs] + [outputs] * count
+    return [ResidualBlock(widths[i], widths[i + 1], groups, released_shortcut) for i in range(count)]
+
+
+def _encoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int, released: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [_conv3(3, widths[0], bias=False)]
+    inputs = widths[0]
+    for level, width in enumerate(widths):
+        layers += _blocks(inputs, width, n_blocks, groups, released)
+        if level < len(widths) - 1:
+            layers.append(Downsample())
+        inputs = width
+    layers += _blocks(inputs, inputs, n_blocks, groups, released)
+    return nn.Sequential(*layers, *_norm_swish(inputs, groups), nn.Conv2d(inputs, latent_dim, 1))
+
+
+def _decoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int, released: bool) -> nn.Sequential:
+    inputs = widths[-1]
+    layers: list[nn.Module] = [_conv3(latent_dim, inputs, bias=True)]
+    layers += _blocks(inputs, inputs, n_blocks, groups, released)
+    for level, width in reversed(list(enumerate(widths))):
+        layers += _blocks(inputs, width, n_blocks, groups, released)
+        if level > 0:
+            layers.append(Upsample(width))
+        inputs = width
+    return nn.Sequential(*layers, *_norm_swish(inputs, groups), _conv3(inputs, 3, bias=True))
+
+
+class VQGAN(nn.Module):
+    """Encoder, quantiser and decoder; `f = 2 ** (len(multipliers) - 1)` is the downsampling factor.
+
+    Args:
+        codebook_size: K.
+        latent_dim: D, the width of a codebook entry.
+        base_width: channels of the first level.
+        multipliers: channels of each level, in units of `base_width`; a level after the first halves the grid.
+        n_blocks: residual blocks a level.
+        norm_groups: groups of GroupNorm; has to divide every width.
+        released_shortcut: see `ResidualBlock`.
+    """
+
+    def __init__(
+        self,
+        codebook_size: int = 1024,
+        latent_dim: int = 256,
+        base_width: int = 128,
+        multipliers: Sequence[int] = (1, 1, 2, 2, 4),
+        n_blocks: int = 2,
+        norm_groups: int = 32,
+        released_shortcut: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [base_width * multiplier for multiplier in multipliers]
+        if bad := [width for width in widths if width % norm_groups]:
+            raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
+        self.downsample = 2 ** (len(widths) - 1)
+        self.codebook_size = codebook_size
+        self.encoder = _encoder(widths, latent_dim, n_blocks, norm_groups, released_shortcut)
+        self.quantizer = VectorQuantizer(codebook_size, latent_dim)
+        self.decoder = _decoder(widths, latent_dim, n_blocks, norm_groups, released_shortcut)
+
+    def forward(
+        self, images: Float[Tensor, "B 3 H W"]
+    ) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B D h w"], Quantized]:
+        """Reconstructions (not clipped), the latents before quantisation, and what the quantiser made of them."""
+        latents = self.encoder(images)
+        quantized = self.quantizer(latents)
+        return self.decoder(quantized.latents), latents, quantized
+
+    def encode(self, images: Float[Tensor, "B 3 H W"]) -> Int64[Tensor, "B h w"]:
+        """Codes of images in [0, 1]."""
+        return self.quantizer(self.encoder(images)).codes
+
+    def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
+        """Images from codes; the decoder's raw output, which may leave [0, 1] a little."""
+        return self.decoder(self.quantizer.lookup(codes))

@@ -1,0 +1,46 @@
+"""Losses that hold latents and codebook together (VQGAN, section 3.1; the entropy loss of MaskGIT's release).
+
+Shapes: B images, D latent width, h x w the latent grid, M = B h w latents, K codes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+def codebook_loss(
+    latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]
+) -> Float[Tensor, ""]:
+    """Moves the codebook's entries towards the latents that chose them."""
+    return F.mse_loss(codebook_latents, latents.detach())
+
+
+def commitment_loss(
+    latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]
+) -> Float[Tensor, ""]:
+    """Moves the latents towards the entries that they chose."""
+    return F.mse_loss(latents, codebook_latents.detach())
+
+
+def entropy_loss(distances: Float[Tensor, "M K"], temperature: float) -> Float[Tensor, ""]:
+    """Mean entropy of each latent's soft assignment minus the entropy of the mean assignment, in nats.
+
+    Low when every latent is sure of its code and all codes are used alike; it is at least -log(K).
+    """
+    log_p = F.log_softmax(-distances / temperature, dim=-1)
+    sample_entropy = -(log_p.exp() * log_p).sum(dim=-1).mean()
+    mean_p = log_p.exp().mean(dim=0)
+    codebook_entropy = -(mean_p * (mean_p + 1e-5).log()).sum()  # 1e-5 as in the released code
+    return sample_entropy - codebook_entropy
+
+
+def codebook_usage(
+    codes: Int64[Tensor, "*shape"], codebook_size: int
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Fraction of the codebook that `codes` use, in (0, 1], and the perplexity of their use, in [1, K]."""
+    counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
+    p = counts / counts.sum()
+    return (counts > 0).float().mean(), (-torch.special.xlogy(p, p).sum()).exp()

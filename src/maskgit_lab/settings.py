@@ -1,0 +1,46 @@
+"""Groups of plain values that several constructors take, and that the config schema in `config.py` uses as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Optim:
+    """How one network is optimised."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: float = 0.0  # decoupled, on matrices only
+    warmup_steps: int = 0  # linear, from 0 to lr
+    decay: str = "none"  # none | cosine: of the learning rate after the warm-up, to 0 at the end
+    gradient_clip: float = 0.0  # largest gradient norm; 0 does not clip
+    ema_decay: float = 0.0  # of the weights that are evaluated; 0 keeps no average
+
+
+@dataclass
+class TokenizerLosses:
+    """Weights of the tokenizer's losses, by default the paper's; 0 switches a loss off, with all that it needs."""
+
+    pixel: float = 1.0
+    codebook: float = 1.0
+    commitment: float = 0.25
+    entropy: float = 0.1
+    entropy_temperature: float = 0.01
+    adversarial: float = 0.1
+    r1: float = 10.0
+    perceptual: float = 0.1
+
+
+@dataclass
+class Hardware:
+    """On what a network is trained, and how often it is saved and validated meanwhile."""
+
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    deterministic: bool = True  # the same seed gives the same numbers, bit for bit on CPU
+    threads: int | None = None  # of torch on the CPU; null: one a core
+    save_every_epochs: int = 5
+    validate_every_epochs: int = 5

@@ -1,0 +1,34 @@
+"""What every tokenizer is to the rest of the suite.
+
+Shapes: B images, H x W pixels, h x w = H/f x W/f tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Images in [0, 1] to codes in [0, codebook_size) and back, without gradients."""
+
+    @property
+    def codebook_size(self) -> int:
+        """K, the number of different codes."""
+        ...
+
+    @property
+    def downsample(self) -> int:
+        """f, the pixels a token covers in height and in width."""
+        ...
+
+    def encode(self, images: Float[Tensor, "B 3 H W"]) -> Int64[Tensor, "B h w"]:
+        """Codes of images in [0, 1]."""
+        ...
+
+    def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
+        """Images in [0, 1] from codes."""
+        ...

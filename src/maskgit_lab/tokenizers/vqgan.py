@@ -1,0 +1,74 @@
+"""A trained VQGAN as a tokenizer.
+
+Shapes: B images, H x W pixels, h x w tokens.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.nets.vqgan import VQGAN
+
+
+class VQGANTokenizer(nn.Module):
+    """Wraps a `VQGAN`: no gradients, evaluation mode, and images clipped to [0, 1]."""
+
+    def __init__(self, net: VQGAN) -> None:
+        super().__init__()
+        self.net = net.eval().requires_grad_(False)
+
+    @property
+    def codebook_size(self) -> int:
+        """K, the number of different codes."""
+        return self.net.codebook_size
+
+    @property
+    def downsample(self) -> int:
+        """f, the pixels a token covers in height and in width."""
+        return self.net.downsample
+
+    @torch.no_grad()
+    def encode(self, images: Float[Tensor, "B 3 H W"]) -> Int64[Tensor, "B h w"]:
+        """Codes of images in [0, 1].
+
+        Raises:
+            UserError: height or width is not a multiple of `downsample`.
+        """
+        height, width = images.shape[2:]
+        if height % self.downsample or width % self.downsample:
+            raise UserError(
+                f"images of {height} x {width} pixels do not divide into tokens of {self.downsample} x "
+                f"{self.downsample}: choose data.size as a multiple of {self.downsample}"
+            )
+        return self.net.encode(images)
+
+    @torch.no_grad()
+    def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
+        """Images in [0, 1] from codes."""
+        return self.net.decode(codes).clamp(0, 1)
+
+    def save(self, path: Path) -> None:
+        """Writes the weights as safetensors."""
+        save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, path)
+
+    @classmethod
+    def load(cls, net: VQGAN, path: Path) -> VQGANTokenizer:
+        """Fills `net` with weights that `save` wrote.
+
+        Raises:
+            UserError: the file is absent or damaged, or holds weights of another architecture.
+        """
+        try:
+            net.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise UserError(f"{path} does not hold the weights of this tokenizer: give the file it was saved to") from (
+                error
+            )
+        return cls(net)
