@@ -6,8 +6,8 @@ The dataclasses are registered with Hydra as `base_train` and `base_sample`; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -16,8 +16,17 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
 
-STAGES = ("tokenizer", "mvtm", "all")
-LOGGER_MODES = ("auto", "online", "offline", "none")
+CHOICES = {
+    "stage": ("tokenizer", "mvtm", "all"),
+    "logger.mode": ("auto", "online", "offline", "none"),
+    "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.precision": ("32-true", "16-mixed", "bf16-mixed"),
+    "features.name": ("classifier",),
+}
+AT_LEAST_ONE = (
+    *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
+    *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
+)
 
 # Settings that say where and how a run is carried out: two runs that differ only in these give the same results.
 PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
@@ -114,6 +123,15 @@ class TrainConf:
 
 
 @dataclass
+class SampleDecodeConf:
+    """How `sample.py` decodes; null means as the run does."""
+
+    steps: int = 8
+    schedule: str | None = None
+    choice_temperature: float | None = None
+
+
+@dataclass
 class SampleConf:
     """`sample.py`."""
 
@@ -121,19 +139,31 @@ class SampleConf:
     out: str = MISSING
     classes: list[int] | None = None  # null: all of them
     n: int = 16  # for each class
-    steps: int = 8
-    choice_temperature: float | None = None  # null: the run's
-    schedule: str | None = None  # null: the run's
     seed: int = 0
     batch_size: int = 128
     accelerator: str = "auto"
+    decode: SampleDecodeConf = field(default_factory=SampleDecodeConf)
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConf, "sample": SampleConf}
 
 
 def register() -> None:
-    """Makes the schema known to Hydra."""
-    store = ConfigStore.instance()
-    store.store(name="base_train", node=TrainConf)
-    store.store(name="base_sample", node=SampleConf)
+    """Makes the schemas known to Hydra."""
+    for verb, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"base_{verb}", node=schema)
+
+
+def checked(cfg: DictConfig, schema: type) -> DictConfig:
+    """The config if it fits its schema, also where an override with `+` or `~` went past Hydra's own check.
+
+    Raises:
+        OmegaConfBaseException: a key is unknown or missing.
+    """
+    fitted = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.to_container(cfg))
+    assert isinstance(fitted, DictConfig)
+    plain(fitted)  # raises for what is missing
+    return fitted
 
 
 def plain(node: Any) -> Any:
@@ -160,15 +190,37 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def schema_keys(schema: type, prefix: str = "") -> list[str]:
+    """The dotted keys of a schema, groups included."""
+    keys = []
+    for name, hint in get_type_hints(schema).items():
+        keys.append(f"{prefix}{name}")
+        for kind in (hint, *get_args(hint)):
+            if is_dataclass(kind) and isinstance(kind, type):
+                keys += schema_keys(kind, f"{prefix}{name}.")
+    return keys
+
+
+def check_sample(cfg: DictConfig) -> None:
+    """The same for the config of `sample.py`."""
+    for key in ("n", "batch_size", "decode.steps"):
+        _at_least_one(cfg, key)
+    _check(0 <= cfg.seed < 2**32, "seed", cfg.seed, "give a whole number from 0 to 4294967295")
+    _check(cfg.classes is None or len(cfg.classes) > 0, "classes", "[]", "name a class, or leave it out for all")
+    temperature = cfg.decode.choice_temperature
+    _check(temperature is None or temperature >= 0, "decode.choice_temperature", temperature, "give 0 or more")
+
+
 def check_train(cfg: DictConfig) -> None:
     """Raises a `UserError` for a value that the schema's types allow and that makes no sense."""
-    _check(cfg.stage in STAGES, "stage", cfg.stage, f"choose one of {', '.join(STAGES)}")
-    _check(cfg.logger.mode in LOGGER_MODES, "logger.mode", cfg.logger.mode, f"choose one of {', '.join(LOGGER_MODES)}")
+    for key, choices in CHOICES.items():
+        value = OmegaConf.select(cfg, key)
+        _check(value in choices, key, value, f"choose one of {', '.join(choices)}")
     check_steps("eval.steps", cfg.eval.steps)
     _check(0 <= cfg.seed < 2**32, "seed", cfg.seed, "give a whole number from 0 to 4294967295")
     temperature = cfg.decode.choice_temperature
     _check(temperature >= 0, "decode.choice_temperature", temperature, "give a number that is not negative")
-    for key in ("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"):
+    for key in AT_LEAST_ONE:
         _at_least_one(cfg, key)
     for key in ("tokenizer.optim", "mvtm.optim", "features.classifier.optim", "eval.cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
@@ -182,6 +234,8 @@ def _check_optim(cfg: DictConfig, key: str) -> None:
     _check(optim.lr > 0, f"{key}.lr", optim.lr, "give a positive number")
     _check(0 <= optim.ema_decay < 1, f"{key}.ema_decay", optim.ema_decay, "give a number from 0 to below 1")
     _check(optim.decay in ("none", "cosine"), f"{key}.decay", optim.decay, "choose none or cosine")
+    fine = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
+    _check(fine, f"{key}.betas", list(optim.betas), "give two numbers from 0 to below 1")
 
 
 def check_steps(key: str, steps: list[int]) -> None:
@@ -194,7 +248,7 @@ def check_steps(key: str, steps: list[int]) -> None:
 
 def _at_least_one(cfg: DictConfig, key: str) -> None:
     value = OmegaConf.select(cfg, key)
-    _check(value >= 1, key, value, "give a whole number of at least 1")
+    _check(value is None or value >= 1, key, value, "give a whole number of at least 1")
 
 
 def _check(fine: bool, key: str, value: Any, advice: str) -> None:

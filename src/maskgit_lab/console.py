@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -29,15 +30,15 @@ class Terminal:
     @contextmanager
     def stage(self, name: str, what: str) -> Iterator[list[str]]:
         """A stage: yields a list to which the stage adds what is worth saying when it ends."""
-        self.console.print(f"[bold cyan]{name:<10}[/] {what}")
+        self.note(name, what)
         start, notes = time.perf_counter(), list[str]()
         yield notes
         said = f": {', '.join(notes)}" if notes else ""
         self.console.print(f"{'':<10} done in {time.perf_counter() - start:.1f} s{said}", markup=False)
 
-    def reused(self, name: str, what: str) -> None:
-        """Says that a stage was not run again."""
-        self.console.print(f"[bold cyan]{name:<10}[/] {what}")
+    def note(self, name: str, what: str) -> None:
+        """One line about a stage, such as that it was not run again."""
+        self.console.print(f"[bold cyan]{name:<10}[/] {escape(what)}")
 
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from maskgit_lab.commands.classifying import TrainedClassifier, obtain_classifier, train_classifier
 from maskgit_lab.commands.generation import Sampler, Samples
 from maskgit_lab.commands.job import Job
-from maskgit_lab.commands.stages import TrainedClassifier, obtain_classifier, train_classifier
 from maskgit_lab.data.source import n_items
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.lit.base import step_seed
@@ -27,7 +27,8 @@ def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
     missing = [steps for steps in job.cfg.eval.steps if steps not in done]
     conf = job.cfg.eval
     classifier = obtain_classifier(job, job.cfg.features.classifier)
-    real = obtain_classifier(job, conf.cas) if conf.cas is not None and conf.cas != job.cfg.features.classifier else classifier
+    own_real = conf.cas is not None and conf.cas != job.cfg.features.classifier
+    real = obtain_classifier(job, conf.cas) if own_real else classifier
     what = f"T = {', '.join(map(str, missing))}, {n_items(job.data.train):,} samples each"
     with job.terminal.stage("evaluation", what):
         extractor = ClassifierFeatures(classifier.net)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def build(node: DictConfig, key: str, **values: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
-        reason = str(cause or error).splitlines()[0].rstrip(".")
+        reason = str(cause or error).splitlines()[0].rstrip(".:")
         raise UserError(f"{key} cannot be built ({reason}): change its settings") from error
 
 

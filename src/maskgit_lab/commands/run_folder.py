@@ -94,10 +94,10 @@ def default_path(cfg: DictConfig, overrides: Sequence[str]) -> Path:
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """The overrides that matter to the results, in a form that is fit for a folder's name."""
+    """The overrides that matter to the results, without the characters that a shell or Hydra would read as syntax."""
     told = [o for o in overrides if re.split(r"[.=@]", o.lstrip("+~"), maxsplit=1)[0] not in config.PLACE_KEYS]
-    name = ",".join(o for o in told if not o.startswith("experiment="))
-    return re.sub(r"[^\w.=,+-]", "", name.replace("/", "."))[:80] or "default"
+    name = "+".join(o.lstrip("+~") for o in told if not o.startswith("experiment="))
+    return re.sub(r"[^\w.+-]", "", name.replace("/", ".").replace("=", "_").replace(",", "_"))[:80] or "default"
 
 
 def check_free(path: Path, cfg: DictConfig, identity: str) -> None:

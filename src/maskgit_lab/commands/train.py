@@ -10,12 +10,16 @@ from omegaconf import DictConfig
 
 from maskgit_lab import config
 from maskgit_lab.ablation import results
-from maskgit_lab.commands import pictures, stages
+from maskgit_lab.commands import pictures
 from maskgit_lab.commands.evaluation import evaluate
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Job, build, decode_schedule, device_of
+from maskgit_lab.commands.modelling import build_transformer, obtain_transformer
 from maskgit_lab.commands.run_folder import RunFolder, open_run, run_name
+from maskgit_lab.commands.tokenizing import obtain_tokenizer, obtain_tokens
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.source import ImageData, n_items
+from maskgit_lab.errors import UserError
 from maskgit_lab.lit.logger import finish, wandb_logger
 from maskgit_lab.store import Store
 
@@ -29,24 +33,41 @@ PARTS = {
 def run(cfg: DictConfig) -> None:
     """Trains, evaluates and draws what the config asks for, going on from whatever is there."""
     config.check_train(cfg)
-    device_of(cfg.trainer.accelerator)
-    decode_schedule(cfg, cfg.decode.schedule)
+    data = build(cfg.data, "data")
+    _rehearse(cfg, data)
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
     overrides = list(HydraConfig.get().overrides.task)
     terminal = Terminal()
     with open_run(cfg, overrides) as folder:
-        terminal.say(f"{'run':<10} {folder.path}")
+        terminal.note("run", str(folder.path))
         if folder.is_done(PARTS[cfg.stage]):
             _say_what_is_reused(folder, terminal)
-            terminal.say(f"{'complete':<10} the run is complete: there is nothing to do")
+            terminal.note("complete", "the run is complete: there is nothing to do")
         else:
-            _work(cfg, overrides, folder, terminal)
+            _work(cfg, data, overrides, folder, terminal)
         _summarise(folder, terminal)
 
 
-def _work(cfg: DictConfig, overrides: list[str], folder: RunFolder, terminal: Terminal) -> None:
-    data = build(cfg.data, "data")
+def _rehearse(cfg: DictConfig, data: ImageData) -> None:
+    """Finds what cannot work before anything is trained: builds every network without its memory."""
+    device_of(cfg.trainer.accelerator)
+    decode_schedule(cfg, cfg.decode.schedule)
+    with torch.device("meta"):
+        build_transformer(cfg, data)
+        if cfg.tokenizer.losses.adversarial > 0:
+            build(cfg.tokenizer.discriminator, "tokenizer.discriminator", image_size=data.size)
+        for key, conf in (("features.classifier", cfg.features.classifier), ("eval.cas", cfg.eval.cas)):
+            if conf is not None:
+                build(conf.net, f"{key}.net", n_classes=data.n_classes)
+    n_train = n_items(data.train)
+    if cfg.eval.neighbours >= n_train:
+        raise UserError(f"eval.neighbours={cfg.eval.neighbours} takes more than the {n_train} images there are: lower it")
+    if 2 * cfg.eval.splits > n_train:
+        raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_train} images there are: lower it")
+
+
+def _work(cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFolder, terminal: Terminal) -> None:
     logger = wandb_logger(
         **config.plain(cfg.logger),
         name=run_name(overrides),
@@ -54,9 +75,9 @@ def _work(cfg: DictConfig, overrides: list[str], folder: RunFolder, terminal: Te
         run_id=folder.record["wandb_id"],
         folder=folder.path,
         config=config.plain(cfg),
-        say=lambda line: terminal.say(f"{'wandb':<10} {line}"),
+        say=lambda line: terminal.note("wandb", line),
     )
-    store = Store(Path(cfg.cache_dir), lambda line: terminal.say(f"{'cache':<10} {line}"))
+    store = Store(Path(cfg.cache_dir), lambda line: terminal.note("cache", line))
     try:
         _run_stages(Job(cfg, folder, terminal, store, logger, data))
     finally:
@@ -65,12 +86,12 @@ def _work(cfg: DictConfig, overrides: list[str], folder: RunFolder, terminal: Te
 
 def _run_stages(job: Job) -> None:
     cfg = job.cfg
-    tokenizer = stages.obtain_tokenizer(job)
-    pictures.draw_reconstructions(job, tokenizer, device_of(cfg.trainer.accelerator))
+    tokenizer = obtain_tokenizer(job)
+    pictures.draw_reconstructions(job, tokenizer)
     if cfg.stage == "tokenizer":
         return
-    cache = stages.obtain_tokens(job, tokenizer)
-    model = stages.obtain_transformer(job, cache, tokenizer.codebook_size)
+    cache = obtain_tokens(job, tokenizer)
+    model = obtain_transformer(job, cache)
     if cfg.stage == "mvtm":
         return
     schedule = decode_schedule(cfg, cfg.decode.schedule)
@@ -85,13 +106,13 @@ def _say_what_is_reused(folder: RunFolder, terminal: Terminal) -> None:
     for part in ("tokenizer", "tokens", "classifier"):
         if path := folder.record["done"].get(part, {}).get("path"):
             there = "reused" if Path(path).exists() else "no longer in the cache, and not needed"
-            terminal.reused(part, f"{there}: {path}")
+            terminal.note(part, f"{there}: {path}")
 
 
 def _summarise(folder: RunFolder, terminal: Terminal) -> None:
     if rows := folder.results.rows():
         terminal.table("Quality over the number of decoding steps T", *results.table(rows))
         if "cas_real_top1" in rows[0]:
-            terminal.say(f"The CAS of real data is {rows[0]['cas_real_top1']:.3f}.")
+            terminal.say(f"A classifier trained on real images instead of samples has {rows[0]['cas_real_top1']:.3f}.")
     for path in folder.pictures().values():
-        terminal.say(f"{'picture':<10} {path}")
+        terminal.note("picture", str(path))

@@ -62,7 +62,8 @@ def decode(
         sampled_BN, log_p_BN = _sample(logits_fn(tokens), mask_id, generator)
         filled_BN = torch.where(masked_BN, sampled_BN, tokens)
         noise_scale = choice_temperature * (1 - (t + 1) / steps)
-        confidence_BN = log_p_BN + noise_scale * _gumbel(log_p_BN, generator)
+        gumbel_BN = -_exponential(log_p_BN, generator).log()
+        confidence_BN = log_p_BN + noise_scale * gumbel_BN
         confidence_BN = confidence_BN.masked_fill(~masked_BN, torch.inf)
         tokens = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
         history.append(tokens)
@@ -90,17 +91,20 @@ def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int)
 def _sample(
     logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: torch.Generator | None
 ) -> tuple[Int64[Tensor, "B N"], Float[Tensor, "B N"]]:
-    """One code a position at temperature 1, by the Gumbel trick, and its log-probability."""
+    """One code a position at temperature 1, and its log-probability.
+
+    The largest p / E, with E exponential, is a sample from p: the Gumbel trick without its logarithms.
+    """
     if logits_BNK.shape[-1] > mask_id:
         raise ValueError(f"logits over {logits_BNK.shape[-1]} tokens reach the mask token {mask_id}: cut them to codes")
-    log_p_BNK = logits_BNK.float().log_softmax(dim=-1)
-    sampled_BN = (log_p_BNK + _gumbel(log_p_BNK, generator)).argmax(dim=-1)
-    return sampled_BN, log_p_BNK.gather(-1, sampled_BN[..., None])[..., 0]
+    p_BNK = logits_BNK.float().softmax(dim=-1)
+    sampled_BN = (p_BNK / _exponential(p_BNK, generator)).argmax(dim=-1)
+    return sampled_BN, p_BNK.gather(-1, sampled_BN[..., None])[..., 0].log()
 
 
-def _gumbel(like: Float[Tensor, "*shape"], generator: torch.Generator | None) -> Float[Tensor, "*shape"]:
-    exponential = torch.empty_like(like).exponential_(generator=generator)
-    return -exponential.clamp(min=torch.finfo(like.dtype).tiny).log()
+def _exponential(like: Float[Tensor, "*shape"], generator: torch.Generator | None) -> Float[Tensor, "*shape"]:
+    drawn = torch.empty_like(like).exponential_(generator=generator)
+    return drawn.clamp(min=torch.finfo(like.dtype).tiny)
 
 
 def _lowest(confidence_BN: Float[Tensor, "B N"], count_B: Int64[Tensor, " B"]) -> Bool[Tensor, "B N"]:

@@ -22,6 +22,9 @@ from maskgit_lab.settings import Hardware
 
 LAST = "last.ckpt"
 
+# What any trained network depends on besides its own module.
+TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit")
+
 
 def seed_all(seed: int) -> None:
     """Seeds every global generator, for weights that are drawn next."""
@@ -92,9 +95,12 @@ def _callbacks(terminal: Terminal, title: str, folder: Path | None, hardware: Ha
     if folder is not None:
         callbacks.append(
             ModelCheckpoint(
-                folder, LAST.removesuffix(".ckpt"), every_n_epochs=hardware.save_every_epochs,
-                enable_version_counter=False, save_on_train_epoch_end=True,
-            )  # fmt: skip
+                folder,
+                LAST.removesuffix(".ckpt"),
+                every_n_epochs=hardware.save_every_epochs,
+                enable_version_counter=False,
+                save_on_train_epoch_end=True,
+            )
         )
     return callbacks
 

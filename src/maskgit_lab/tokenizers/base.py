@@ -10,6 +10,8 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from maskgit_lab.errors import UserError
+
 
 @runtime_checkable
 class Tokenizer(Protocol):
@@ -32,3 +34,12 @@ class Tokenizer(Protocol):
     def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
         """Images in [0, 1] from codes."""
         ...
+
+
+def check_divides(height: int, width: int, downsample: int) -> None:
+    """Raises a `UserError` unless images of this size divide into tokens."""
+    if height % downsample or width % downsample:
+        raise UserError(
+            f"images of {height} x {width} pixels do not divide into tokens of {downsample} x {downsample}: "
+            f"choose a size that is a multiple of {downsample}"
+        )

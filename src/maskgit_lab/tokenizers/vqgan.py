@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.tokenizers.base import check_divides
 
 
 class VQGANTokenizer(nn.Module):
@@ -41,12 +42,7 @@ class VQGANTokenizer(nn.Module):
         Raises:
             UserError: height or width is not a multiple of `downsample`.
         """
-        height, width = images.shape[2:]
-        if height % self.downsample or width % self.downsample:
-            raise UserError(
-                f"images of {height} x {width} pixels do not divide into tokens of {self.downsample} x "
-                f"{self.downsample}: choose data.size as a multiple of {self.downsample}"
-            )
+        check_divides(*images.shape[2:], self.downsample)
         return self.net.encode(images)
 
     @torch.no_grad()

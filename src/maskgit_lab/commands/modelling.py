@@ -1,0 +1,94 @@
+"""The transformer of a run: trained, resumed or loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from maskgit_lab import config
+from maskgit_lab.commands.job import Job, as_object, build, device_of
+from maskgit_lab.commands.run_folder import RunFolder
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.errors import UserError
+from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
+from maskgit_lab.lit.mvtm import IDENTITY_KEY, LitMVTM
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.settings import Optim
+from maskgit_lab.tokenizers.base import check_divides
+
+
+def obtain_transformer(job: Job, cache: TokenCache) -> Transformer:
+    """The run's transformer, as its last checkpoint has it; trained to its end first if it is not yet."""
+    last = job.run.checkpoints / LAST
+    if last.exists():
+        read_own_checkpoint(job.run)
+    if job.run.is_done(["mvtm"]) and last.exists():
+        job.terminal.note("mvtm", f"trained already: {last}")
+    else:
+        _train(job, cache, resumed=last.exists())
+    return load_transformer(job.cfg, job.run, job.data)
+
+
+def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transformer:
+    """The transformer of the run's last checkpoint: its averaged weights if it has an average.
+
+    Raises:
+        UserError: the checkpoint is absent, damaged, or another run's.
+    """
+    state: Any = read_own_checkpoint(run)["state_dict"]
+    prefix = "ema.module." if cfg.mvtm.optim.ema_decay > 0 else "net."
+    net = build_transformer(cfg, data)
+    net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return net.eval().to(device_of(cfg.trainer.accelerator))
+
+
+def build_transformer(cfg: DictConfig, data: ImageData) -> Transformer:
+    """A transformer with fresh weights, whose sizes follow from the tokenizer and the data."""
+    with torch.device("meta"):
+        tokenizer = build(cfg.tokenizer.net, "tokenizer.net")
+    check_divides(data.size, data.size, tokenizer.downsample)
+    n_tokens = (data.size // tokenizer.downsample) ** 2
+    sizes = {"n_codes": tokenizer.codebook_size, "n_classes": data.n_classes, "n_tokens": n_tokens}
+    return build(cfg.mvtm.net, "mvtm.net", **sizes)
+
+
+def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
+    """The run's last checkpoint.
+
+    Raises:
+        UserError: it is absent, damaged, or another run's.
+    """
+    path = run.checkpoints / LAST
+    checkpoint = read_checkpoint(path)
+    identity = checkpoint.get(IDENTITY_KEY)
+    if not isinstance(identity, dict) or identity.get("fingerprint") != run.record["fingerprint"]:
+        raise UserError(f"the checkpoint {path} was made with another config than this run's: put the run's own back")
+    return checkpoint
+
+
+def _train(job: Job, cache: TokenCache, resumed: bool) -> None:
+    conf = job.cfg.mvtm
+    optim = as_object(conf.optim, Optim)
+    schedule = job.train_schedule
+    seed_all(job.cfg.seed)
+    net = build_transformer(job.cfg, job.data)
+    identity = {"fingerprint": job.run.record["fingerprint"], "settings": config.settings(job.cfg)}
+    module = LitMVTM(net, schedule, optim, conf.label_smoothing, job.cfg.seed, identity)
+    what = f"training on {len(cache.train):,} token grids for {optim.epochs} epochs, {schedule.name} schedule"
+    with job.terminal.stage("mvtm", f"resumed: {what}" if resumed else what) as notes:
+        scores = fit(
+            module,
+            cache.train,
+            cache.test,
+            hardware=job.hardware,
+            terminal=job.terminal,
+            title="mvtm",
+            folder=job.run.checkpoints,
+            logger=job.logger,
+        )
+        notes.append(f"held-out NLL {scores['mvtm/val_nll']:.3f}")
+    job.run.mark_done("mvtm", **scores)

@@ -1,0 +1,53 @@
+"""One sentence for a user from an error of ours, of Hydra's or of OmegaConf's: what is wrong, where, what to do."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from maskgit_lab import config
+from maskgit_lab.errors import UserError
+
+
+def sentence(error: Exception, schema: type, help_command: str) -> str:
+    """The error in one sentence.
+
+    Args:
+        error: a `UserError`, or an error that Hydra or OmegaConf raised for a config or a command line.
+        schema: the dataclass that the config has to fit; similar keys are suggested from it.
+        help_command: shows a user what there is.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_option(error.missing_cfg_file, list(error.options))
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    key = getattr(cause, "full_key", None)
+    if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
+        return _unknown_key(key or unknown[1], schema, help_command)
+    if key and "is not a ListConfig" in str(cause):
+        return f"{key} takes a list: write it as {key}=[1,2]"
+    if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
+        return f"{missing[1]} is needed: give it as {missing[1]}=VALUE; {help_command} tells more"
+    first = str(cause or error).strip().splitlines()[0].rstrip(".")
+    return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _unknown_option(path: str, options: list[str]) -> str:
+    group, _, name = path.rpartition("/")
+    return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
+
+
+def _unknown_key(key: str, schema: type, help_command: str) -> str:
+    hint = _hint(key, config.schema_keys(schema))
+    return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
