@@ -216,7 +216,7 @@ def check_train(cfg: DictConfig) -> None:
     for key, choices in CHOICES.items():
         value = OmegaConf.select(cfg, key)
         _check(value in choices, key, value, f"choose one of {', '.join(choices)}")
-    check_steps("eval.steps", cfg.eval.steps)
+    check_steps("eval.steps", list(cfg.eval.steps))
     _check(0 <= cfg.seed < 2**32, "seed", cfg.seed, "give a whole number from 0 to 4294967295")
     temperature = cfg.decode.choice_temperature
     _check(temperature >= 0, "decode.choice_temperature", temperature, "give a number that is not negative")

@@ -14,15 +14,15 @@ Row = Mapping[str, Any]
 HEADINGS = {
     "steps": "T",
     "fid": "FID",
-    "fd_classifier": "FD classifier",
+    "fd_classifier": "FD clf.",
     "inception_score": "IS",
-    "precision": "precision",
+    "precision": "prec.",
     "recall": "recall",
-    "cas_top1": "CAS top-1",
-    "cas_top5": "CAS top-5",
-    "sample_accuracy": "recognised",
+    "cas_top1": "CAS@1",
+    "cas_top5": "CAS@5",
+    "sample_accuracy": "recog.",
     "nll": "NLL",
-    "images_per_second": "images/s",
+    "images_per_second": "img/s",
 }
 
 
@@ -63,8 +63,6 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if isinstance(value, float) and value >= 100 else (
-        f"{value:.3f}" if isinstance(value, float) else str(value)
-    )  # fmt: skip
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
+    return "-" if value is None else str(value)

@@ -25,6 +25,8 @@ def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
     """Adds one row to the results for each T of `eval.steps` that has none yet."""
     done = {row["steps"] for row in job.run.results.rows()}
     missing = [steps for steps in job.cfg.eval.steps if steps not in done]
+    if not missing:
+        return
     conf = job.cfg.eval
     classifier = obtain_classifier(job, job.cfg.features.classifier)
     own_real = conf.cas is not None and conf.cas != job.cfg.features.classifier

@@ -30,7 +30,7 @@ def run(cfg: DictConfig) -> None:
     trained.trainer.accelerator = cfg.accelerator
     device_of(cfg.accelerator)
     data = build(trained.data, "data")
-    classes = _classes(cfg.classes, data)
+    classes = _classes(config.plain(cfg).get("classes"), data)
     out = _free_folder(Path(cfg.out))
     sampler = _sampler(cfg, trained, folder, data)
     labels = torch.tensor(classes).repeat_interleave(cfg.n)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.settings import Optim
 
 
@@ -22,12 +22,12 @@ class LitClassifier(TrainedModule):
         self.top1 = MulticlassAccuracy(n_classes, average="micro")
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=min(5, n_classes))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""
         images, labels_B = batch
         return F.cross_entropy(self.net(images), labels_B, label_smoothing=self.label_smoothing)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on real held-out images."""
         images, labels_B = batch
         logits_BC = self.best_net(images)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maskgit_lab.lit.base import TrainedModule, step_seed
+from maskgit_lab.lit.base import Batch, TrainedModule, step_seed
 from maskgit_lab.masking.corruption import corrupt, draw_mask
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.transformer import Transformer
@@ -48,7 +48,7 @@ class LitMVTM(TrainedModule):
         self.label_smoothing = label_smoothing
         self.identity = identity
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         step = self.trainer.fit_loop.total_batch_idx
         generator = self._generator(self.seed, self.global_rank, step)
@@ -56,7 +56,7 @@ class LitMVTM(TrainedModule):
         self.log("mvtm/loss", loss)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The NLL of held-out codes under the same masks at every call."""
         generator = self._generator(self.seed, batch_idx)
         loss = self._loss(self.best_net, batch, generator, label_smoothing=0.0)
@@ -70,7 +70,7 @@ class LitMVTM(TrainedModule):
         return torch.Generator(self.device).manual_seed(step_seed(*parts))
 
     def _loss(
-        self, net: torch.nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator, label_smoothing: float
+        self, net: torch.nn.Module, batch: Batch, generator: torch.Generator, label_smoothing: float
     ) -> Tensor:
         tokens_BN, labels_B = batch
         mask_BN = draw_mask(tokens_BN, self.schedule, generator)

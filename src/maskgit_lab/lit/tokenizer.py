@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_usage, commitment_loss, entropy_loss
@@ -55,7 +55,7 @@ class LitTokenizer(TrainedModule):
         made = [self.optimizer_for(network.parameters()) for network in networks]
         return [optimizer for optimizer, _ in made], [scheduler for _, scheduler in made]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step of the VQGAN and then one of the discriminator, on images (B, 3, H, W) in [0, 1]."""
         images = batch[0]
         optimizers = self._optimizers()
@@ -68,7 +68,7 @@ class LitTokenizer(TrainedModule):
         self.log_dict({f"tokenizer/{name}": loss.detach() for name, loss in losses.items()})
         return {"loss": total.detach()}
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Reconstruction error of held-out images, pixels clipped to [0, 1]."""
         codes = self.best_net.encode(batch[0])  # type: ignore[operator]
         error = F.mse_loss(self.best_net.decode(codes).clamp(0, 1), batch[0])  # type: ignore[operator]

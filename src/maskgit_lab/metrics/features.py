@@ -6,7 +6,7 @@ Shapes: n images, F features, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -22,6 +22,7 @@ class Features(NamedTuple):
     logits_nC: Float[Tensor, "n C"]
 
 
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """A fixed network; distances between its features carry its name."""
 
@@ -53,6 +54,6 @@ def extract(extractor: FeatureExtractor, batches: Iterable[Tensor]) -> Features:
     return Features(torch.cat([p.features_nF for p in parts]), torch.cat([p.logits_nC for p in parts]))
 
 
-def to_uint8(images: Float[Tensor, "n 3 H W"]) -> UInt8[Tensor, "n 3 H W"]:
+def to_uint8(images: Float[Tensor, "*batch 3 H W"]) -> UInt8[Tensor, "*batch 3 H W"]:
     """Images in [0, 1], rounded to 8 bits as an image file would hold them."""
     return (images * 255).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,60 @@
+"""The results file and what is drawn from it."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from maskgit_lab.ablation import drawing
+from maskgit_lab.ablation.results import Results, table
+
+ROWS = [
+    {"steps": t, "fd_classifier": 9.0 / t, "inception_score": 1.0 + t, "cas_top1": 0.9, "cas_real_top1": 0.99, "nll": 2.0}
+    for t in (8, 1, 2)
+]
+
+
+def test_rows_come_back(tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    assert results.rows() == []
+    for row in ROWS:
+        results.append(row)
+    assert results.rows() == ROWS
+
+
+def test_a_line_cut_short_is_passed_over_and_harms_no_later_row(tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    results.append(ROWS[0])
+    with results.path.open("a") as file:
+        file.write('{"steps": 1, "fd_cl')
+    results.append(ROWS[2])
+    assert results.rows() == [ROWS[0], ROWS[2]]
+
+
+def test_the_table_is_ordered_and_has_no_column_for_what_was_not_measured():
+    headings, cells = table(ROWS)
+    assert headings == ["T", "FD clf.", "IS", "CAS@1", "NLL"]
+    assert [row[0] for row in cells] == ["1", "2", "8"]
+    assert table([ROWS[0], {"steps": 3, "nll": 123.4}])[1][0] == ["3", "-", "-", "-", "123"]
+
+
+def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):
+    drawing.draw_curve(ROWS, tmp_path / "wide.png", "title")
+    drawing.draw_curve([{"steps": 1, "inception_score": 2.0}], tmp_path / "narrow.png", "title")
+    with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "narrow.png") as narrow:
+        assert wide.width > 2 * narrow.width and wide.height == narrow.height
+
+
+def test_a_grid_shows_its_images(tmp_path):
+    images = torch.zeros(2, 3, 3, 8, 8, dtype=torch.uint8)
+    images[:, :, 0] = 255
+    drawing.draw_grid(images, tmp_path / "g.png", title="t", row_names=["a", "b"], column_names=["1", "2", "3"])
+    with Image.open(tmp_path / "g.png") as drawn:
+        pixels = np.asarray(drawn.convert("RGB"))
+    assert (pixels == (255, 0, 0)).all(axis=2).mean() > 0.2
+
+
+def test_masked_cells_are_grey_and_others_untouched():
+    images = torch.full((1, 3, 4, 4), 7, dtype=torch.uint8)
+    covered = drawing.cover_masked(images, torch.tensor([[[True, False], [False, False]]]))
+    assert (covered[0, :, :2, :2] == drawing.MASK_GREY).all()
+    assert (covered == 7).sum() == 3 * 12

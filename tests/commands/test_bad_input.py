@@ -1,0 +1,145 @@
+"""Every mistake of a user's gets one sentence, a non-zero exit and no traceback, and costs them nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+from maskgit_lab.commands.cli import EXIT_USER_ERROR
+from maskgit_lab.lit.fit import LAST
+
+SETTINGS = {
+    "schedule=cosin": "did you mean cosine?",
+    "foo=1": "foo: there is no such setting",
+    "+foo=1": "foo: there is no such setting",
+    "mvtm.optim.epoch=3": "did you mean mvtm.optim.epochs?",
+    "debug=tinny": "did you mean tiny?",
+    "eval.steps=[0]": "eval.steps=[0] is not possible",
+    "eval.steps=[]": "name at least one number of decoding steps",
+    "eval.steps=[2,2]": "name every number of steps once",
+    "eval.steps=8": "eval.steps takes a list",
+    "eval.steps=[4": "cannot read the override 'eval.steps=[4'",
+    "seed=abc": "seed: Value 'abc'",
+    "seed=-1": "seed=-1 is not possible",
+    "stage=mvmt": "choose one of tokenizer, mvtm, all",
+    "decode.schedule=cosin": "decode.schedule=cosin: there is no such schedule",
+    "decode.choice_temperature=-1": "give a number that is not negative",
+    "trainer.accelerator=tpu": "choose one of auto, cpu",
+    "trainer.precision=8": "choose one of 32-true",
+    "data.size=17": "choose a size that is a multiple of 2",
+    "data.size=4": "data.size=4 is smaller than the scans",
+    "data.test_fraction=2": "give a share from 0.05 to 0.95",
+    "mvtm.net.heads=3": "not a multiple of its 3 heads",
+    "+mvtm.net.hads=3": "unexpected keyword argument 'hads'",
+    "schedule._target_=no.such.Class": "schedule cannot be built",
+    "mvtm.optim.lr=0": "mvtm.optim.lr=0.0 is not possible",
+    "mvtm.optim.betas=[0.9]": "give two numbers",
+    "tokenizer.optim.batch_size=0": "give a whole number of at least 1",
+    "eval.neighbours=5000": "lower it",
+    "eval.splits=5000": "lower it",
+    "logger.mode=cloud": "choose one of auto, online, offline, none",
+    "cache_dir=file/cache": "choose another with cache_dir=PATH",
+    "run_dir=file/run": "choose another run_dir",
+    "run_dir=file": "is a file",
+    "run_dir=full": "holds no run",
+    "tokenizer.losses.perceptual=1 tokenizer.perceptual.weights=absent.pth": "tokenizer.perceptual.weights=FILE",
+}
+
+
+def refused(said, sentence: str) -> None:
+    """Checks that a command ended with one sentence."""
+    assert said.code == EXIT_USER_ERROR
+    errors = said.err.strip().splitlines()
+    assert len(errors) == 1 and errors[0].startswith("error: ") and sentence in errors[0], said.err
+    assert "Traceback" not in said.out + said.err
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_settings(command, tmp_path, settings):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    refused(command("train", "debug=tiny", "logger=none", *settings.split()), SETTINGS[settings])
+    assert (tmp_path / "file").read_text() == "mine"
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_dir_of_a_different_run_is_left_as_it_is(command, tiny_run, tiny_cache):
+    before = {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()}
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={tiny_run}", "seed=3")
+    refused(said, "holds a different run (seed is 0 there and 3 here)")
+    assert {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_in_use_is_left_alone(command, tiny_run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    with FileLock(tmp_path / "run" / ".lock"):
+        said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    refused(said, "another process is working in run")
+
+
+@pytest.fixture
+def spoilt(tiny_run: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run whose training is not recorded as done, to be spoilt by a test."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["done"] = {}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    return tmp_path / "run"
+
+
+def test_a_checkpoint_of_another_config_is_not_used(command, spoilt, tiny_cache):
+    path = spoilt / "checkpoints" / LAST
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["maskgit_lab"]["fingerprint"] = "another"
+    torch.save(checkpoint, path)
+    before = path.read_bytes()
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    refused(said, "was made with another config")
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
+    (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    refused(said, "is damaged: delete it and give the same command again")
+
+
+def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
+    (spoilt / "run.json").write_text('{"fingerpr')
+    refused(command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run"), "run.json is damaged")
+
+
+SAMPLES = {
+    "classes=[12]": "there is no class 12; digits has the classes 0 to 9",
+    "classes=[]": "name a class",
+    "classes=3": "classes takes a list",
+    "clases=[3]": "did you mean classes?",
+    "n=0": "n=0 is not possible",
+    "decode.steps=0": "give a whole number of at least 1",
+    "decode.schedule=cosin": "there is no such schedule",
+    "checkpoint=nowhere": "nowhere holds no run",
+    "out=full": "not empty",
+    "out=file/x": "cannot write out=file/x",
+    "accelerator=cuda:99": "is not on this machine",
+}
+
+
+@pytest.mark.parametrize("settings", SAMPLES, ids=str)
+def test_sample_settings(command, tiny_run, tmp_path, settings):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    refused(command("sample", f"checkpoint={tiny_run}", "out=samples", settings), SAMPLES[settings])
+    assert not (tmp_path / "samples").exists() or not any((tmp_path / "samples").iterdir())
+
+
+def test_sample_needs_a_checkpoint(command):
+    refused(command("sample", "out=samples"), "checkpoint is needed")
+
+
+def test_sample_needs_a_trained_run(command, spoilt):
+    refused(command("sample", "checkpoint=run", "out=samples"), "not trained to its end")

@@ -1,0 +1,126 @@
+"""`train.py` from end to end, at a tiny size."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from maskgit_lab.lit.fit import LAST
+
+ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "versions"}
+MEASURED = {"fd_classifier", "inception_score", "precision", "recall", "cas_top1", "cas_top5", "nll", "images_per_second"}
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+
+
+def same_results(*runs):
+    """The rows of runs without their speed."""
+    return [[{k: v for k, v in row.items() if k != "images_per_second"} for row in rows(run)] for run in runs]
+
+
+def test_a_run_leaves_its_config_results_checkpoint_and_pictures(tiny_run):
+    cfg = yaml.safe_load((tiny_run / "config.yaml").read_text())
+    assert cfg["eval"]["steps"] == [2, 4] == [row["steps"] for row in rows(tiny_run)]
+    for row in rows(tiny_run):
+        assert row.keys() >= ALWAYS | MEASURED and "fid" not in row
+        assert row["schedule"] == "cosine" and row["n_samples"] == 1437 and row["reference"] == "digits-train"
+        assert all(0 <= row[key] <= 1 for key in ("precision", "recall", "cas_top1", "cas_top5", "sample_accuracy"))
+        assert row["inception_score"] >= 1 and row["nll"] > 0 and row["images_per_second"] > 0
+    assert {p.stem for p in (tiny_run / "pictures").glob("*.png")} == {"reconstructions", "samples", "filling", "curve"}
+    assert torch.load(tiny_run / "checkpoints" / LAST, weights_only=True)["maskgit_lab"]["settings"]["seed"] == 0
+
+
+def test_the_same_command_again_says_that_the_run_is_complete(command, tiny_run, tiny_cache):
+    before = (tiny_run / "results.jsonl").read_bytes()
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={tiny_run}")
+    assert said.code == 0 and "the run is complete" in said.out
+    assert all(f"{part} " in said.out for part in ("tokenizer", "tokens", "classifier")) and said.out.count("reused") == 3
+    assert (tiny_run / "results.jsonl").read_bytes() == before
+
+
+def test_another_run_reuses_tokenizer_tokens_and_classifier_and_the_same_seed_repeats_bit_for_bit(
+    command, tiny_run, tiny_cache, tmp_path
+):
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=again")
+    assert said.code == 0 and said.out.count("found in the cache") == 3
+    first, second = same_results(tiny_run, tmp_path / "again")
+    assert first == second
+    weights = [torch.load(r / "checkpoints" / LAST, weights_only=True)["state_dict"] for r in (tiny_run, tmp_path / "again")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    picture = "pictures/samples.png"
+    assert (tiny_run / picture).read_bytes() == (tmp_path / "again" / picture).read_bytes()
+
+
+def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache, tiny_run, tmp_path):
+    said = command("train", "debug=tiny", "logger=none", "cache_dir=fresh", "run_dir=run", "stage=tokenizer")
+    assert said.code == 0 and "training a VQGAN" in said.out
+    made, known = (next((cache / "tokenizer").glob("*/model.safetensors")) for cache in (tmp_path / "fresh", tiny_cache))
+    assert made.read_bytes() == known.read_bytes() and made.parent.name == known.parent.name
+    assert not (tmp_path / "run" / "results.jsonl").exists()
+
+
+def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["done"]["evaluation"], record["done"]["pictures"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    lines = (tmp_path / "run" / "results.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "run" / "results.jsonl").write_text(lines[0] + lines[1][:40])
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    assert said.code == 0 and "trained already" in said.out and "T = 4, 1,437 samples" in said.out
+    text = (tmp_path / "run" / "results.jsonl").read_text().splitlines()
+    whole = [json.loads(line) for line in (text[0], text[2])]
+    for row in whole:
+        del row["images_per_second"]
+    assert whole == same_results(tiny_run)[0]
+
+
+def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_cache, tmp_path / "cache")
+    codes = next((tmp_path / "cache" / "tokens").glob("*/train_codes.npy"))
+    whole = codes.read_bytes()
+    codes.write_bytes(whole[:-7] + b"\0" * 7)
+    said = command("train", "debug=tiny", "logger=none", "cache_dir=cache", "run_dir=run", "stage=mvtm")
+    assert said.code == 0 and said.out.count("made again: its file train_codes.npy is damaged") == 1
+    assert codes.read_bytes() == whole
+
+
+def test_a_schedule_for_decoding_alone(command, tiny_cache, tmp_path):
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run", "eval.steps=[2]", "eval.cas=null"]
+    assert command("train", *settings, "decode.schedule=square_root").code == 0
+    (row,) = rows(tmp_path / "run")
+    assert (row["schedule"], row["decode_schedule"]) == ("cosine", "square_root")
+    assert not row.keys() & {"cas_top1", "cas_real_top1"}
+
+
+def test_without_run_dir_the_same_settings_have_one_folder(command, tiny_cache, tmp_path):
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=mvtm"]
+    assert command("train", *settings, "schedule=cosine").code == 0
+    said = command("train", *settings)
+    assert said.code == 0 and "the run is complete" in said.out
+    (folder,) = (tmp_path / "outputs" / "digits").iterdir()
+    assert folder.name.startswith("debug_tiny+schedule_cosine-")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["outputs"]
+
+
+def test_the_gan_can_be_switched_on(command, tmp_path):
+    gan = ["tokenizer.losses.adversarial=0.1", "data.test_fraction=0.9"]
+    said = command("train", "debug=tiny", "logger=none", "stage=tokenizer", "run_dir=run", "cache_dir=cache", *gan)
+    assert said.code == 0 and "val_mse" in said.out
+
+
+def test_a_run_for_each_value_of_a_multirun(command, tiny_cache, tmp_path):
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=mvtm"]
+    assert command("train", "-m", *settings, "schedule=linear,cubic").code == 0
+    names = sorted(p.name.rsplit("-", 1)[0] for p in (tmp_path / "outputs" / "digits").iterdir())
+    assert names == ["debug_tiny+schedule_cubic", "debug_tiny+schedule_linear"]
+
+
+@pytest.mark.parametrize("verb", ["train", "sample"])
+def test_help_reads_well(command, verb):
+    said = command(verb, "--help")
+    assert said.code == 0 and f"python {verb}.py" in said.out and "Settings (KEY=VALUE)" in said.out

@@ -1,0 +1,73 @@
+"""Every option of every config group composes, fits the schema, and builds what it names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from maskgit_lab import config
+from maskgit_lab.commands.job import as_object, build
+from maskgit_lab.commands.modelling import build_transformer
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
+
+ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if not file.stem.startswith("_")
+)
+
+
+def composed(*overrides: str, verb: str = "train") -> DictConfig:
+    config.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return config.checked(compose(verb, overrides=list(overrides)), config.SCHEMAS[verb])
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option(option):
+    cfg = composed(option)
+    config.check_train(cfg)
+    data = build(cfg.data, "data")
+    with torch.device("meta"):
+        assert build_transformer(cfg, data).n_classes == data.n_classes
+        for conf in (cfg.features.classifier, cfg.eval.cas):
+            assert build(conf.net, "net", n_classes=10).head.out_features == 10
+        build(cfg.tokenizer.discriminator, "discriminator", image_size=data.size)
+    assert isinstance(build(cfg.schedule, "schedule"), Schedule)
+    assert as_object(cfg.trainer, Hardware).save_every_epochs >= 1
+    assert as_object(cfg.mvtm.optim, Optim).epochs >= 1
+    assert as_object(cfg.tokenizer.losses, TokenizerLosses).pixel > 0
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "conf" / "schedule").glob("*.yaml")), ids=lambda f: f.stem)
+def test_a_schedules_file_has_the_schedules_name(file):
+    assert build(composed(f"schedule={file.stem}").schedule, "schedule").name == file.stem
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "conf" / "experiment").glob("*.yaml")), ids=lambda f: f.stem)
+def test_an_experiment_opens_with_its_command_its_cost_and_its_number(file):
+    lines = file.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert [line.split(":")[0] for line in lines[1:4]] == ["# Command", "# Cost", "# Number"]
+    assert composed(f"experiment={file.stem}").name == file.stem
+
+
+def test_the_default_is_the_papers_schedule_for_training_and_decoding():
+    cfg = composed()
+    assert build(cfg.schedule, "schedule").name == "cosine" and cfg.decode.schedule is None
+    assert cfg.decode.choice_temperature == 4.5 and cfg.mvtm.label_smoothing == 0.1
+
+
+def test_what_only_says_where_a_run_lives_does_not_change_its_name():
+    same = composed("run_dir=/x", "cache_dir=/y", "stage=mvtm", "logger=none", "trainer=cpu")
+    assert config.run_fingerprint(same) == config.run_fingerprint(composed())
+    assert config.run_fingerprint(composed("schedule=cosine")) == config.run_fingerprint(composed())
+    assert config.run_fingerprint(composed("seed=1")) != config.run_fingerprint(composed())
+
+
+def test_sample():
+    cfg = composed("checkpoint=x", "out=y", verb="sample")
+    config.check_sample(cfg)
+    assert cfg.n == 16 and cfg.decode.steps == 8

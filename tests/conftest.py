@@ -1,0 +1,79 @@
+"""Shared by all tests: shapes are checked while they run, and a finished tiny run is made once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxtyping import install_import_hook
+
+install_import_hook("maskgit_lab", "shape_checker.check")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from maskgit_lab.commands import cli  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+torch.set_num_threads(2)
+
+
+class Said(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+def call(verb: str, arguments: Sequence[str]) -> int:
+    """Runs an entry point in this process, so that shapes are checked; returns its exit code."""
+    before = sys.argv, os.environ.get(cli.FULL_ERROR)
+    sys.argv = [f"{verb}.py", *arguments]
+    try:
+        cli.main(verb, str(ROOT / f"{verb}.py"))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before[0]
+        os.environ.pop(cli.FULL_ERROR, None)
+    return 0
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Runs an entry point in an empty folder and catches what it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(verb: str, *arguments: str) -> Said:
+        code = call(verb, arguments)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that tiny runs share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of `debug=tiny`; tests read it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert call("train", ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """Randomness that is the same in every run of a test."""
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,44 @@
+"""The embedded data set."""
+
+import pytest
+import torch
+
+from maskgit_lab.data.digits import digits
+from maskgit_lab.data.source import first_images
+from maskgit_lab.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits()
+
+
+def test_sizes_and_ranges(data):
+    assert (len(data.train), len(data.test), data.n_classes) == (1437, 360, 10)
+    images = first_images(data.train, 2000)
+    assert images.shape == (1437, 3, 16, 16) and images.min() == 0 and images.max() == 1
+    assert torch.equal(images * 255, (images * 255).round())
+    assert torch.equal(data.train_labels, torch.stack([data.train[i][1] for i in range(1437)]))
+
+
+def test_every_class_is_held_out_in_its_share(data):
+    held_out = torch.bincount(torch.stack([label for _, label in data.test]))
+    every = held_out + torch.bincount(data.train_labels)
+    assert (held_out / every - 0.2).abs().max() < 0.01
+
+
+def test_no_scan_is_on_both_sides(data):
+    train = {image.numpy().tobytes() for image in first_images(data.train, 2000)}
+    test = {image.numpy().tobytes() for image in first_images(data.test, 2000)}
+    assert not train & test
+
+
+def test_the_fingerprint_is_of_pixels_and_split(data):
+    assert digits().fingerprint == data.fingerprint
+    assert len({data.fingerprint, digits(seed=1).fingerprint, digits(size=8).fingerprint}) == 3
+
+
+@pytest.mark.parametrize("settings", [{"size": 4}, {"test_fraction": 0.0}, {"test_fraction": 1.5}])
+def test_impossible_settings_are_users_errors(settings):
+    with pytest.raises(UserError, match=r"data\."):
+        digits(**settings)

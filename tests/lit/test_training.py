@@ -1,0 +1,141 @@
+"""Training: reproducible, resumable, and saying what it did."""
+
+import copy
+
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
+from maskgit_lab.lit.base import lr_factor, step_seed, weight_ema
+from maskgit_lab.lit.classifier import LitClassifier
+from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
+from maskgit_lab.lit.mvtm import LitMVTM
+from maskgit_lab.lit.tokenizer import LitTokenizer
+from maskgit_lab.masking.schedules import Cosine
+from maskgit_lab.nets.classifier import SmallConvNet
+from maskgit_lab.nets.discriminator import Discriminator
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
+
+OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
+HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epochs=1)
+
+
+def codes(n: int) -> TensorDataset:
+    generator = torch.Generator().manual_seed(0)
+    return TensorDataset(torch.randint(0, 12, (n, 9), generator=generator), torch.arange(n) % 3)
+
+
+def images(n: int) -> TensorDataset:
+    generator = torch.Generator().manual_seed(0)
+    return TensorDataset(torch.rand(n, 3, 8, 8, generator=generator), torch.arange(n) % 3)
+
+
+def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> LitMVTM:
+    seed_all(seed)
+    net = Transformer(n_codes=12, n_classes=3, n_tokens=9, depth=1, heads=2, width=16, mlp_width=32, dropout=0.1)
+    return LitMVTM(net, Cosine(), Optim(epochs=epochs, **OPTIM), 0.1, seed, {"fingerprint": "x"})
+
+
+def train(module, dataset=codes, folder=None, **settings):
+    return fit(module, dataset(30), dataset(12), hardware=HARDWARE, terminal=Terminal(), title="t", folder=folder, **settings)
+
+
+def weights(module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.best_net.parameters()])
+
+
+def test_the_same_seed_gives_the_same_weights_and_losses():
+    first, second, other = mvtm(), mvtm(), mvtm(seed=1)
+    scores = [train(module) for module in (first, second, other)]
+    assert torch.equal(weights(first), weights(second)) and scores[0] == scores[1]
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
+    whole, half, resumed = mvtm(epochs=4), mvtm(epochs=2), mvtm(epochs=4)
+    train(whole)
+    train(half, folder=tmp_path)
+    assert not torch.equal(weights(whole), weights(half))
+    scores = train(resumed, folder=tmp_path)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert set(scores) == {"mvtm/val_nll"}
+
+
+def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_said_to_be(tmp_path):
+    train(mvtm(epochs=1), folder=tmp_path)
+    assert read_checkpoint(tmp_path / LAST)["maskgit_lab"] == {"fingerprint": "x"}
+    (tmp_path / LAST).write_bytes((tmp_path / LAST).read_bytes()[:1000])
+    with pytest.raises(UserError, match="is damaged"):
+        train(mvtm(), folder=tmp_path)
+    with pytest.raises(UserError, match="no checkpoint"):
+        read_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_training_lowers_the_loss_of_what_can_be_learnt():
+    dataset = TensorDataset(torch.full((64, 9), 5), torch.zeros(64, dtype=torch.int64))
+    module = mvtm(epochs=15)
+    scores = train(module, lambda n: dataset)
+    assert scores["mvtm/val_nll"] < 1.0  # log 12 = 2.5 before
+
+
+def tokenizer(weights: TokenizerLosses, discriminator=None) -> LitTokenizer:
+    seed_all(0)
+    net = VQGAN(codebook_size=8, latent_dim=4, base_width=8, multipliers=(1, 2), n_blocks=1, norm_groups=4)
+    return LitTokenizer(net, weights, Optim(epochs=2, **OPTIM), 0, discriminator)
+
+
+def test_the_tokenizer_trains_without_a_gan():
+    module = tokenizer(TokenizerLosses(adversarial=0.0, perceptual=0.0))
+    before = weights(module).clone()
+    scores = train(module, images)
+    assert set(scores) == {"tokenizer/val_mse", "tokenizer/val_codebook_usage", "tokenizer/val_perplexity"}
+    assert 0 < scores["tokenizer/val_codebook_usage"] <= 1 <= scores["tokenizer/val_perplexity"] <= 8
+    assert not torch.equal(weights(module), before)
+
+
+def test_the_tokenizer_trains_with_a_gan():
+    torch.manual_seed(0)
+    discriminator = Discriminator(8, base_width=1, max_width=8)
+    before = copy.deepcopy(discriminator.state_dict())
+    module, plain = (tokenizer(TokenizerLosses(perceptual=0.0), d) for d in (discriminator, None))
+    train(module, images)
+    train(plain, images)
+    changed = [not torch.equal(value, before[name]) for name, value in discriminator.state_dict().items()]
+    assert all(changed)
+    assert not torch.equal(weights(module), weights(plain))
+
+
+def test_a_classifier_learns_what_can_be_learnt():
+    seed_all(0)
+    x = torch.zeros(60, 3, 8, 8)
+    y = torch.arange(60) % 3
+    x[torch.arange(60), y] = 1.0
+    optim = Optim(epochs=8, batch_size=16, lr=1e-2, decay="cosine")
+    module = LitClassifier(SmallConvNet(3, width=4), 3, optim, 0.0, 0)
+    scores = train(module, lambda n: TensorDataset(x, y))
+    assert scores == {"classifier/top1": 1.0, "classifier/top5": 1.0}
+
+
+def test_the_average_is_exponential():
+    net = torch.nn.Linear(1, 1, bias=False)
+    ema = weight_ema(net, 0.9)
+    values = [1.0, 3.0, -2.0]
+    for value in values:
+        net.weight.data.fill_(value)
+        ema.update_parameters(net)
+    assert ema.module.weight.item() == pytest.approx((1.0 * 0.9 + 3.0 * 0.1) * 0.9 - 2.0 * 0.1)
+
+
+def test_the_learning_rate_warms_up_and_decays():
+    constant, cosine = (Optim(epochs=1, batch_size=1, lr=1.0, warmup_steps=10, decay=d) for d in ("none", "cosine"))
+    assert [lr_factor(s, 100, constant) for s in (0, 4, 9, 99)] == pytest.approx([0.1, 0.5, 1, 1])
+    assert lr_factor(50, 100, cosine) == pytest.approx(0.5) and lr_factor(100, 100, cosine) == pytest.approx(0)
+
+
+def test_steps_and_ranks_have_seeds_of_their_own():
+    seeds = {step_seed(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
+    assert len(seeds) == 4 * 8 * 50
