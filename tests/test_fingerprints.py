@@ -27,7 +27,9 @@ def test_order_of_keys_does_not_matter_and_values_do():
 
 def test_comments_and_docstrings_do_not_change_the_version(module):
     plain = module("def f(x):\n    return x + 1\n")
-    assert module('"""Doc."""\n\ndef f( x ):\n    """More."""\n    return x + 1  # so\n') == module('"""Other."""\n\ndef f(x):\n    """Less."""\n    return x + 1\n')
+    assert module('"""Doc."""\n\ndef f( x ):\n    """More."""\n    return x + 1  # so\n') == module(
+        '"""Other."""\n\ndef f(x):\n    """Less."""\n    return x + 1\n'
+    )
     assert module("def f(x):\n    # why\n    return x + 1\n") == plain
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 LENGTH = 12
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def fingerprint(ingredients: Mapping[str, Any]) -> str:
@@ -39,7 +40,6 @@ def _essence(module: str) -> str:
         raise ModuleNotFoundError(f"no source for module {module}")
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body[0] = ast.Pass()
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body[0] = ast.Pass()
     return ast.unparse(tree)

@@ -68,7 +68,7 @@ class Store:
             partial.mkdir(exist_ok=True)
             about = make(partial)
             _write_manifest(partial, ingredients, about)
-            os.replace(partial, path)
+            partial.replace(path)
             return Entry(path, reused=False, about=about)
 
     @contextmanager

@@ -8,7 +8,14 @@ from maskgit_lab.ablation import drawing
 from maskgit_lab.ablation.results import Results, table
 
 ROWS = [
-    {"steps": t, "fd_classifier": 9.0 / t, "inception_score": 1.0 + t, "cas_top1": 0.9, "cas_real_top1": 0.99, "nll": 2.0}
+    {
+        "steps": t,
+        "fd_classifier": 9.0 / t,
+        "inception_score": 1.0 + t,
+        "cas_top1": 0.9,
+        "cas_real_top1": 0.99,
+        "nll": 2.0,
+    }
     for t in (8, 1, 2)
 ]
 

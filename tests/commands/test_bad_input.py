@@ -110,7 +110,9 @@ def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
 
 def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "run.json").write_text('{"fingerpr')
-    refused(command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run"), "run.json is damaged")
+    refused(
+        command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run"), "run.json is damaged"
+    )
 
 
 SAMPLES = {

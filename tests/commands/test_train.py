@@ -10,7 +10,16 @@ import yaml
 from maskgit_lab.lit.fit import LAST
 
 ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "versions"}
-MEASURED = {"fd_classifier", "inception_score", "precision", "recall", "cas_top1", "cas_top5", "nll", "images_per_second"}
+MEASURED = {
+    "fd_classifier",
+    "inception_score",
+    "precision",
+    "recall",
+    "cas_top1",
+    "cas_top5",
+    "nll",
+    "images_per_second",
+}
 
 
 def rows(run):
@@ -38,7 +47,9 @@ def test_the_same_command_again_says_that_the_run_is_complete(command, tiny_run,
     before = (tiny_run / "results.jsonl").read_bytes()
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={tiny_run}")
     assert said.code == 0 and "the run is complete" in said.out
-    assert all(f"{part} " in said.out for part in ("tokenizer", "tokens", "classifier")) and said.out.count("reused") == 3
+    assert (
+        all(f"{part} " in said.out for part in ("tokenizer", "tokens", "classifier")) and said.out.count("reused") == 3
+    )
     assert (tiny_run / "results.jsonl").read_bytes() == before
 
 
@@ -49,7 +60,9 @@ def test_another_run_reuses_tokenizer_tokens_and_classifier_and_the_same_seed_re
     assert said.code == 0 and said.out.count("found in the cache") == 3
     first, second = same_results(tiny_run, tmp_path / "again")
     assert first == second
-    weights = [torch.load(r / "checkpoints" / LAST, weights_only=True)["state_dict"] for r in (tiny_run, tmp_path / "again")]
+    weights = [
+        torch.load(r / "checkpoints" / LAST, weights_only=True)["state_dict"] for r in (tiny_run, tmp_path / "again")
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     picture = "pictures/samples.png"
     assert (tiny_run / picture).read_bytes() == (tmp_path / "again" / picture).read_bytes()
@@ -58,7 +71,9 @@ def test_another_run_reuses_tokenizer_tokens_and_classifier_and_the_same_seed_re
 def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache, tiny_run, tmp_path):
     said = command("train", "debug=tiny", "logger=none", "cache_dir=fresh", "run_dir=run", "stage=tokenizer")
     assert said.code == 0 and "training a VQGAN" in said.out
-    made, known = (next((cache / "tokenizer").glob("*/model.safetensors")) for cache in (tmp_path / "fresh", tiny_cache))
+    made, known = (
+        next((cache / "tokenizer").glob("*/model.safetensors")) for cache in (tmp_path / "fresh", tiny_cache)
+    )
     assert made.read_bytes() == known.read_bytes() and made.parent.name == known.parent.name
     assert not (tmp_path / "run" / "results.jsonl").exists()
 
@@ -90,7 +105,14 @@ def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, t
 
 
 def test_a_schedule_for_decoding_alone(command, tiny_cache, tmp_path):
-    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run", "eval.steps=[2]", "eval.cas=null"]
+    settings = [
+        "debug=tiny",
+        "logger=none",
+        f"cache_dir={tiny_cache}",
+        "run_dir=run",
+        "eval.steps=[2]",
+        "eval.cas=null",
+    ]
     assert command("train", *settings, "decode.schedule=square_root").code == 0
     (row,) = rows(tmp_path / "run")
     assert (row["schedule"], row["decode_schedule"]) == ("cosine", "square_root")

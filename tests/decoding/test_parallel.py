@@ -125,7 +125,14 @@ def test_a_high_temperature_chooses_positions_at_random(generator):
 def test_the_same_generator_gives_the_same_image():
     tokens = with_holes()
     runs = [
-        decode(tokens, random_logits(), schedule=Cosine(), steps=4, mask_id=MASK, generator=torch.Generator().manual_seed(s))
+        decode(
+            tokens,
+            random_logits(),
+            schedule=Cosine(),
+            steps=4,
+            mask_id=MASK,
+            generator=torch.Generator().manual_seed(s),
+        )
         for s in (0, 0, 1)
     ]
     assert torch.equal(runs[0].history, runs[1].history)
@@ -133,7 +140,8 @@ def test_the_same_generator_gives_the_same_image():
 
 
 @pytest.mark.parametrize(
-    ("settings", "word"), [({"steps": 0}, "at least 1 step"), ({"choice_temperature": -1.0}, "negative"), ({"mask_id": 3}, "cut")]
+    ("settings", "word"),
+    [({"steps": 0}, "at least 1 step"), ({"choice_temperature": -1.0}, "negative"), ({"mask_id": 3}, "cut")],
 )
 def test_impossible_settings_are_refused(settings, word):
     settings = {"steps": 2, "mask_id": MASK} | settings

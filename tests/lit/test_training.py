@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.base import lr_factor, step_seed, weight_ema
+from maskgit_lab.lit.base import lr_factor, weight_ema
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
@@ -18,6 +18,7 @@ from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
@@ -41,7 +42,9 @@ def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> Lit
 
 
 def train(module, dataset=codes, folder=None, **settings):
-    return fit(module, dataset(30), dataset(12), hardware=HARDWARE, terminal=Terminal(), title="t", folder=folder, **settings)
+    return fit(
+        module, dataset(30), dataset(12), hardware=HARDWARE, terminal=Terminal(), title="t", folder=folder, **settings
+    )
 
 
 def weights(module) -> torch.Tensor:
@@ -137,5 +140,5 @@ def test_the_learning_rate_warms_up_and_decays():
 
 
 def test_steps_and_ranks_have_seeds_of_their_own():
-    seeds = {step_seed(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
+    seeds = {mix_seeds(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
     assert len(seeds) == 4 * 8 * 50

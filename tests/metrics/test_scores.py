@@ -55,7 +55,9 @@ def test_only_the_inception_network_gives_a_fid():
     assert "fd_classifier" in scores(normal(20), normal(20))
 
 
-@pytest.mark.parametrize(("settings", "word"), [({"neighbours": 20}, "eval.neighbours=20"), ({"splits": 11}, "eval.splits=11")])
+@pytest.mark.parametrize(
+    ("settings", "word"), [({"neighbours": 20}, "eval.neighbours=20"), ({"splits": 11}, "eval.splits=11")]
+)
 def test_too_few_images_are_refused(settings, word):
     with pytest.raises(UserError, match=word):
         scores(normal(20), normal(20), **settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -42,7 +43,7 @@ def draw_grid(
     cell = 0.55
     figure = Figure(figsize=(n_columns * cell + 1.3, n_rows * cell + 0.7), dpi=120, layout="compressed")
     figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    axes: Any = figure.subplots(n_rows, n_columns, squeeze=False)
     for r, c in np.ndindex(n_rows, n_columns):
         axes[r, c].imshow(images[r, c].permute(1, 2, 0).numpy(), interpolation="nearest")
         axes[r, c].set(xticks=[], yticks=[])

@@ -13,12 +13,12 @@ from maskgit_lab.commands.generation import Sampler, Samples
 from maskgit_lab.commands.job import Job
 from maskgit_lab.data.source import n_items
 from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.lit.base import step_seed
 from maskgit_lab.lit.logger import log_point
 from maskgit_lab.metrics.features import ClassifierFeatures, Features, extract, to_uint8
 from maskgit_lab.metrics.scores import accuracy, sample_scores
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import negative_log_likelihood
+from maskgit_lab.seeds import mix_seeds
 
 
 def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
@@ -48,7 +48,7 @@ def _point(
 ) -> dict[str, Any]:
     labels = job.data.train_labels.sort().values  # one sample for each training image and its class
     with job.terminal.bar(f"T = {steps}", len(labels)) as advance:
-        samples = sampler(labels, steps, step_seed(job.cfg.seed, 1), advance)
+        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 1), advance)
     features = extract(extractor, samples.images.split(sampler.batch_size))
     conf = job.cfg.eval
     scores = sample_scores(features, reference, extractor.name, splits=conf.splits, neighbours=conf.neighbours)
@@ -81,7 +81,7 @@ def _likelihood(job: Job, model: Transformer, cache: TokenCache) -> dict[str, fl
     device = model.head_bias.device
     loader = DataLoader(cache.test, job.cfg.eval.batch_size)
     batches = ((tokens.to(device), labels.to(device)) for tokens, labels in loader)
-    generator = torch.Generator(device).manual_seed(step_seed(job.cfg.seed, 2))
+    generator = torch.Generator(device).manual_seed(mix_seeds(job.cfg.seed, 2))
     schedule = job.train_schedule
     draws = job.cfg.eval.nll_draws
     return {"nll": negative_log_likelihood(model, batches, schedule, model.mask_id, draws, generator)}

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from maskgit_lab.decoding.conditional import class_logits
 from maskgit_lab.decoding.parallel import Decoded, decode
-from maskgit_lab.lit.base import step_seed
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.metrics.features import to_uint8
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.tokenizers.base import Tokenizer
 
 
@@ -57,7 +57,7 @@ class Sampler:
         start = time.perf_counter()
         images, history = [], []
         for i, labels_B in enumerate(labels_n.split(self.batch_size)):
-            decoded = self._decode(labels_B, steps, step_seed(seed, steps, i))
+            decoded = self._decode(labels_B, steps, mix_seeds(seed, steps, i))
             codes_Bhw = decoded.tokens.unflatten(1, self.grid)
             images.append(to_uint8(self.tokenizer.decode(codes_Bhw)).cpu())
             history.append(decoded.history.cpu())

@@ -9,17 +9,16 @@ from typing import Any, TypeVar
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.commands.run_folder import RunFolder
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit.logger import RunLogger
 from maskgit_lab.masking import schedules
 from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store
-
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ class Job:
     run: RunFolder
     terminal: Terminal
     store: Store
-    logger: WandbLogger | None
+    logger: RunLogger | None
     data: ImageData
 
     @property
@@ -92,7 +91,9 @@ def device_of(accelerator: str) -> torch.device:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if accelerator == "auto":
         return torch.device(next(name for name, there in available.items() if there))
-    name = next((n for n, there in available.items() if there and n != "cpu"), "") if accelerator == "gpu" else accelerator
+    name = (
+        next((n for n, there in available.items() if there and n != "cpu"), "") if accelerator == "gpu" else accelerator
+    )
     if not available.get(name):
         there = ", ".join(name for name, there in available.items() if there)
         raise UserError(f"trainer.accelerator={accelerator} is not on this machine: choose auto or one of {there}")

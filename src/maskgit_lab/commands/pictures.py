@@ -11,9 +11,9 @@ from maskgit_lab.ablation import drawing
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Job, device_of
 from maskgit_lab.data.source import first_images
-from maskgit_lab.lit.base import step_seed
 from maskgit_lab.lit.logger import log_pictures
 from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.tokenizers.base import Tokenizer
 
 N_RECONSTRUCTIONS = 12
@@ -39,7 +39,7 @@ def draw_run(job: Job, sampler: Sampler) -> None:
     with job.terminal.stage("pictures", f"samples at T = {steps}, filling and curve"):
         names = list(job.data.class_names)[:MOST_CLASSES]
         labels = torch.arange(len(names)).repeat_interleave(PER_CLASS)
-        samples = sampler(labels, steps, step_seed(job.cfg.seed, 3))
+        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 3))
         title = f"{job.data.name}: samples by class, {sampler.schedule.name} schedule, T = {steps}"
         grid = samples.images.unflatten(0, (len(names), PER_CLASS))
         drawing.draw_grid(grid, job.run.picture("samples"), title=title, row_names=names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
 
 
 def default_path(cfg: DictConfig, overrides: Sequence[str]) -> Path:
-    """`outputs/<experiment>/<overrides>-<fingerprint>`: the same folder for the same settings, however they were said."""
+    """`outputs/<experiment>/<overrides>-<fingerprint>`: one folder for the same settings, however they were said."""
     parent, identity = OUTPUTS / cfg.name, config.run_fingerprint(cfg)
     found = sorted(parent.glob(f"*-{identity}"))
     return found[0] if found else parent / f"{run_name(overrides)}-{identity}"
@@ -110,7 +109,9 @@ def check_free(path: Path, cfg: DictConfig, identity: str) -> None:
         raise UserError(f"run_dir {path} is not empty and holds no run: choose another folder, so that nothing is lost")
     if read_run(path).record["fingerprint"] != identity:
         differences = _differences(path, cfg)
-        raise UserError(f"run_dir {path} holds a different run ({differences}): choose another run_dir, or leave it out")
+        raise UserError(
+            f"run_dir {path} holds a different run ({differences}): choose another run_dir, or leave it out"
+        )
 
 
 def read_run(path: Path) -> RunFolder:
@@ -155,4 +156,4 @@ def read_config(path: Path) -> DictConfig:
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:
     temporary = path / f"{RECORD}.tmp"
     temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    os.replace(temporary, path / RECORD)
+    temporary.replace(path / RECORD)

@@ -19,7 +19,7 @@ from maskgit_lab.commands.tokenizing import load_tokenizer
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.base import step_seed
+from maskgit_lab.seeds import mix_seeds
 
 
 def run(cfg: DictConfig) -> None:
@@ -37,7 +37,7 @@ def run(cfg: DictConfig) -> None:
     terminal = Terminal()
     what = f"{len(labels)} images at T = {cfg.decode.steps}, {sampler.schedule.name} schedule"
     with terminal.stage("samples", what), terminal.bar("samples", len(labels)) as advance:
-        images = sampler(labels, cfg.decode.steps, step_seed(cfg.seed), advance).images
+        images = sampler(labels, cfg.decode.steps, mix_seeds(cfg.seed), advance).images
         _write(images.unflatten(0, (len(classes), cfg.n)), [data.class_names[c] for c in classes], out)
     terminal.note("written", str(out))
 

@@ -25,7 +25,9 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         return _unknown_option(error.missing_cfg_file, list(error.options))
     if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+        return (
+            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+        )
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):

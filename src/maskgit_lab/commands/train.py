@@ -62,7 +62,9 @@ def _rehearse(cfg: DictConfig, data: ImageData) -> None:
                 build(conf.net, f"{key}.net", n_classes=data.n_classes)
     n_train = n_items(data.train)
     if cfg.eval.neighbours >= n_train:
-        raise UserError(f"eval.neighbours={cfg.eval.neighbours} takes more than the {n_train} images there are: lower it")
+        raise UserError(
+            f"eval.neighbours={cfg.eval.neighbours} takes more than the {n_train} images there are: lower it"
+        )
     if 2 * cfg.eval.splits > n_train:
         raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_train} images there are: lower it")
 

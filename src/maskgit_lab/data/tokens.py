@@ -82,7 +82,9 @@ def write(
     """
     dtype = np.dtype(np.uint16 if codebook_size <= 2**16 else np.int32)
     splits: dict[str, Labelled] = {"train": data.train, "test": data.test}
-    return {name: _write_split(name, split, encode, dtype, folder, batch_size, advance) for name, split in splits.items()}
+    return {
+        name: _write_split(name, split, encode, dtype, folder, batch_size, advance) for name, split in splits.items()
+    }
 
 
 def _write_split(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
 Batch = Sequence[Tensor]  # what a DataLoader makes of (inputs, label) items
@@ -38,14 +39,14 @@ class TrainedModule(LightningModule):
 
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Seeds the step."""
-        torch.manual_seed(step_seed(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx))
+        torch.manual_seed(mix_seeds(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx))
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Moves the average after the step."""
         if self.ema is not None:
             self.ema.update_parameters(self.net)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> Any:
         """AdamW and its schedule, stepped by Lightning."""
         optimizer, scheduler = self.optimizer_for(self.net.parameters())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -74,8 +75,3 @@ def weight_ema(net: nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of a network's weights, starting from its first update."""
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))
     return average.requires_grad_(False)
-
-
-def step_seed(*parts: int) -> int:
-    """A seed from whole numbers such as (seed, rank, step), well mixed."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

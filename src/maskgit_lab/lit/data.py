@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from maskgit_lab.data.source import Labelled
 
@@ -21,8 +21,9 @@ class SeededData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[object]:
         """Shuffled; Lightning tells the sampler the epoch."""
         assert self.trainer is not None
-        ranks = {"num_replicas": self.trainer.world_size, "rank": self.trainer.global_rank}
-        sampler = DistributedSampler(self.train, shuffle=True, seed=self.seed, **ranks)  # type: ignore[arg-type]
+        sampler: Sampler[int] = DistributedSampler(
+            self.train, self.trainer.world_size, self.trainer.global_rank, shuffle=True, seed=self.seed
+        )
         return DataLoader(self.train, self.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[object]:

@@ -13,6 +13,8 @@ from lightning.pytorch.loggers import WandbLogger
 
 CONNECT_SECONDS = 2.0
 
+RunLogger = WandbLogger
+
 
 def wandb_logger(
     *,

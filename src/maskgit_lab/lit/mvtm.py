@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maskgit_lab.lit.base import Batch, TrainedModule, step_seed
+from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.masking.corruption import corrupt, draw_mask
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import masked_cross_entropy
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
 IDENTITY_KEY = "maskgit_lab"
@@ -67,11 +68,9 @@ class LitMVTM(TrainedModule):
         checkpoint[IDENTITY_KEY] = self.identity
 
     def _generator(self, *parts: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(step_seed(*parts))
+        return torch.Generator(self.device).manual_seed(mix_seeds(*parts))
 
-    def _loss(
-        self, net: torch.nn.Module, batch: Batch, generator: torch.Generator, label_smoothing: float
-    ) -> Tensor:
+    def _loss(self, net: torch.nn.Module, batch: Batch, generator: torch.Generator, label_smoothing: float) -> Tensor:
         tokens_BN, labels_B = batch
         mask_BN = draw_mask(tokens_BN, self.schedule, generator)
         logits_BNK = net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)

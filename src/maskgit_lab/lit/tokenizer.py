@@ -110,7 +110,7 @@ class LitTokenizer(TrainedModule):
         optimizer.zero_grad()
         self.manual_backward(loss)
         if self.optim.gradient_clip > 0:
-            self.clip_gradients(optimizer, self.optim.gradient_clip, "norm")
+            self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
         optimizer.step()
 
     def _optimizers(self) -> list[LightningOptimizer]:

@@ -32,8 +32,6 @@ def draw_mask(
     return order_BN.argsort(dim=-1) < count_B[:, None]
 
 
-def corrupt(
-    tokens_BN: Int64[Tensor, "B N"], mask_BN: Bool[Tensor, "B N"], mask_id: int
-) -> Int64[Tensor, "B N"]:
+def corrupt(tokens_BN: Int64[Tensor, "B N"], mask_BN: Bool[Tensor, "B N"], mask_id: int) -> Int64[Tensor, "B N"]:
     """The tokens with `mask_id` wherever `mask_BN` is True."""
     return tokens_BN.masked_fill(mask_BN, mask_id)

@@ -39,9 +39,7 @@ class Layer(nn.Module):
         super().__init__()
         self.attention = Attention(width, heads, dropout)
         self.attention_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, mlp_width), nn.GELU(approximate="tanh"), nn.Linear(mlp_width, width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, mlp_width), nn.GELU(approximate="tanh"), nn.Linear(mlp_width, width))
         self.mlp_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
         self.dropout = nn.Dropout(dropout)
 
@@ -95,9 +93,7 @@ class Transformer(nn.Module):
         """Id of the mask token, the last of the vocabulary."""
         return self.n_codes + self.n_classes
 
-    def forward(
-        self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]
-    ) -> Float[Tensor, "B N K"]:
+    def forward(self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]) -> Float[Tensor, "B N K"]:
         """Logits over the K codes at every position of an image, the class token's position left out."""
         sequence_BS = torch.cat([labels_B[:, None] + self.n_codes, tokens_BN], dim=1)
         return self._to_logits(self._hidden(sequence_BS)[:, 1:], self.n_codes)

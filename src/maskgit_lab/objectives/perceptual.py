@@ -6,6 +6,7 @@ Shapes: B images, H x W pixels.
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 from pathlib import Path
 from urllib.error import URLError
 
@@ -50,9 +51,7 @@ class PerceptualLoss(nn.Module):
         """Stays in evaluation mode: its weights and its BatchNorm are fixed."""
         return super().train(False)
 
-    def forward(
-        self, images: Float[Tensor, "B 3 H W"], targets: Float[Tensor, "B 3 H W"]
-    ) -> Float[Tensor, ""]:
+    def forward(self, images: Float[Tensor, "B 3 H W"], targets: Float[Tensor, "B 3 H W"]) -> Float[Tensor, ""]:
         """The distance between images in [0, 1]; it is 0 where they are equal."""
         x, y = (images - self.mean) / self.std, (targets - self.mean) / self.std
         total = images.new_zeros(())
@@ -66,7 +65,7 @@ def _levels(network: nn.Module) -> nn.ModuleList:
     """The network cut into pieces, the output of each being one level of features."""
     if isinstance(network, models.VGG):
         bounds = [0, *(tap + 1 for tap in VGG16_TAPS)]
-        return nn.ModuleList(network.features[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+        return nn.ModuleList(network.features[a:b] for a, b in pairwise(bounds))
     assert isinstance(network, models.ResNet)
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     blocks = [getattr(network, name) for name in RESNET50_TAPS]

@@ -11,16 +11,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 
-def codebook_loss(
-    latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]
-) -> Float[Tensor, ""]:
+def codebook_loss(latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]) -> Float[Tensor, ""]:
     """Moves the codebook's entries towards the latents that chose them."""
     return F.mse_loss(codebook_latents, latents.detach())
 
 
-def commitment_loss(
-    latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]
-) -> Float[Tensor, ""]:
+def commitment_loss(latents: Float[Tensor, "B D h w"], codebook_latents: Float[Tensor, "B D h w"]) -> Float[Tensor, ""]:
     """Moves the latents towards the entries that they chose."""
     return F.mse_loss(latents, codebook_latents.detach())
 
@@ -37,9 +33,7 @@ def entropy_loss(distances: Float[Tensor, "M K"], temperature: float) -> Float[T
     return sample_entropy - codebook_entropy
 
 
-def codebook_usage(
-    codes: Int64[Tensor, "*shape"], codebook_size: int
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+def codebook_usage(codes: Int64[Tensor, "*shape"], codebook_size: int) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Fraction of the codebook that `codes` use, in (0, 1], and the perplexity of their use, in [1, K]."""
     counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
     p = counts / counts.sum()

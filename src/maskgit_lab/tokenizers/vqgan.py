@@ -42,7 +42,7 @@ class VQGANTokenizer(nn.Module):
         Raises:
             UserError: height or width is not a multiple of `downsample`.
         """
-        check_divides(*images.shape[2:], self.downsample)
+        check_divides(images.shape[2], images.shape[3], self.downsample)
         return self.net.encode(images)
 
     @torch.no_grad()
