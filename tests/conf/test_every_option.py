@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from maskgit_lab import config
+from maskgit_lab.commands.checks import check_sample, check_train
 from maskgit_lab.commands.job import as_object, build
 from maskgit_lab.commands.modelling import build_transformer
 from maskgit_lab.masking.schedules import Schedule
@@ -28,7 +29,7 @@ def composed(*overrides: str, verb: str = "train") -> DictConfig:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option(option):
     cfg = composed(option)
-    config.check_train(cfg)
+    check_train(cfg)
     data = build(cfg.data, "data")
     with torch.device("meta"):
         assert build_transformer(cfg, data).n_classes == data.n_classes
@@ -69,5 +70,5 @@ def test_what_only_says_where_a_run_lives_does_not_change_its_name():
 
 def test_sample():
     cfg = composed("checkpoint=x", "out=y", verb="sample")
-    config.check_sample(cfg)
+    check_sample(cfg)
     assert cfg.n == 16 and cfg.decode.steps == 8

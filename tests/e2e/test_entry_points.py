@@ -44,7 +44,9 @@ def test_a_run_says_its_stages_and_nothing_that_a_user_can_do_nothing_about(firs
         assert any(line.startswith(f"{stage} ") for line in first.stdout.splitlines()), stage
     assert first.stdout.count("done in") == 6
     assert "Quality over the number of decoding steps T" in first.stdout
-    assert all(f"run/pictures/{name}.png" in first.stdout for name in ("samples", "filling", "curve", "reconstructions"))
+    assert all(
+        f"run/pictures/{name}.png" in first.stdout for name in ("samples", "filling", "curve", "reconstructions")
+    )
 
 
 def test_without_an_account_wandb_is_offline_and_says_how_to_upload(first, folder):

@@ -27,8 +27,8 @@ class Samples(NamedTuple):
     """Generated images, on the CPU."""
 
     images: UInt8[Tensor, "n 3 H W"]
-    history: Int64[Tensor, "n T N"]  # the grid after each step, masks included
     seconds: float
+    history: Int64[Tensor, "n T N"] | None  # the grid after each step, masks included, if it was asked for
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,12 @@ class Sampler:
 
     @torch.inference_mode()
     def __call__(
-        self, labels_n: Int64[Tensor, " n"], steps: int, seed: int, advance: Callable[[int], None] = lambda _: None
+        self,
+        labels_n: Int64[Tensor, " n"],
+        steps: int,
+        seed: int,
+        advance: Callable[[int], None] = lambda _: None,
+        keep_history: bool = False,
     ) -> Samples:
         """One image for each label, decoded in `steps` steps.
 
@@ -53,6 +58,7 @@ class Sampler:
             steps: T.
             seed: the same seed and batch size give the same images.
             advance: told the number of images after each batch.
+            keep_history: costs T times the memory of the tokens.
         """
         start = time.perf_counter()
         images, history = [], []
@@ -60,9 +66,11 @@ class Sampler:
             decoded = self._decode(labels_B, steps, mix_seeds(seed, steps, i))
             codes_Bhw = decoded.tokens.unflatten(1, self.grid)
             images.append(to_uint8(self.tokenizer.decode(codes_Bhw)).cpu())
-            history.append(decoded.history.cpu())
+            if keep_history:
+                history.append(decoded.history.cpu())
             advance(len(labels_B))
-        return Samples(torch.cat(images), torch.cat(history), time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Samples(torch.cat(images), seconds, torch.cat(history) if keep_history else None)
 
     def _decode(self, labels_B: Tensor, steps: int, seed: int) -> Decoded:
         device = self.model.head_bias.device

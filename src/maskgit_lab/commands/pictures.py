@@ -39,7 +39,8 @@ def draw_run(job: Job, sampler: Sampler) -> None:
     with job.terminal.stage("pictures", f"samples at T = {steps}, filling and curve"):
         names = list(job.data.class_names)[:MOST_CLASSES]
         labels = torch.arange(len(names)).repeat_interleave(PER_CLASS)
-        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 3))
+        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 3), keep_history=True)
+        assert samples.history is not None
         title = f"{job.data.name}: samples by class, {sampler.schedule.name} schedule, T = {steps}"
         grid = samples.images.unflatten(0, (len(names), PER_CLASS))
         drawing.draw_grid(grid, job.run.picture("samples"), title=title, row_names=names)

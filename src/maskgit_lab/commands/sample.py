@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maskgit_lab import config
 from maskgit_lab.ablation.drawing import draw_grid
+from maskgit_lab.commands.checks import check_sample
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import build, decode_schedule, device_of
 from maskgit_lab.commands.modelling import load_transformer
@@ -24,7 +25,7 @@ from maskgit_lab.seeds import mix_seeds
 
 def run(cfg: DictConfig) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
-    config.check_sample(cfg)
+    check_sample(cfg)
     folder = read_run(Path(cfg.checkpoint))
     trained = read_config(folder.path)
     trained.trainer.accelerator = cfg.accelerator

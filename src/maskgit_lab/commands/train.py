@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from maskgit_lab import config
 from maskgit_lab.ablation import results
 from maskgit_lab.commands import pictures
+from maskgit_lab.commands.checks import check_train
 from maskgit_lab.commands.evaluation import evaluate
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Job, build, decode_schedule, device_of
@@ -32,7 +33,7 @@ PARTS = {
 
 def run(cfg: DictConfig) -> None:
     """Trains, evaluates and draws what the config asks for, going on from whatever is there."""
-    config.check_train(cfg)
+    check_train(cfg)
     data = build(cfg.data, "data")
     _rehearse(cfg, data)
     if cfg.trainer.threads is not None:
@@ -74,7 +75,7 @@ def _work(cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFol
         **config.plain(cfg.logger),
         name=run_name(overrides),
         job_type="train",
-        run_id=folder.record["wandb_id"],
+        id=folder.record["wandb_id"],
         folder=folder.path,
         config=config.plain(cfg),
         say=lambda line: terminal.note("wandb", line),

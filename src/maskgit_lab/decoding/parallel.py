@@ -43,7 +43,7 @@ def decode(
         steps: T, at least 1.
         mask_id: the token that stands for "unknown".
         choice_temperature: tau, the scale of the Gumbel noise on the confidence; it falls linearly to 0.
-        generator: randomness; without one, torch's global generator.
+        generator: randomness, on the device of the tokens; without one, torch's global generator.
 
     Returns:
         The filled tokens, and the grid after each step.
@@ -51,10 +51,7 @@ def decode(
     Raises:
         ValueError: `steps` below 1, a negative temperature, or logits that reach over the mask token.
     """
-    if steps < 1:
-        raise ValueError(f"steps={steps}: decoding takes at least 1 step")
-    if choice_temperature < 0:
-        raise ValueError(f"choice_temperature={choice_temperature}: the temperature cannot be negative")
+    _check(steps, choice_temperature)
     counts_BT = mask_counts((tokens == mask_id).sum(dim=1).cpu(), schedule, steps).to(tokens.device)
     history = []
     for t in range(steps):
@@ -68,6 +65,13 @@ def decode(
         tokens = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
         history.append(tokens)
     return Decoded(filled_BN, torch.stack(history, dim=1))
+
+
+def _check(steps: int, choice_temperature: float) -> None:
+    if steps < 1:
+        raise ValueError(f"steps={steps}: decoding takes at least 1 step")
+    if choice_temperature < 0:
+        raise ValueError(f"choice_temperature={choice_temperature}: the temperature cannot be negative")
 
 
 def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int) -> Int64[Tensor, "B T"]:

@@ -17,75 +17,58 @@ RunLogger = WandbLogger
 
 
 def wandb_logger(
-    *,
-    mode: str,
-    project: str,
-    entity: str | None,
-    group: str | None,
-    name: str,
-    job_type: str,
-    run_id: str,
-    folder: Path,
-    config: Mapping[str, Any],
-    say: Callable[[str], None],
-) -> WandbLogger | None:
+    *, mode: str, folder: Path, config: Mapping[str, Any], say: Callable[[str], None], **run: Any
+) -> RunLogger | None:
     """A logger for one run, or None for `mode="none"`.
 
     Args:
         mode: `online`, `offline`, `none`, or `auto`: online if there is an account and its server answers.
-        project: W&B project.
-        entity: W&B team or user.
-        group: the sweep that the run belongs to.
-        name: of the run.
-        job_type: the verb.
-        run_id: stays the same when a run is resumed.
         folder: where wandb keeps its files.
         config: the run's resolved config.
         say: told in one line that the run is offline.
+        run: what names the run, as `wandb.init` takes it: project, entity, group (the sweep), job_type (the verb),
+            name (the overrides), and an id that stays the same when the run is resumed.
     """
     if mode == "none":
         return None
     wandb.setup(settings=wandb.Settings(silent=True))
-    why_offline = "" if mode == "online" else "as asked" if mode == "offline" else _why_offline()
+    why_offline = _why_offline(mode)
     if why_offline:
         say(f"W&B is offline ({why_offline}); upload this run later with: wandb sync {folder}/wandb/offline-run-*")
     logger = WandbLogger(
-        name=name,
         save_dir=folder,
-        id=run_id,
-        project=project,
-        entity=entity,
-        group=group,
-        job_type=job_type,
         config=dict(config),
         mode="offline" if why_offline else "online",
         settings=wandb.Settings(console="off"),
+        **run,
     )
     logger.experiment.define_metric("eval/steps", hidden=True)
     logger.experiment.define_metric("eval/*", step_metric="eval/steps")
     return logger
 
 
-def log_point(logger: WandbLogger | None, row: Mapping[str, Any]) -> None:
+def log_point(logger: RunLogger | None, row: Mapping[str, Any]) -> None:
     """Logs one point of the curve; T, `eval/steps`, is its x-axis."""
     if logger is not None:
         numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
         logger.experiment.log({f"eval/{key}": value for key, value in numbers.items()})
 
 
-def log_pictures(logger: WandbLogger | None, pictures: Mapping[str, Path]) -> None:
+def log_pictures(logger: RunLogger | None, pictures: Mapping[str, Path]) -> None:
     """Logs PNG files as media."""
     if logger is not None:
         logger.experiment.log({f"pictures/{name}": wandb.Image(str(path)) for name, path in pictures.items()})
 
 
-def finish(logger: WandbLogger | None) -> None:
+def finish(logger: RunLogger | None) -> None:
     """Ends the W&B run, so that the next one in this process is a run of its own."""
     if logger is not None:
         logger.experiment.finish()
 
 
-def _why_offline() -> str:
+def _why_offline(mode: str) -> str:
+    if mode != "auto":
+        return "as asked" if mode == "offline" else ""
     if wandb.setup().settings.mode == "offline":
         return "WANDB_MODE says so"
     if not wandb.login(prompt=False, verify=False):
