@@ -15,7 +15,8 @@ WANDB = Path(sys.executable).with_name("wandb")
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     script, *overrides = arguments
     # Without an account: no key in the environment, and a home with no file that holds one.
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(folder)} | environment
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+    clean |= {"HOME": str(folder), "OMP_NUM_THREADS": "1"} | environment
     command = [sys.executable, str(ROOT / script), *overrides]
     return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=240, check=False)
 

@@ -1,6 +1,7 @@
 """Training: reproducible, resumable, and saying what it did."""
 
 import copy
+import signal
 
 import pytest
 import torch
@@ -76,6 +77,29 @@ def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_said_to_be(tmp_pat
         train(mvtm(), folder=tmp_path)
     with pytest.raises(UserError, match="no checkpoint"):
         read_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_ctrl_c_is_an_interrupt_and_what_was_saved_stays(tmp_path):
+    class Interrupted(LitMVTM):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 1:
+                raise KeyboardInterrupt
+
+    module = mvtm()
+    module.__class__ = Interrupted
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(module, folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert read_checkpoint(tmp_path / LAST)["epoch"] == 0
+
+
+def test_a_finished_training_is_not_done_again(tmp_path):
+    first, second = mvtm(), mvtm()
+    assert train(first, folder=tmp_path) == train(second, folder=tmp_path)
+    assert torch.equal(weights(first), weights(second))
 
 
 def test_training_lowers_the_loss_of_what_can_be_learnt():

@@ -42,7 +42,11 @@ def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transf
     state: Any = read_own_checkpoint(run)["state_dict"]
     prefix = "ema.module." if cfg.mvtm.optim.ema_decay > 0 else "net."
     net = build_transformer(cfg, data)
-    net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    try:
+        net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    except RuntimeError as error:
+        path = run.checkpoints / LAST
+        raise UserError(f"the weights in {path} do not fit the run's config: put the run's own back") from error
     return net.eval().to(device_of(cfg.trainer.accelerator))
 
 

@@ -143,14 +143,17 @@ def read_config(path: Path) -> DictConfig:
     """The resolved config of a run.
 
     Raises:
-        UserError: it is absent or damaged.
+        UserError: it is absent, damaged, or not the one that the run was made with.
     """
     try:
         loaded = OmegaConf.load(path / CONFIG)
         assert isinstance(loaded, DictConfig)
-        return loaded
+        identity = config.run_fingerprint(loaded)
     except Exception as error:  # YAML and OmegaConf raise many kinds
         raise UserError(f"{path / CONFIG} is missing or damaged: name a run with its config") from error
+    if identity != read_run(path).record["fingerprint"]:
+        raise UserError(f"{path / CONFIG} was changed after the run was made: put its own back")
+    return loaded
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -59,21 +59,28 @@ def fit(
 
     Raises:
         UserError: `last.ckpt` is damaged.
+        KeyboardInterrupt: Ctrl-C.
     """
     data = SeededData(train, val, module.optim.batch_size, module.seed)
     trainer = _trainer(module, hardware, _callbacks(terminal, title, folder, hardware), folder, logger)
     last = None if folder is None else folder / LAST
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
-        if last is not None and last.exists():
-            read_checkpoint(last)
-            trainer.fit(module, data, ckpt_path=last, weights_only=True)
-        else:
-            trainer.fit(module, data)
-        if last is not None:
-            trainer.save_checkpoint(last)
+        _train(trainer, module, data, last)
         (metrics,) = trainer.validate(module, data, verbose=False)
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:
+    resumed = last is not None and last.exists()
+    if resumed and last is not None:
+        read_checkpoint(last)
+    try:
+        trainer.fit(module, data, ckpt_path=last if resumed else None, weights_only=True)
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from stop
+    if last is not None:
+        trainer.save_checkpoint(last)
 
 
 def read_checkpoint(path: Path) -> dict[str, object]:
