@@ -1,6 +1,6 @@
 """Trains and evaluates MaskGIT: `python train.py schedule=cosine`; `python train.py --help` tells the rest."""
 
-from maskgit_lab.commands.cli import main
+from maskgit_lab.commands.cli import Command
 
 if __name__ == "__main__":
-    main("train", __file__)
+    Command("train", __file__)()

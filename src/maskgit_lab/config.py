@@ -160,7 +160,9 @@ def plain(node: Any) -> Any:
 
 def settings(cfg: DictConfig) -> dict[str, Any]:
     """What a run's results depend on: its config without the keys that only say where it runs."""
-    return {key: value for key, value in plain(cfg).items() if key not in PLACE_KEYS}
+    values = plain(cfg)
+    told = {key: value for key, value in values.items() if key not in PLACE_KEYS}
+    return told | {"precision": values["trainer"]["precision"]}
 
 
 def run_fingerprint(cfg: DictConfig) -> str:

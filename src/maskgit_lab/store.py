@@ -33,6 +33,7 @@ class Entry:
     path: Path
     reused: bool  # found as it was, rather than made by this call
     about: Mapping[str, Any]  # what its maker said of it: shapes, scores
+    digest: str  # of the checksums of its files
 
 
 class Store:
@@ -61,15 +62,14 @@ class Store:
             if path.exists():
                 fault = find_fault(path, ingredients)
                 if fault is None:
-                    return Entry(path, reused=True, about=_read_manifest(path)["about"])
+                    return _entry(path, reused=True)
                 self.say(f"{kind}: the cached one at {path} is made again: {fault}")
                 shutil.rmtree(path)
             partial = path.with_suffix(".partial")
             partial.mkdir(exist_ok=True)
-            about = make(partial)
-            _write_manifest(partial, ingredients, about)
+            _write_manifest(partial, ingredients, make(partial))
             partial.replace(path)
-            return Entry(path, reused=False, about=about)
+            return _entry(path, reused=False)
 
     @contextmanager
     def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
@@ -89,11 +89,13 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
     """Why an entry cannot be used, in a few words, or None if it is sound."""
     try:
         manifest = _read_manifest(path)
-        files = dict(manifest["files"])
+        files, _ = dict(manifest["files"]), dict(manifest["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or unreadable"
     if manifest.get("ingredients") != json.loads(json.dumps(ingredients)):
         return "it was made from other ingredients"
+    if not files:
+        return "its manifest names no files"
     for name, digest in files.items():
         file = path / name
         if not file.is_file():
@@ -101,6 +103,11 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
         if file_sha256(file) != digest:
             return f"its file {name} is damaged (the checksum differs)"
     return None
+
+
+def _entry(path: Path, reused: bool) -> Entry:
+    manifest = _read_manifest(path)
+    return Entry(path, reused, manifest["about"], fingerprint(manifest["files"]))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -38,9 +38,28 @@ SETTINGS = {
     "mvtm.optim.lr=0": "mvtm.optim.lr=0.0 is not possible",
     "mvtm.optim.betas=[0.9]": "give two numbers",
     "tokenizer.optim.batch_size=0": "give a whole number of at least 1",
-    "eval.neighbours=5000": "lower it",
+    "eval.neighbours=5000": "eval.neighbours=5000 is not below",
     "eval.splits=5000": "lower it",
     "logger.mode=cloud": "choose one of auto, online, offline, none",
+    "data=null": "Config group override must be a string",
+    "data._target_=builtins.dict": "data._target_ makes no ImageData",
+    "mvtm.net._target_=torch.nn.Identity": "mvtm.net._target_ makes no Transformer",
+    "mvtm.net.width=0": "sizes of at least 1",
+    "tokenizer.net.multipliers=[]": "needs a level",
+    "tokenizer.net.n_blocks=0": "sizes of at least 1",
+    "mvtm.net.dropout=nan": "mvtm.net.dropout=nan is not possible",
+    "mvtm.optim.lr=inf": "mvtm.optim.lr=inf is not possible",
+    "mvtm.optim.weight_decay=-1": "not negative",
+    "mvtm.label_smoothing=2": "from 0 to below 1",
+    "tokenizer.losses.pixel=-1": "not negative",
+    "tokenizer.losses.entropy_temperature=0": "give a positive number",
+    "tokenizer.seed=-1": "tokenizer.seed=-1 is not possible",
+    "trainer.threads=100000": "trainer.threads=100000 is not possible",
+    "trainer.precision=16-mixed trainer=cpu": "needs a GPU",
+    "cache_dir=": "cache_dir= is not possible",
+    "~eval": "eval.batch_size is needed",
+    "hydra.run.dir=file/x": "file/x",
+    "tokenizer.optim.lr=1e30": "diverged",
     "cache_dir=file/cache": "choose another with cache_dir=PATH",
     "run_dir=file/run": "choose another run_dir",
     "run_dir=file": "is a file",
@@ -102,6 +121,24 @@ def test_a_checkpoint_of_another_config_is_not_used(command, spoilt, tiny_cache)
     assert path.read_bytes() == before
 
 
+def test_a_checkpoint_of_another_tokenizer_is_not_used(command, spoilt, tiny_cache):
+    path = spoilt / "checkpoints" / LAST
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["maskgit_lab"]["tokens"] = "another"
+    torch.save(checkpoint, path)
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    refused(said, "was trained on codes of another tokenizer")
+
+
+def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_cache):
+    path = spoilt / "checkpoints" / LAST
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"].popitem()
+    torch.save(checkpoint, path)
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    refused(said, "is of another network")
+
+
 def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
@@ -119,6 +156,10 @@ SAMPLES = {
     "classes=[12]": "there is no class 12; digits has the classes 0 to 9",
     "classes=[]": "name a class",
     "classes=3": "classes takes a list",
+    "classes=[3,3]": "name every class once",
+    "n=1000000000000": "give at most 1000000",
+    "decode=null": "Config group override",
+    "decode.choice_temperature=inf": "give a finite number",
     "clases=[3]": "did you mean classes?",
     "n=0": "n=0 is not possible",
     "decode.steps=0": "give a whole number of at least 1",
@@ -137,6 +178,24 @@ def test_sample_settings(command, tiny_run, tmp_path, settings):
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     refused(command("sample", f"checkpoint={tiny_run}", "out=samples", settings), SAMPLES[settings])
     assert not (tmp_path / "samples").exists() or not any((tmp_path / "samples").iterdir())
+
+
+def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    for wrong, sentence in [(text.replace("width: 16", "width: 32"), "was changed"), ("trainer: 5", "is missing or")]:
+        (tmp_path / "run" / "config.yaml").write_text(wrong)
+        refused(command("sample", "checkpoint=run", "out=samples"), sentence)
+    (tmp_path / "run" / "config.yaml").write_text(text)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["done"]["tokenizer"]["path"] = str(tmp_path / "gone")
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")
+
+
+def test_settings_that_wandb_does_not_take(command, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    refused(command("train", "debug=tiny", "logger.project=a/b"), "W&B cannot start (Invalid project name")
 
 
 def test_sample_needs_a_checkpoint(command):

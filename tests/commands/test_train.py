@@ -94,6 +94,23 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny
     assert whole == same_results(tiny_run)[0]
 
 
+def test_a_run_that_was_killed_as_it_began_can_begin_again(command, tiny_cache, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("half")
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run", "stage=tokenizer"]
+    assert command("train", *settings).code == 0
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["name"] == "digits"
+
+
+def test_what_was_deleted_from_a_finished_run_is_made_again(command, tiny_run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    (tmp_path / "run" / "pictures" / "curve.png").unlink()
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
+    assert said.code == 0 and "there is nothing to do" not in said.out
+    assert (tmp_path / "run" / "pictures" / "curve.png").exists()
+    assert same_results(tmp_path / "run") == same_results(tiny_run)
+
+
 def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_cache, tmp_path / "cache")
     codes = next((tmp_path / "cache" / "tokens").glob("*/train_codes.npy"))

@@ -160,9 +160,10 @@ def test_the_average_is_exponential():
 def test_the_learning_rate_warms_up_and_decays():
     constant, cosine = (Optim(epochs=1, batch_size=1, lr=1.0, warmup_steps=10, decay=d) for d in ("none", "cosine"))
     assert [lr_factor(s, 100, constant) for s in (0, 4, 9, 99)] == pytest.approx([0.1, 0.5, 1, 1])
-    assert lr_factor(50, 100, cosine) == pytest.approx(0.5) and lr_factor(100, 100, cosine) == pytest.approx(0)
+    assert [lr_factor(s, 110, cosine) for s in (0, 9, 10, 60, 110)] == pytest.approx([0.1, 1, 1, 0.5, 0])
 
 
 def test_steps_and_ranks_have_seeds_of_their_own():
     seeds = {mix_seeds(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
     assert len(seeds) == 4 * 8 * 50
+    assert len({mix_seeds(5), mix_seeds(5, 0), mix_seeds(5, 0, 0)}) == 3

@@ -36,7 +36,8 @@ class Results:
         """Every whole row; a line that a kill cut short is passed over."""
         if not self.path.exists():
             return []
-        return [row for line in self.path.read_text(encoding="utf-8").splitlines() if (row := _parse(line)) is not None]
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [row for line in lines if (row := _parse(line)) is not None]
 
     def append(self, row: Row) -> None:
         """Adds a row and waits until it is on the disk."""
@@ -57,9 +58,10 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return None
-    return row if isinstance(row, dict) else None
+    whole = isinstance(row, dict) and isinstance(row.get("steps"), int)
+    return row if whole and all(isinstance(row.get(key, 0), int | float) for key in HEADINGS) else None
 
 
 def _cell(value: object) -> str:

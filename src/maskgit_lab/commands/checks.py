@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from maskgit_lab.config import flatten, plain
 from maskgit_lab.errors import UserError
 
 CHOICES = {
@@ -15,6 +18,8 @@ CHOICES = {
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed"),
     "features.name": ("classifier",),
 }
+NOT_NEGATIVE = ("choice_temperature", "weight_decay", "gradient_clip", "warmup_steps")
+MOST_SAMPLES = 1_000_000
 AT_LEAST_ONE = (
     *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
     *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
@@ -25,10 +30,11 @@ def check_sample(cfg: DictConfig) -> None:
     """Raises a `UserError` for a value of the config of `sample.py` that makes no sense."""
     for key in ("n", "batch_size", "decode.steps"):
         _at_least_one(cfg, key)
-    _check(0 <= cfg.seed < 2**32, "seed", cfg.seed, "give a whole number from 0 to 4294967295")
+    _check(cfg.n <= MOST_SAMPLES, "n", cfg.n, f"give at most {MOST_SAMPLES}")
+    _check_numbers(cfg)
     _check(cfg.classes is None or len(cfg.classes) > 0, "classes", "[]", "name a class, or leave it out for all")
-    temperature = cfg.decode.choice_temperature
-    _check(temperature is None or temperature >= 0, "decode.choice_temperature", temperature, "give 0 or more")
+    once = cfg.classes is None or len(set(cfg.classes)) == len(cfg.classes)
+    _check(once, "classes", list(cfg.classes or []), "name every class once")
 
 
 def check_train(cfg: DictConfig) -> None:
@@ -36,15 +42,33 @@ def check_train(cfg: DictConfig) -> None:
     for key, choices in CHOICES.items():
         value = OmegaConf.select(cfg, key)
         _check(value in choices, key, value, f"choose one of {', '.join(choices)}")
+    _check_numbers(cfg)
     check_steps("eval.steps", list(cfg.eval.steps))
-    _check(0 <= cfg.seed < 2**32, "seed", cfg.seed, "give a whole number from 0 to 4294967295")
-    temperature = cfg.decode.choice_temperature
-    _check(temperature >= 0, "decode.choice_temperature", temperature, "give a number that is not negative")
+    threads, cores = cfg.trainer.threads, os.cpu_count() or 1
+    _check(threads is None or threads <= cores, "trainer.threads", threads, f"this machine has {cores}")
+    _check(cfg.run_dir != "", "run_dir", "", "name a folder, or leave it out")
+    _check(cfg.cache_dir != "", "cache_dir", "", "name a folder, or leave it out")
     for key in AT_LEAST_ONE:
         _at_least_one(cfg, key)
     for key in ("tokenizer.optim", "mvtm.optim", "features.classifier.optim", "eval.cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
             _check_optim(cfg, key)
+
+
+def _check_numbers(cfg: DictConfig) -> None:
+    """Every number of the config that has a range, whatever group it is in."""
+    for key, value in flatten(plain(cfg)).items():
+        name = key.rpartition(".")[2]
+        if isinstance(value, float):
+            _check(math.isfinite(value), key, value, "give a finite number")
+        if name == "seed":
+            _check(0 <= value < 2**32, key, value, "give a whole number from 0 to 4294967295")
+        if name in NOT_NEGATIVE or ".losses." in key:
+            _check(value is None or value >= 0, key, value, "give a number that is not negative")
+        if name in ("label_smoothing", "dropout"):
+            _check(0 <= value < 1, key, value, "give a number from 0 to below 1")
+        if name == "entropy_temperature":
+            _check(value > 0, key, value, "give a positive number")
 
 
 def _check_optim(cfg: DictConfig, key: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +16,7 @@ from maskgit_lab.data.source import Labelled, n_items
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
+from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.settings import Optim
 
 WEIGHTS = "model.safetensors"
@@ -27,7 +27,7 @@ CLASSIFIER_MODULES = ("maskgit_lab.nets.classifier", "maskgit_lab.lit.classifier
 class TrainedClassifier:
     """A classifier and its accuracy on the held-out real images, fractions in [0, 1]."""
 
-    net: torch.nn.Module
+    net: SmallConvNet
     top1: float
     top5: float
 
@@ -53,7 +53,7 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
     if entry.reused:
         job.terminal.note("classifier", f"found in the cache: {entry.path}")
     job.run.mark_done("classifier", path=str(entry.path), **entry.about)
-    net = build(conf.net, "classifier", n_classes=job.data.n_classes)
+    net = build(conf.net, "classifier", SmallConvNet, n_classes=job.data.n_classes)
     net.load_state_dict(load_file(entry.path / WEIGHTS))
     return TrainedClassifier(net.eval().to(device_of(job.cfg.trainer.accelerator)), **entry.about)
 
@@ -61,7 +61,9 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
 def train_classifier(job: Job, conf: DictConfig, train: Labelled, title: str) -> TrainedClassifier:
     """A classifier trained on these images and tested on the real held-out split."""
     seed_all(conf.seed)
-    net = build(conf.net, "classifier", n_classes=job.data.n_classes)
+    net = build(conf.net, "classifier", SmallConvNet, n_classes=job.data.n_classes)
     module = LitClassifier(net, job.data.n_classes, as_object(conf.optim, Optim), conf.label_smoothing, conf.seed)
     scores = fit(module, train, job.data.test, hardware=job.hardware, terminal=job.terminal, title=title)
-    return TrainedClassifier(module.best_net, scores["classifier/top1"], scores["classifier/top5"])
+    best = module.best_net
+    assert isinstance(best, SmallConvNet)
+    return TrainedClassifier(best, scores["classifier/top1"], scores["classifier/top5"])

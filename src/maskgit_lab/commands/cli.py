@@ -9,7 +9,6 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
 from hydra.errors import HydraException
@@ -23,39 +22,51 @@ from maskgit_lab.errors import UserError
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
-USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
-def main(verb: str, script: str) -> None:
-    """Runs `maskgit_lab.commands.<verb>.run` on the config that the command line composes.
+class Command:
+    """A verb, its config and its errors.
 
     Args:
-        verb: `train` or `sample`; also the name of the primary config.
+        verb: `train` or `sample`: the module under `commands`, and the name of the primary config.
         script: the entry point's `__file__`; `conf/` lies beside it.
     """
-    wants_traceback = os.environ.get(FULL_ERROR) == "1"
-    os.environ[FULL_ERROR] = "1"  # Hydra must raise its errors, for `sentence` to say them
-    config.register()
-    schema = config.SCHEMAS[verb]
-    help_command = f"`python {Path(script).name} --help`"
 
-    def leave(error: Exception) -> NoReturn:
-        if wants_traceback:
-            raise error
-        print(f"error: {sentence(error, schema, help_command)}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+    def __init__(self, verb: str, script: str) -> None:
+        self.verb = verb
+        self.script = Path(script).resolve()
+        self.schema = config.SCHEMAS[verb]
+        self.composed = False
+        self.wants_traceback = os.environ.get(FULL_ERROR) == "1"
 
-    def task(cfg: DictConfig) -> None:
+    def __call__(self) -> None:
+        """Composes the config from the command line and runs the verb on it."""
+        os.environ[FULL_ERROR] = "1"  # Hydra must raise its errors, for `sentence` to say them
+        config.register()
+        conf = str(self.script.parent / "conf")
         try:
-            import_module(f"maskgit_lab.commands.{verb}").run(config.checked(cfg, schema))
+            hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
-            leave(error)  # at once: what Hydra adds to the errors of a job is not for users
+            self._leave(error)
+        except ValueError as error:  # Hydra's own, for groups without a name
+            if self.composed:
+                raise
+            self._leave(error)
+        except KeyboardInterrupt:
+            print("interrupted: the same command goes on from what was saved", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
 
-    try:
-        conf = Path(script).resolve().parent / "conf"
-        hydra.main(version_base="1.3", config_path=str(conf), config_name=verb)(task)()
-    except USER_ERRORS as error:
-        leave(error)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from what was saved", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+    def _task(self, cfg: DictConfig) -> None:
+        self.composed = True
+        try:
+            import_module(f"maskgit_lab.commands.{self.verb}").run(config.checked(cfg, self.schema))
+        except USER_ERRORS as error:
+            self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
+
+    def _leave(self, error: Exception) -> None:
+        if self.wants_traceback:
+            raise error
+        said = sentence(error, self.schema, f"`python {self.script.name} --help`")
+        print(f"error: {said}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)

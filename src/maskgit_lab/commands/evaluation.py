@@ -33,7 +33,7 @@ def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
     real = obtain_classifier(job, conf.cas) if own_real else classifier
     what = f"T = {', '.join(map(str, missing))}, {n_items(job.data.train):,} samples each"
     with job.terminal.stage("evaluation", what):
-        extractor = ClassifierFeatures(classifier.net)  # type: ignore[arg-type]
+        extractor = ClassifierFeatures(classifier.net)
         reference = _reference(job, extractor)
         shared = _settings(job, sampler) | _likelihood(job, sampler.model, cache)
         for steps in missing:

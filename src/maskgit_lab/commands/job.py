@@ -42,23 +42,26 @@ class Job:
     @property
     def train_schedule(self) -> schedules.Schedule:
         """The schedule that the transformer is trained with."""
-        return build(self.cfg.schedule, "schedule")
+        return build(self.cfg.schedule, "schedule", schedules.Schedule)  # type: ignore[type-abstract]
 
 
-def build(node: DictConfig, key: str, **values: Any) -> Any:
+def build(node: DictConfig, key: str, kind: type[T], **values: Any) -> T:
     """The object that a config with a `_target_` describes; `values` are those that depend on the data.
 
     Raises:
-        UserError: the class does not exist, or does not take these values.
+        UserError: the class does not exist, does not take these values, or makes something else than a `kind`.
     """
     try:
-        return instantiate(node, **values, _convert_="all")
+        made = instantiate(node, **values, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
         reason = str(cause or error).splitlines()[0].rstrip(".:")
         raise UserError(f"{key} cannot be built ({reason}): change its settings") from error
+    if not isinstance(made, kind):
+        raise UserError(f"{key}._target_ makes no {kind.__name__}: name a class or a function that does")
+    return made
 
 
 def as_object(node: Any, kind: type[T]) -> T:
@@ -72,7 +75,7 @@ def decode_schedule(cfg: DictConfig, name: str | None) -> schedules.Schedule:
     Raises:
         UserError: there is no such schedule.
     """
-    trained = build(cfg.schedule, "schedule")
+    trained = build(cfg.schedule, "schedule", schedules.Schedule)  # type: ignore[type-abstract]
     known = {kind().name: kind for kind in schedules.Schedule.__subclasses__() if kind is not type(trained)}
     if name is None or name == trained.name:
         return trained
@@ -96,7 +99,7 @@ def device_of(accelerator: str) -> torch.device:
     )
     if not available.get(name):
         there = ", ".join(name for name, there in available.items() if there)
-        raise UserError(f"trainer.accelerator={accelerator} is not on this machine: choose auto or one of {there}")
+        raise UserError(f"accelerator={accelerator} is not on this machine: choose auto or one of {there}")
     return torch.device(name)
 
 
@@ -107,5 +110,5 @@ def require_file(path: Path, what: str) -> Path:
         UserError: it is not.
     """
     if not path.is_file():
-        raise UserError(f"{what} {path} is missing: give the command that trained it again")
+        raise UserError(f"{what} {path} is missing: give the train.py command of the run again")
     return path

@@ -17,6 +17,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
 from maskgit_lab.lit.mvtm import IDENTITY_KEY, LitMVTM
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.settings import Optim
 from maskgit_lab.tokenizers.base import check_divides
 
@@ -53,11 +54,11 @@ def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transf
 def build_transformer(cfg: DictConfig, data: ImageData) -> Transformer:
     """A transformer with fresh weights, whose sizes follow from the tokenizer and the data."""
     with torch.device("meta"):
-        tokenizer = build(cfg.tokenizer.net, "tokenizer.net")
+        tokenizer = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
     check_divides(data.size, data.size, tokenizer.downsample)
     n_tokens = (data.size // tokenizer.downsample) ** 2
     sizes = {"n_codes": tokenizer.codebook_size, "n_classes": data.n_classes, "n_tokens": n_tokens}
-    return build(cfg.mvtm.net, "mvtm.net", **sizes)
+    return build(cfg.mvtm.net, "mvtm.net", Transformer, **sizes)
 
 
 def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
@@ -71,6 +72,8 @@ def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
     identity = checkpoint.get(IDENTITY_KEY)
     if not isinstance(identity, dict) or identity.get("fingerprint") != run.record["fingerprint"]:
         raise UserError(f"the checkpoint {path} was made with another config than this run's: put the run's own back")
+    if identity.get("tokens") != run.record["done"].get("tokens", {}).get("digest"):
+        raise UserError(f"the checkpoint {path} was trained on codes of another tokenizer: choose another run_dir")
     return checkpoint
 
 
@@ -80,7 +83,11 @@ def _train(job: Job, cache: TokenCache, resumed: bool) -> None:
     schedule = job.train_schedule
     seed_all(job.cfg.seed)
     net = build_transformer(job.cfg, job.data)
-    identity = {"fingerprint": job.run.record["fingerprint"], "settings": config.settings(job.cfg)}
+    identity = {
+        "fingerprint": job.run.record["fingerprint"],
+        "tokens": job.run.record["done"]["tokens"]["digest"],
+        "settings": config.settings(job.cfg),
+    }
     module = LitMVTM(net, schedule, optim, conf.label_smoothing, job.cfg.seed, identity)
     what = f"training on {len(cache.train):,} token grids for {optim.epochs} epochs, {schedule.name} schedule"
     with job.terminal.stage("mvtm", f"resumed: {what}" if resumed else what) as notes:

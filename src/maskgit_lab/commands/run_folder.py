@@ -20,6 +20,9 @@ from maskgit_lab.errors import UserError
 RECORD = "run.json"
 CONFIG = "config.yaml"
 OUTPUTS = Path("outputs")
+PICTURES = {"reconstructions", "samples", "filling", "curve"}
+# What a run that was killed as it began may have left: it is no reason to refuse the folder.
+BEGUN = {".lock", CONFIG, f"{RECORD}.tmp"}
 
 
 class RunFolder:
@@ -49,8 +52,17 @@ class RunFolder:
         return {path.stem: path for path in sorted((self.path / "pictures").glob("*.png"))}
 
     def is_done(self, parts: Sequence[str]) -> bool:
-        """Whether all of these parts of the run were finished."""
-        return all(part in self.record["done"] for part in parts)
+        """Whether all of these parts of the run were finished, and what they left is still there."""
+        return all(part in self.record["done"] and self._is_there(part, self.record["done"][part]) for part in parts)
+
+    def _is_there(self, part: str, about: Mapping[str, Any]) -> bool:
+        if part == "tokenizer":
+            return Path(about["path"]).is_dir()
+        if part == "mvtm":
+            return any(self.checkpoints.glob("*.ckpt"))
+        if part == "evaluation":
+            return {row["steps"] for row in self.results.rows()} >= set(about["steps"])
+        return part != "pictures" or self.pictures().keys() >= PICTURES
 
     def mark_done(self, part: str, **about: Any) -> None:
         """Records that a part is finished, with what is worth knowing of it."""
@@ -72,6 +84,7 @@ def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / ".lock")
         lock.acquire(timeout=0)
+        check_free(path, cfg, identity)  # again: another process may have begun meanwhile
     except OSError as error:
         if isinstance(error, Timeout):
             raise UserError(f"another process is working in {path}: wait for it, or choose another run_dir") from error
@@ -101,7 +114,7 @@ def run_name(overrides: Sequence[str]) -> str:
 
 def check_free(path: Path, cfg: DictConfig, identity: str) -> None:
     """Raises a `UserError` if a folder holds anything but this run."""
-    if not path.exists() or (path.is_dir() and not any(p.name != ".lock" for p in path.iterdir())):
+    if not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN):
         return
     if not path.is_dir():
         raise UserError(f"run_dir {path} is a file: choose a folder")
@@ -124,10 +137,13 @@ def read_run(path: Path) -> RunFolder:
         raise UserError(f"{path} holds no run: name the folder of a run, such as the one that train.py printed")
     try:
         run = RunFolder(path)
-        if not isinstance(run.record.get("done"), dict) or "fingerprint" not in run.record:
-            raise ValueError("keys are missing")
+        parts = run.record["done"]
+        if not all(isinstance(about, dict) for about in parts.values()) or not isinstance(run.record["wandb_id"], str):
+            raise TypeError("values of another kind")
+        if "tokenizer" in parts and not isinstance(parts["tokenizer"]["path"], str):
+            raise TypeError("a path of another kind")
         return run
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path / RECORD} is damaged: choose another run_dir, or delete that folder") from error
 
 
@@ -146,8 +162,7 @@ def read_config(path: Path) -> DictConfig:
         UserError: it is absent, damaged, or not the one that the run was made with.
     """
     try:
-        loaded = OmegaConf.load(path / CONFIG)
-        assert isinstance(loaded, DictConfig)
+        loaded = config.checked(OmegaConf.load(path / CONFIG), config.TrainConf)  # type: ignore[arg-type]
         identity = config.run_fingerprint(loaded)
     except Exception as error:  # YAML and OmegaConf raise many kinds
         raise UserError(f"{path / CONFIG} is missing or damaged: name a run with its config") from error

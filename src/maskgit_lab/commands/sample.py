@@ -13,13 +13,14 @@ from maskgit_lab import config
 from maskgit_lab.ablation.drawing import draw_grid
 from maskgit_lab.commands.checks import check_sample
 from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.job import build, decode_schedule, device_of
+from maskgit_lab.commands.job import build, decode_schedule, device_of, require_file
 from maskgit_lab.commands.modelling import load_transformer
 from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
-from maskgit_lab.commands.tokenizing import load_tokenizer
+from maskgit_lab.commands.tokenizing import WEIGHTS, load_tokenizer
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.seeds import mix_seeds
 
 
@@ -30,7 +31,7 @@ def run(cfg: DictConfig) -> None:
     trained = read_config(folder.path)
     trained.trainer.accelerator = cfg.accelerator
     device_of(cfg.accelerator)
-    data = build(trained.data, "data")
+    data = build(trained.data, "data", ImageData)
     classes = _classes(config.plain(cfg).get("classes"), data)
     out = _free_folder(Path(cfg.out))
     sampler = _sampler(cfg, trained, folder, data)
@@ -48,11 +49,19 @@ def _sampler(cfg: DictConfig, trained: DictConfig, folder: RunFolder, data: Imag
         raise UserError(f"the run in {folder.path} is not trained to its end: give its train.py command again")
     schedule = decode_schedule(trained, cfg.decode.schedule or trained.decode.schedule)
     temperature = cfg.decode.choice_temperature
-    tokenizer = load_tokenizer(trained, Path(folder.record["done"]["tokenizer"]["path"]))
+    tokenizer = load_tokenizer(trained, _tokenizer_folder(folder))
     model = load_transformer(trained, folder, data)
     side = data.size // tokenizer.downsample
     temperature = trained.decode.choice_temperature if temperature is None else temperature
     return Sampler(model, tokenizer, (side, side), schedule, temperature, cfg.batch_size)
+
+
+def _tokenizer_folder(folder: RunFolder) -> Path:
+    done = folder.record["done"]["tokenizer"]
+    weights = require_file(Path(done["path"]) / WEIGHTS, "the tokenizer's file")
+    if file_sha256(weights) != done["weights"]:
+        raise UserError(f"{weights} is not the tokenizer of {folder.path} any more: give its train.py command again")
+    return weights.parent
 
 
 def _classes(chosen: list[int] | None, data: ImageData) -> list[int]:

@@ -35,7 +35,10 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if key and "is not a ListConfig" in str(cause):
         return f"{key} takes a list: write it as {key}=[1,2]"
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
-        return f"{missing[1]} is needed: give it as {missing[1]}=VALUE; {help_command} tells more"
+        name = key or missing[1]
+        return f"{name} is needed: give it as {name}=VALUE; {help_command} tells more"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}: mend it, or choose another place"
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
 

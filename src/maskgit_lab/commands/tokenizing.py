@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from torch import nn
 
 from maskgit_lab import config
 from maskgit_lab.commands.job import Job, as_object, build, device_of, require_file
 from maskgit_lab.data import tokens
 from maskgit_lab.data.source import ImageData, n_items
-from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.fingerprints import code_version, file_sha256, fingerprint
 from maskgit_lab.lit.fit import LAST, TRAINING_MODULES, fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
+from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.settings import Optim, TokenizerLosses
 from maskgit_lab.tokenizers.base import Tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
@@ -42,7 +44,8 @@ def obtain_tokenizer(job: Job) -> Tokenizer:
     entry = job.store.obtain("tokenizer", tokenizer_ingredients(job.cfg, job.data), train)
     if entry.reused:
         job.terminal.note("tokenizer", f"found in the cache: {entry.path}")
-    job.run.mark_done("tokenizer", path=str(entry.path), **entry.about)
+    weights = file_sha256(entry.path / WEIGHTS)
+    job.run.mark_done("tokenizer", path=str(entry.path), weights=weights, **entry.about)
     return load_tokenizer(job.cfg, entry.path)
 
 
@@ -59,7 +62,7 @@ def tokenizer_ingredients(cfg: DictConfig, data: ImageData) -> dict[str, Any]:
 def load_tokenizer(cfg: DictConfig, folder: Path) -> VQGANTokenizer:
     """A tokenizer of the store, on the config's device."""
     path = require_file(folder / WEIGHTS, "the tokenizer's file")
-    net = build(cfg.tokenizer.net, "tokenizer.net")
+    net = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
     return VQGANTokenizer.load(net, path).to(device_of(cfg.trainer.accelerator))
 
 
@@ -67,10 +70,12 @@ def _train(job: Job, optim: Optim, folder: Path) -> dict[str, float]:
     conf = job.cfg.tokenizer
     weights = as_object(conf.losses, TokenizerLosses)
     seed_all(conf.seed)
-    net = build(conf.net, "tokenizer.net")
-    size = {"image_size": job.data.size}
-    critic = build(conf.discriminator, "tokenizer.discriminator", **size) if weights.adversarial > 0 else None
-    perceptual = build(conf.perceptual, "tokenizer.perceptual") if weights.perceptual > 0 else None
+    net = build(conf.net, "tokenizer.net", VQGAN)
+    critic = perceptual = None
+    if weights.adversarial > 0:
+        critic = build(conf.discriminator, "tokenizer.discriminator", nn.Module, image_size=job.data.size)
+    if weights.perceptual > 0:
+        perceptual = build(conf.perceptual, "tokenizer.perceptual", nn.Module)
     module = LitTokenizer(net, weights, optim, conf.seed, critic, perceptual)
     scores = fit(
         module,
@@ -111,5 +116,5 @@ def obtain_tokens(job: Job, tokenizer: Tokenizer) -> tokens.TokenCache:
     entry = job.store.obtain("tokens", ingredients, encode)
     if entry.reused:
         job.terminal.note("tokens", f"found in the cache: {entry.path}")
-    job.run.mark_done("tokens", path=str(entry.path))
+    job.run.mark_done("tokens", path=str(entry.path), digest=entry.digest)
     return tokens.TokenCache.open(entry.path)

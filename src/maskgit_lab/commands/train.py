@@ -14,13 +14,13 @@ from maskgit_lab.commands import pictures
 from maskgit_lab.commands.checks import check_train
 from maskgit_lab.commands.evaluation import evaluate
 from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.job import Job, build, decode_schedule, device_of
-from maskgit_lab.commands.modelling import build_transformer, obtain_transformer
+from maskgit_lab.commands.job import Job, build, decode_schedule
+from maskgit_lab.commands.modelling import obtain_transformer
+from maskgit_lab.commands.rehearsal import rehearse
 from maskgit_lab.commands.run_folder import RunFolder, open_run, run_name
 from maskgit_lab.commands.tokenizing import obtain_tokenizer, obtain_tokens
 from maskgit_lab.console import Terminal
-from maskgit_lab.data.source import ImageData, n_items
-from maskgit_lab.errors import UserError
+from maskgit_lab.data.source import ImageData
 from maskgit_lab.lit.logger import finish, wandb_logger
 from maskgit_lab.store import Store
 
@@ -34,8 +34,8 @@ PARTS = {
 def run(cfg: DictConfig) -> None:
     """Trains, evaluates and draws what the config asks for, going on from whatever is there."""
     check_train(cfg)
-    data = build(cfg.data, "data")
-    _rehearse(cfg, data)
+    data = build(cfg.data, "data", ImageData)
+    rehearse(cfg, data)
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
     overrides = list(HydraConfig.get().overrides.task)
@@ -50,26 +50,6 @@ def run(cfg: DictConfig) -> None:
         _summarise(folder, terminal)
 
 
-def _rehearse(cfg: DictConfig, data: ImageData) -> None:
-    """Finds what cannot work before anything is trained: builds every network without its memory."""
-    device_of(cfg.trainer.accelerator)
-    decode_schedule(cfg, cfg.decode.schedule)
-    with torch.device("meta"):
-        build_transformer(cfg, data)
-        if cfg.tokenizer.losses.adversarial > 0:
-            build(cfg.tokenizer.discriminator, "tokenizer.discriminator", image_size=data.size)
-        for key, conf in (("features.classifier", cfg.features.classifier), ("eval.cas", cfg.eval.cas)):
-            if conf is not None:
-                build(conf.net, f"{key}.net", n_classes=data.n_classes)
-    n_train = n_items(data.train)
-    if cfg.eval.neighbours >= n_train:
-        raise UserError(
-            f"eval.neighbours={cfg.eval.neighbours} takes more than the {n_train} images there are: lower it"
-        )
-    if 2 * cfg.eval.splits > n_train:
-        raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_train} images there are: lower it")
-
-
 def _work(cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFolder, terminal: Terminal) -> None:
     logger = wandb_logger(
         **config.plain(cfg.logger),
@@ -80,7 +60,7 @@ def _work(cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFol
         config=config.plain(cfg),
         say=lambda line: terminal.note("wandb", line),
     )
-    store = Store(Path(cfg.cache_dir), lambda line: terminal.note("cache", line))
+    store = Store(Path(cfg.cache_dir).resolve(), lambda line: terminal.note("cache", line))
     try:
         _run_stages(Job(cfg, folder, terminal, store, logger, data))
     finally:
@@ -100,7 +80,7 @@ def _run_stages(job: Job) -> None:
     schedule = decode_schedule(cfg, cfg.decode.schedule)
     sampler = Sampler(model, tokenizer, cache.grid, schedule, cfg.decode.choice_temperature, cfg.eval.batch_size)
     evaluate(job, sampler, cache)
-    job.run.mark_done("evaluation")
+    job.run.mark_done("evaluation", steps=list(cfg.eval.steps))
     pictures.draw_run(job, sampler)
     job.run.mark_done("pictures")
 

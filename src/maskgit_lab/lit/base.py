@@ -65,10 +65,12 @@ class TrainedModule(LightningModule):
 
 def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
     """The learning rate at a step, in units of `optim.lr`: linear warm-up, then constant or half a cosine to 0."""
-    warmup = min(1.0, (step + 1) / max(1, optim.warmup_steps))
+    if step < optim.warmup_steps:
+        return (step + 1) / optim.warmup_steps
     if optim.decay == "none":
-        return warmup
-    return warmup * 0.5 * (1 + math.cos(math.pi * min(step, total_steps) / max(1, total_steps)))
+        return 1.0
+    progress = (step - optim.warmup_steps) / max(1, total_steps - optim.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def weight_ema(net: nn.Module, decay: float) -> AveragedModel:

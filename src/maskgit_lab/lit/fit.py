@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-import pickle
+import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
@@ -58,7 +60,7 @@ def fit(
         The metrics of the last validation.
 
     Raises:
-        UserError: `last.ckpt` is damaged.
+        UserError: `last.ckpt` is damaged or not of this module, or the training diverged.
         KeyboardInterrupt: Ctrl-C.
     """
     data = SeededData(train, val, module.optim.batch_size, module.seed)
@@ -68,13 +70,15 @@ def fit(
         _ignore_lightnings_advice()
         _train(trainer, module, data, last)
         (metrics,) = trainer.validate(module, data, verbose=False)
+    if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
+        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower its learning rate")
     return {name: float(value) for name, value in metrics.items()}
 
 
 def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:
     resumed = last is not None and last.exists()
     if resumed and last is not None:
-        read_checkpoint(last)
+        _check_fits(module, read_checkpoint(last)["state_dict"], last)
     try:
         trainer.fit(module, data, ckpt_path=last if resumed else None, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C
@@ -83,17 +87,26 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path
         trainer.save_checkpoint(last)
 
 
-def read_checkpoint(path: Path) -> dict[str, object]:
+def _check_fits(module: TrainedModule, state: Mapping[str, Any], path: Path) -> None:
+    own = {name: value.shape for name, value in module.state_dict().items()}
+    if own != {name: getattr(value, "shape", None) for name, value in state.items()}:
+        raise UserError(f"the checkpoint {path} is of another network: delete it and give the same command again")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's plain values and tensors, on the CPU; nothing else is unpickled.
 
     Raises:
         UserError: the file is absent or damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint["state_dict"], dict):
+            raise TypeError("its state_dict is no dictionary")
+        return checkpoint
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}: train first, or name a run that was trained") from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError) as error:
+    except Exception as error:  # a damaged file makes torch.load raise nearly anything
         raise UserError(f"the checkpoint {path} is damaged: delete it and give the same command again") from error
 
 
@@ -146,6 +159,7 @@ def _ignore_lightnings_advice() -> None:
         r".*number of training batches.*logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",  # it is a resumed run
         r".*GPU available but not used.*",
+        r".*The dirpath has changed from.*",  # the run's folder was moved
         r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
         r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urlparse
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
+
+from maskgit_lab.errors import UserError
 
 CONNECT_SECONDS = 2.0
 
@@ -28,9 +31,23 @@ def wandb_logger(
         say: told in one line that the run is offline.
         run: what names the run, as `wandb.init` takes it: project, entity, group (the sweep), job_type (the verb),
             name (the overrides), and an id that stays the same when the run is resumed.
+
+    Raises:
+        UserError: W&B does not take these settings.
     """
-    if mode == "none":
+    if mode == "none" or (mode == "auto" and os.environ.get("WANDB_MODE") == "disabled"):
         return None
+    try:
+        return _start(mode, folder, config, say, run)
+    except (wandb.Error, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        advice = "change the logger's settings or the environment's WANDB_ ones, or leave W&B out with logger=none"
+        raise UserError(f"W&B cannot start ({reason}): {advice}") from error
+
+
+def _start(
+    mode: str, folder: Path, config: Mapping[str, Any], say: Callable[[str], None], run: Mapping[str, Any]
+) -> RunLogger:
     wandb.setup(settings=wandb.Settings(silent=True))
     why_offline = _why_offline(mode)
     if why_offline:
@@ -71,8 +88,11 @@ def _why_offline(mode: str) -> str:
         return "as asked" if mode == "offline" else ""
     if wandb.setup().settings.mode == "offline":
         return "WANDB_MODE says so"
-    if not wandb.login(prompt=False, verify=False):
-        return "no account: `wandb login` adds one"
+    try:
+        if not wandb.login(prompt=False, verify=False):
+            return "no account: `wandb login` adds one"
+    except wandb.Error:
+        return "the API key is not valid: `wandb login` takes another"
     url = urlparse(wandb.setup().settings.base_url)
     try:
         address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))

@@ -19,6 +19,7 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
 IDENTITY_KEY = "maskgit_lab"
+MASKS = 1  # masks draw from another stream than dropout, which has (seed, rank, step) alone
 
 
 class LitMVTM(TrainedModule):
@@ -52,7 +53,7 @@ class LitMVTM(TrainedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         step = self.trainer.fit_loop.total_batch_idx
-        generator = self._generator(self.seed, self.global_rank, step)
+        generator = self._generator(self.seed, self.global_rank, step, MASKS)
         loss = self._loss(self.net, batch, generator, self.label_smoothing)
         self.log("mvtm/loss", loss)
         return loss

@@ -74,6 +74,8 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        if min(depth, heads, width, mlp_width) < 1:
+            raise ValueError("the transformer needs sizes of at least 1")
         if width % heads:
             raise ValueError(f"the transformer's width {width} is not a multiple of its {heads} heads")
         self.n_codes, self.n_classes, self.n_tokens = n_codes, n_classes, n_tokens

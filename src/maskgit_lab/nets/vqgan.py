@@ -118,6 +118,8 @@ class VQGAN(nn.Module):
     ) -> None:
         super().__init__()
         widths = [base_width * multiplier for multiplier in multipliers]
+        if not widths or min(*widths, latent_dim, n_blocks, codebook_size, norm_groups) < 1:
+            raise ValueError("the VQGAN needs a level and sizes of at least 1")
         if bad := [width for width in widths if width % norm_groups]:
             raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
         self.downsample = 2 ** (len(widths) - 1)
