@@ -61,7 +61,7 @@ class RunFolder:
         if part == "mvtm":
             return any(self.checkpoints.glob("*.ckpt"))
         if part == "evaluation":
-            return {row["steps"] for row in self.results.rows()} >= set(about["steps"])
+            return {row["steps"] for row in self.results.rows()} >= set(about.get("steps", ()))
         return part != "pictures" or self.pictures().keys() >= PICTURES
 
     def mark_done(self, part: str, **about: Any) -> None:

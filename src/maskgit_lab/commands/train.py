@@ -21,7 +21,7 @@ from maskgit_lab.commands.run_folder import RunFolder, open_run, run_name
 from maskgit_lab.commands.tokenizing import obtain_tokenizer, obtain_tokens
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.lit.logger import finish, wandb_logger
+from maskgit_lab.lit.logger import finishing, wandb_logger
 from maskgit_lab.store import Store
 
 PARTS = {
@@ -61,10 +61,8 @@ def _work(cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFol
         say=lambda line: terminal.note("wandb", line),
     )
     store = Store(Path(cfg.cache_dir).resolve(), lambda line: terminal.note("cache", line))
-    try:
+    with finishing(logger):
         _run_stages(Job(cfg, folder, terminal, store, logger, data))
-    finally:
-        finish(logger)
 
 
 def _run_stages(job: Job) -> None:

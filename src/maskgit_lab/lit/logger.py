@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -77,10 +78,16 @@ def log_pictures(logger: RunLogger | None, pictures: Mapping[str, Path]) -> None
         logger.experiment.log({f"pictures/{name}": wandb.Image(str(path)) for name, path in pictures.items()})
 
 
-def finish(logger: RunLogger | None) -> None:
-    """Ends the W&B run, so that the next one in this process is a run of its own."""
-    if logger is not None:
-        logger.experiment.finish()
+@contextmanager
+def finishing(logger: RunLogger | None) -> Iterator[None]:
+    """Ends the W&B run, as failed if there was an error, so that the next one in this process is a run of its own."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        if logger is not None:
+            logger.experiment.finish(exit_code=exit_code)
 
 
 def _why_offline(mode: str) -> str:
