@@ -8,8 +8,10 @@ import torch
 import yaml
 
 from maskgit_lab.lit.fit import LAST
+from maskgit_lab.masking import schedules
+from maskgit_lab.masking.schedules import Schedule
 
-ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "versions"}
+ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "version_torch"}
 MEASURED = {
     "fd_classifier",
     "inception_score",
@@ -36,6 +38,7 @@ def test_a_run_leaves_its_config_results_checkpoint_and_pictures(tiny_run):
     assert cfg["eval"]["steps"] == [2, 4] == [row["steps"] for row in rows(tiny_run)]
     for row in rows(tiny_run):
         assert row.keys() >= ALWAYS | MEASURED and "fid" not in row
+        assert all(isinstance(value, str | int | float) for value in row.values())  # flat
         assert row["schedule"] == "cosine" and row["n_samples"] == 1437 and row["reference"] == "digits-train"
         assert all(0 <= row[key] <= 1 for key in ("precision", "recall", "cas_top1", "cas_top5", "sample_accuracy"))
         assert row["inception_score"] >= 1 and row["nll"] > 0 and row["images_per_second"] > 0
@@ -163,3 +166,22 @@ def test_a_run_for_each_value_of_a_multirun(command, tiny_cache, tmp_path):
 def test_help_reads_well(command, verb):
     said = command(verb, "--help")
     assert said.code == 0 and f"python {verb}.py" in said.out and "Settings (KEY=VALUE)" in said.out
+
+
+def test_a_schedule_with_settings_of_its_own_is_one_class_and_one_file(command, tiny_cache, tmp_path, monkeypatch):
+    class Power(Schedule):
+        """gamma(r) = 1 - r^k."""
+
+        def __init__(self, exponent: float) -> None:
+            self.exponent = exponent
+
+        def gamma(self, ratio, log2_n):
+            return 1 - ratio**self.exponent
+
+    monkeypatch.setattr(schedules, "Power", Power, raising=False)
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run", "stage=mvtm"]
+    target = "schedule._target_=maskgit_lab.masking.schedules.Power"
+    said = command("train", *settings, target, "+schedule.exponent=4")
+    assert said.code == 0 and "power schedule" in said.out
+    said = command("train", *settings, "decode.schedule=power")
+    assert said.code == 2 and "needs settings of its own" in said.err

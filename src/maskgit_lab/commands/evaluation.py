@@ -20,6 +20,8 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import negative_log_likelihood
 from maskgit_lab.seeds import mix_seeds
 
+MEASURED_BY = ("maskgit_lab", "torch", "torch-fidelity")
+
 
 def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
     """Adds one row to the results for each T of `eval.steps` that has none yet."""
@@ -98,7 +100,7 @@ def _settings(job: Job, sampler: Sampler) -> dict[str, Any]:
         "features": job.cfg.features.name,
         "reference": f"{job.data.name}-train",
         "data": job.data.name,
-        "versions": {name: version(name) for name in ("maskgit_lab", "torch", "torch-fidelity")},
+        **{f"version_{name.replace('-', '_')}": version(name) for name in MEASURED_BY},
     }
 
 

@@ -76,13 +76,16 @@ def decode_schedule(cfg: DictConfig, name: str | None) -> schedules.Schedule:
         UserError: there is no such schedule.
     """
     trained = build(cfg.schedule, "schedule", schedules.Schedule)  # type: ignore[type-abstract]
-    known = {kind().name: kind for kind in schedules.Schedule.__subclasses__() if kind is not type(trained)}
     if name is None or name == trained.name:
         return trained
+    known = {kind.config_name(): kind for kind in schedules.Schedule.__subclasses__()}
     if name not in known:
-        names = ", ".join(sorted([*known, trained.name]))
+        names = ", ".join(sorted(known))
         raise UserError(f"decode.schedule={name}: there is no such schedule; choose one of {names}")
-    return known[name]()
+    try:
+        return known[name]()
+    except TypeError as error:
+        raise UserError(f"decode.schedule={name} needs settings of its own: choose it with schedule={name}") from error
 
 
 def device_of(accelerator: str) -> torch.device:

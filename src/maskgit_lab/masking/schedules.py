@@ -21,10 +21,15 @@ SMALLEST_RATIO = 1e-6
 class Schedule(ABC):
     """A mask schedule; an instance is called as `schedule(ratio, n_tokens)`."""
 
+    @classmethod
+    def config_name(cls) -> str:
+        """The name of its config: `square_root` for `SquareRoot`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
     @property
     def name(self) -> str:
-        """The name of its config: `square_root` for `SquareRoot`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        """The name of its config, under which results are kept."""
+        return self.config_name()
 
     def __call__(self, ratio: Float[Tensor, "*shape"], n_tokens: int | Tensor) -> Float[Tensor, "*shape"]:
         """Fraction of tokens to mask at progress `ratio`.
