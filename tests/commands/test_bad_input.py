@@ -68,7 +68,7 @@ SETTINGS = {
 }
 
 
-def refused(said, sentence: str) -> None:
+def expect_refused(said, sentence: str) -> None:
     """Checks that a command ended with one sentence."""
     assert said.code == EXIT_USER_ERROR
     errors = said.err.strip().splitlines()
@@ -81,7 +81,7 @@ def test_settings(command, tmp_path, settings):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    refused(command("train", "debug=tiny", "logger=none", *settings.split()), SETTINGS[settings])
+    expect_refused(command("train", "debug=tiny", "logger=none", *settings.split()), SETTINGS[settings])
     assert (tmp_path / "file").read_text() == "mine"
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]
 
@@ -89,7 +89,7 @@ def test_settings(command, tmp_path, settings):
 def test_a_run_dir_of_a_different_run_is_left_as_it_is(command, tiny_run, tiny_cache):
     before = {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()}
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={tiny_run}", "seed=3")
-    refused(said, "holds a different run (seed is 0 there and 3 here)")
+    expect_refused(said, "holds a different run (seed is 0 there and 3 here)")
     assert {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()} == before
 
 
@@ -97,7 +97,7 @@ def test_a_run_in_use_is_left_alone(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
     with FileLock(tmp_path / "run" / ".lock"):
         said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    refused(said, "another process is working in run")
+    expect_refused(said, "another process is working in run")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_checkpoint_of_another_config_is_not_used(command, spoilt, tiny_cache)
     torch.save(checkpoint, path)
     before = path.read_bytes()
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    refused(said, "was made with another config")
+    expect_refused(said, "was made with another config")
     assert path.read_bytes() == before
 
 
@@ -127,7 +127,7 @@ def test_a_checkpoint_of_another_tokenizer_is_not_used(command, spoilt, tiny_cac
     checkpoint["maskgit_lab"]["tokens"] = "another"
     torch.save(checkpoint, path)
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    refused(said, "was trained on codes of another tokenizer")
+    expect_refused(said, "was trained on codes of another tokenizer")
 
 
 def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_cache):
@@ -136,18 +136,18 @@ def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_ca
     checkpoint["state_dict"].popitem()
     torch.save(checkpoint, path)
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    refused(said, "is of another network")
+    expect_refused(said, "is of another network")
 
 
 def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    refused(said, "is damaged: delete it and give the same command again")
+    expect_refused(said, "is damaged: delete it and give the same command again")
 
 
 def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "run.json").write_text('{"fingerpr')
-    refused(
+    expect_refused(
         command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run"), "run.json is damaged"
     )
 
@@ -176,7 +176,7 @@ def test_sample_settings(command, tiny_run, tmp_path, settings):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    refused(command("sample", f"checkpoint={tiny_run}", "out=samples", settings), SAMPLES[settings])
+    expect_refused(command("sample", f"checkpoint={tiny_run}", "out=samples", settings), SAMPLES[settings])
     assert not (tmp_path / "samples").exists() or not any((tmp_path / "samples").iterdir())
 
 
@@ -185,22 +185,22 @@ def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run,
     text = (tmp_path / "run" / "config.yaml").read_text()
     for wrong, sentence in [(text.replace("width: 16", "width: 32"), "was changed"), ("trainer: 5", "is missing or")]:
         (tmp_path / "run" / "config.yaml").write_text(wrong)
-        refused(command("sample", "checkpoint=run", "out=samples"), sentence)
+        expect_refused(command("sample", "checkpoint=run", "out=samples"), sentence)
     (tmp_path / "run" / "config.yaml").write_text(text)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     record["done"]["tokenizer"]["path"] = str(tmp_path / "gone")
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")
+    expect_refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")
 
 
 def test_settings_that_wandb_does_not_take(command, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    refused(command("train", "debug=tiny", "logger.project=a/b"), "W&B cannot start (Invalid project name")
+    expect_refused(command("train", "debug=tiny", "logger.project=a/b"), "W&B cannot start (Invalid project name")
 
 
 def test_sample_needs_a_checkpoint(command):
-    refused(command("sample", "out=samples"), "checkpoint is needed")
+    expect_refused(command("sample", "out=samples"), "checkpoint is needed")
 
 
 def test_sample_needs_a_trained_run(command, spoilt):
-    refused(command("sample", "checkpoint=run", "out=samples"), "not trained to its end")
+    expect_refused(command("sample", "checkpoint=run", "out=samples"), "not trained to its end")
