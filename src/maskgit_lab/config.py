@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
 
-# Settings that say where and how a run is carried out: two runs that differ only in these give the same results.
+# Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
 PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
 
 

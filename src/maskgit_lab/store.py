@@ -33,7 +33,12 @@ class Entry:
     path: Path
     reused: bool  # found as it was, rather than made by this call
     about: Mapping[str, Any]  # what its maker said of it: shapes, scores
-    digest: str  # of the checksums of its files
+    files: Mapping[str, str]  # the checksums of its files, by name
+
+    @property
+    def digest(self) -> str:
+        """One checksum of all its files."""
+        return fingerprint(self.files)
 
 
 class Store:
@@ -107,7 +112,7 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
 
 def _entry(path: Path, reused: bool) -> Entry:
     manifest = _read_manifest(path)
-    return Entry(path, reused, manifest["about"], fingerprint(manifest["files"]))
+    return Entry(path, reused, manifest["about"], manifest["files"])
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

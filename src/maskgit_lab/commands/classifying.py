@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 
 from maskgit_lab import config
-from maskgit_lab.commands.job import Job, as_object, build, device_of
+from maskgit_lab.commands.job import WEIGHTS, Job, as_object, build
 from maskgit_lab.data.source import Labelled, n_items
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.classifier import LitClassifier
@@ -19,7 +19,6 @@ from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
 from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.settings import Optim
 
-WEIGHTS = "model.safetensors"
 CLASSIFIER_MODULES = ("maskgit_lab.nets.classifier", "maskgit_lab.lit.classifier", *TRAINING_MODULES)
 
 
@@ -55,7 +54,7 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
     job.run.mark_done("classifier", path=str(entry.path), **entry.about)
     net = build(conf.net, "classifier", SmallConvNet, n_classes=job.data.n_classes)
     net.load_state_dict(load_file(entry.path / WEIGHTS))
-    return TrainedClassifier(net.eval().to(device_of(job.cfg.trainer.accelerator)), **entry.about)
+    return TrainedClassifier(net.eval().to(job.device), **entry.about)
 
 
 def train_classifier(job: Job, conf: DictConfig, train: Labelled, title: str) -> TrainedClassifier:

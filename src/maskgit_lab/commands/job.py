@@ -21,6 +21,7 @@ from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store
 
 T = TypeVar("T")
+WEIGHTS = "model.safetensors"  # of a network in the store
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Job:
     def hardware(self) -> Hardware:
         """On what to train."""
         return as_object(self.cfg.trainer, Hardware)
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks are evaluated."""
+        return device_of(self.cfg.trainer.accelerator)
 
     @property
     def train_schedule(self) -> schedules.Schedule:

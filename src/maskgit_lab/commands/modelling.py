@@ -14,7 +14,7 @@ from maskgit_lab.commands.run_folder import RunFolder
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
+from maskgit_lab.lit.fit import fit, read_checkpoint, seed_all
 from maskgit_lab.lit.mvtm import IDENTITY_KEY, LitMVTM
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
@@ -24,14 +24,12 @@ from maskgit_lab.tokenizers.base import check_divides
 
 def obtain_transformer(job: Job, cache: TokenCache) -> Transformer:
     """The run's transformer, as its last checkpoint has it; trained to its end first if it is not yet."""
-    last = job.run.checkpoints / LAST
-    if last.exists():
-        read_own_checkpoint(job.run)
-    if job.run.is_done(["mvtm"]) and last.exists():
-        job.terminal.note("mvtm", f"trained already: {last}")
-    else:
-        _train(job, cache, resumed=last.exists())
-    return load_transformer(job.cfg, job.run, job.data)
+    if not job.run.is_done(["mvtm"]):
+        _train(job, cache)
+        return load_transformer(job.cfg, job.run, job.data)
+    model = load_transformer(job.cfg, job.run, job.data)
+    job.terminal.note("mvtm", f"trained already: {job.run.checkpoint}")
+    return model
 
 
 def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transformer:
@@ -46,8 +44,9 @@ def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transf
     try:
         net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     except RuntimeError as error:
-        path = run.checkpoints / LAST
-        raise UserError(f"the weights in {path} do not fit the run's config: put the run's own back") from error
+        raise UserError(
+            f"the weights in {run.checkpoint} do not fit the run's config: put the run's own back"
+        ) from error
     return net.eval().to(device_of(cfg.trainer.accelerator))
 
 
@@ -67,7 +66,7 @@ def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
     Raises:
         UserError: it is absent, damaged, or another run's.
     """
-    path = run.checkpoints / LAST
+    path = run.checkpoint
     checkpoint = read_checkpoint(path)
     identity = checkpoint.get(IDENTITY_KEY)
     if not isinstance(identity, dict) or identity.get("fingerprint") != run.record["fingerprint"]:
@@ -77,7 +76,9 @@ def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
     return checkpoint
 
 
-def _train(job: Job, cache: TokenCache, resumed: bool) -> None:
+def _train(job: Job, cache: TokenCache) -> None:
+    if resumed := job.run.checkpoint.exists():
+        read_own_checkpoint(job.run)
     conf = job.cfg.mvtm
     optim = as_object(conf.optim, Optim)
     schedule = job.train_schedule

@@ -9,7 +9,7 @@ import torch
 
 from maskgit_lab.ablation import drawing
 from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.job import Job, device_of
+from maskgit_lab.commands.job import Job
 from maskgit_lab.data.source import first_images
 from maskgit_lab.lit.logger import log_pictures
 from maskgit_lab.metrics.features import to_uint8
@@ -24,9 +24,8 @@ MOST_COLUMNS = 12
 
 def draw_reconstructions(job: Job, tokenizer: Tokenizer) -> None:
     """Held-out images over what the tokenizer makes of them."""
-    device = device_of(job.cfg.trainer.accelerator)
     originals = first_images(job.data.test, N_RECONSTRUCTIONS)
-    rebuilt = tokenizer.decode(tokenizer.encode(originals.to(device))).cpu()
+    rebuilt = tokenizer.decode(tokenizer.encode(originals.to(job.device))).cpu()
     pairs = to_uint8(torch.stack([originals, rebuilt]))
     path = job.run.picture("reconstructions")
     drawing.draw_grid(pairs, path, title="Held-out images and their reconstructions", row_names=["image", "tokenizer"])

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from maskgit_lab import config
 from maskgit_lab.ablation.results import Results
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit.fit import LAST
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
@@ -36,6 +37,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Where the transformer's checkpoints lie."""
         return self.path / "checkpoints"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The transformer's last checkpoint."""
+        return self.checkpoints / LAST
 
     @property
     def results(self) -> Results:
@@ -59,7 +65,7 @@ class RunFolder:
         if part == "tokenizer":
             return Path(about["path"]).is_dir()
         if part == "mvtm":
-            return any(self.checkpoints.glob("*.ckpt"))
+            return self.checkpoint.exists()
         if part == "evaluation":
             return {row["steps"] for row in self.results.rows()} >= set(about.get("steps", ()))
         return part != "pictures" or self.pictures().keys() >= PICTURES

@@ -13,10 +13,10 @@ from maskgit_lab import config
 from maskgit_lab.ablation.drawing import draw_grid
 from maskgit_lab.commands.checks import check_sample
 from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.job import build, decode_schedule, device_of, require_file
+from maskgit_lab.commands.job import WEIGHTS, build, decode_schedule, device_of, require_file
 from maskgit_lab.commands.modelling import load_transformer
 from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
-from maskgit_lab.commands.tokenizing import WEIGHTS, load_tokenizer
+from maskgit_lab.commands.tokenizing import load_tokenizer
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
@@ -48,11 +48,12 @@ def _sampler(cfg: DictConfig, trained: DictConfig, folder: RunFolder, data: Imag
     if not folder.is_done(["mvtm"]):
         raise UserError(f"the run in {folder.path} is not trained to its end: give its train.py command again")
     schedule = decode_schedule(trained, cfg.decode.schedule or trained.decode.schedule)
-    temperature = cfg.decode.choice_temperature
     tokenizer = load_tokenizer(trained, _tokenizer_folder(folder))
     model = load_transformer(trained, folder, data)
     side = data.size // tokenizer.downsample
-    temperature = trained.decode.choice_temperature if temperature is None else temperature
+    temperature = cfg.decode.choice_temperature
+    if temperature is None:
+        temperature = trained.decode.choice_temperature
     return Sampler(model, tokenizer, (side, side), schedule, temperature, cfg.batch_size)
 
 

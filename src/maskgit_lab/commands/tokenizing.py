@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 from torch import nn
 
 from maskgit_lab import config
-from maskgit_lab.commands.job import Job, as_object, build, device_of, require_file
+from maskgit_lab.commands.job import WEIGHTS, Job, as_object, build, device_of, require_file
 from maskgit_lab.data import tokens
 from maskgit_lab.data.source import ImageData, n_items
-from maskgit_lab.fingerprints import code_version, file_sha256, fingerprint
+from maskgit_lab.fingerprints import code_version, fingerprint
 from maskgit_lab.lit.fit import LAST, TRAINING_MODULES, fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.nets.vqgan import VQGAN
@@ -21,7 +21,6 @@ from maskgit_lab.settings import Optim, TokenizerLosses
 from maskgit_lab.tokenizers.base import Tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
-WEIGHTS = "model.safetensors"
 TOKENIZER_MODULES = (
     *("maskgit_lab.nets.vqgan", "maskgit_lab.nets.quantizer", "maskgit_lab.nets.discriminator"),
     *("maskgit_lab.objectives.quantization", "maskgit_lab.objectives.adversarial", "maskgit_lab.objectives.perceptual"),
@@ -44,8 +43,7 @@ def obtain_tokenizer(job: Job) -> Tokenizer:
     entry = job.store.obtain("tokenizer", tokenizer_ingredients(job.cfg, job.data), train)
     if entry.reused:
         job.terminal.note("tokenizer", f"found in the cache: {entry.path}")
-    weights = file_sha256(entry.path / WEIGHTS)
-    job.run.mark_done("tokenizer", path=str(entry.path), weights=weights, **entry.about)
+    job.run.mark_done("tokenizer", path=str(entry.path), weights=entry.files[WEIGHTS], **entry.about)
     return load_tokenizer(job.cfg, entry.path)
 
 
@@ -94,7 +92,6 @@ def _train(job: Job, optim: Optim, folder: Path) -> dict[str, float]:
 
 def obtain_tokens(job: Job, tokenizer: Tokenizer) -> tokens.TokenCache:
     """The codes of the job's images, encoded or found in the store."""
-    device = device_of(job.cfg.trainer.accelerator)
     ingredients = {
         "tokenizer": fingerprint(tokenizer_ingredients(job.cfg, job.data)),
         "data": job.data.fingerprint,
@@ -106,7 +103,7 @@ def obtain_tokens(job: Job, tokenizer: Tokenizer) -> tokens.TokenCache:
         with job.terminal.stage("tokens", f"encoding {total:,} images"), job.terminal.bar("tokens", total) as advance:
             return tokens.write(
                 job.data,
-                lambda images: tokenizer.encode(images.to(device)),
+                lambda images: tokenizer.encode(images.to(job.device)),
                 tokenizer.codebook_size,
                 folder,
                 job.cfg.eval.batch_size,

@@ -25,7 +25,7 @@ from maskgit_lab.settings import Hardware
 LAST = "last.ckpt"
 
 # What any trained network depends on besides its own module.
-TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit")
+TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit", "maskgit_lab.seeds")
 
 
 def seed_all(seed: int) -> None:

@@ -58,13 +58,14 @@ class LitTokenizer(TrainedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step of the VQGAN and then one of the discriminator, on images (B, 3, H, W) in [0, 1]."""
         images = batch[0]
-        optimizers = self._optimizers()
+        optimizers = _as_list(self.optimizers())
         reconstructions, losses = self._generator_losses(images)
         total = torch.stack([getattr(self.weights, name) * loss for name, loss in losses.items()]).sum()
         self._step(optimizers[0], total)
         if self.discriminator is not None:
             losses |= self._discriminator_step(optimizers[1], images, reconstructions.detach())
-        self._step_schedulers()
+        for scheduler in _as_list(self.lr_schedulers()):
+            scheduler.step()
         self.log_dict({f"tokenizer/{name}": loss.detach() for name, loss in losses.items()})
         return {"loss": total.detach()}
 
@@ -113,11 +114,7 @@ class LitTokenizer(TrainedModule):
             self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
         optimizer.step()
 
-    def _optimizers(self) -> list[LightningOptimizer]:
-        optimizers: Any = self.optimizers()
-        return optimizers if isinstance(optimizers, list) else [optimizers]
 
-    def _step_schedulers(self) -> None:
-        schedulers: Any = self.lr_schedulers()
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()
+def _as_list(one_or_more: Any) -> list[Any]:
+    """Lightning gives one optimiser or scheduler as it is, and several as a list."""
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
