@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
+from maskgit_lab.settings import DeadCodes, Hardware, MVTMLoss, Optim, TokenizerLosses
 
 # Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
 PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
@@ -21,22 +21,36 @@ PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
 
 @dataclass
 class TokenizerConf:
-    """A VQGAN and its training."""
+    """A VQGAN and its training, or the weights of one that is trained."""
 
     net: dict[str, Any] = MISSING  # with _target_
+    weights: str | None = None  # a safetensors file; null: it is trained
+    train_size: int | None = None  # pixels of the images that it is trained on; null: as the data are
     discriminator: dict[str, Any] = MISSING  # with _target_
-    perceptual: dict[str, Any] = MISSING  # with _target_
+    perceptual: str = "vgg16"  # vgg16 | resnet50 | none
+    perceptual_weights: str | None = None  # a torchvision state dict; null downloads it; random: for tries
     losses: TokenizerLosses = field(default_factory=TokenizerLosses)
+    dead_codes: DeadCodes = field(default_factory=DeadCodes)
     optim: Optim = MISSING
     seed: int = 0
 
 
 @dataclass
-class MVTMConf:
+class TokensConf:
+    """The token cache."""
+
+    views: int = 1  # augmented views of each training image; 0: the images as they are evaluated
+    shard_size: int = 8192  # images of a shard
+    batch_size: int = 128  # images encoded at once
+    path: str | None = None  # a finished cache made elsewhere; null: made, or found in cache_dir
+
+
+@dataclass
+class MVTMConf(MVTMLoss):
     """The bidirectional transformer and its training."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    label_smoothing: float = 0.1
+    weights: str | None = None  # a safetensors file to start from; null: fresh weights
     optim: Optim = MISSING
 
 
@@ -46,6 +60,7 @@ class DecodeConf:
 
     schedule: str | None = None  # null: the one the model was trained with
     choice_temperature: float = 4.5
+    guidance: float = 0.0  # of classifier-free guidance; 0, as in the paper, is none
 
 
 @dataclass
@@ -63,7 +78,8 @@ class FeaturesConf:
     """The network whose features and class probabilities the metrics use."""
 
     name: str = MISSING
-    classifier: ClassifierConf = field(default_factory=ClassifierConf)
+    classifier: ClassifierConf | None = None  # of `classifier`: trained on the data at hand
+    weights: str | None = None  # of the others; null downloads them, where that can be
 
 
 @dataclass
@@ -72,6 +88,7 @@ class EvalConf:
 
     steps: list[int] = MISSING
     batch_size: int = MISSING
+    n_samples: int | None = None  # for each T; null: one for each training image and its class
     splits: int = 1  # of the inception score
     neighbours: int = 3  # k of precision and recall
     nll_draws: int = 8  # masks drawn for each held-out image
@@ -98,8 +115,10 @@ class TrainConf:
     seed: int = 0
     run_dir: str | None = None
     cache_dir: str = "outputs/cache"
+    max_images: int | None = None  # of each split, spread evenly; null: all
     data: dict[str, Any] = MISSING  # with _target_
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
+    tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)
     schedule: dict[str, Any] = MISSING  # with _target_
     decode: DecodeConf = field(default_factory=DecodeConf)
@@ -116,6 +135,7 @@ class SampleDecodeConf:
     steps: int = 8
     schedule: str | None = None
     choice_temperature: float | None = None
+    guidance: float | None = None
 
 
 @dataclass
@@ -123,6 +143,7 @@ class SampleConf:
     """`sample.py`."""
 
     checkpoint: str = MISSING
+    tokenizer: dict[str, Any] = field(default_factory=lambda: {"weights": None})  # for a checkpoint that is a file
     out: str = MISSING
     classes: list[int] | None = None  # null: all of them
     n: int = 16  # for each class
@@ -132,7 +153,15 @@ class SampleConf:
     decode: SampleDecodeConf = field(default_factory=SampleDecodeConf)
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConf, "sample": SampleConf}
+@dataclass
+class ExportConf:
+    """`export.py`."""
+
+    checkpoint: str = MISSING
+    out: str = MISSING
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConf, "sample": SampleConf, "export": ExportConf}
 
 
 def register() -> None:

@@ -10,8 +10,9 @@ class Optim:
     """How one network is optimised."""
 
     epochs: int
-    batch_size: int
+    batch_size: int  # images of one step, over all devices and accumulated batches
     lr: float
+    max_steps: int | None = None  # ends the training early; null: after the epochs
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: float = 0.0  # decoupled, on matrices only
     warmup_steps: int = 0  # linear, from 0 to lr
@@ -35,11 +36,33 @@ class TokenizerLosses:
 
 
 @dataclass
+class MVTMLoss:
+    """Options of the MVTM loss, by default the paper's."""
+
+    label_smoothing: float = 0.1
+    min_masking_rate: float = 0.0  # smallest share of the tokens that is masked
+    loss_on: str = "masked"  # masked | all: the positions whose loss counts
+    label_dropout: float = 0.0  # share of the images that are trained without their class
+
+
+@dataclass
+class DeadCodes:
+    """Codes that no image uses."""
+
+    window: int = 1000  # steps over which the use of each code is counted
+    revive: bool = False  # at the end of each window, dead codes take the place of latents of the last batch
+
+
+@dataclass
 class Hardware:
     """On what a network is trained, and how often it is saved and validated meanwhile."""
 
     accelerator: str = "auto"
+    devices: int = 1  # processes on this machine, each with a device of its own
+    num_nodes: int = 1
+    accumulate: int = 1  # batches whose gradients make one step
     precision: str = "32-true"
+    workers: int | None = None  # processes that decode images, for each device; null: as many as fit, none on the CPU
     deterministic: bool = True  # the same seed gives the same numbers, bit for bit on CPU
     threads: int | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: int = 5

@@ -11,17 +11,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
+from maskgit_lab import ranks
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
 
 MANIFEST = "manifest.json"
+T = TypeVar("T")
 
 Maker = Callable[[Path], Mapping[str, Any]]
 
@@ -44,9 +46,10 @@ class Entry:
 class Store:
     """The shared folder of all runs, by default `outputs/cache`."""
 
-    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None], together: bool = True) -> None:
         self.root = root
         self.say = say
+        self.together = together  # whether every process takes part in what is made
 
     def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
         """Where the entry is, or would be."""
@@ -56,28 +59,50 @@ class Store:
         """The entry of this kind with these ingredients; made by `make(folder)` if absent or damaged.
 
         What `make` leaves in its folder after a crash is there when it is called again, so that it can go on; what
-        it returns is kept in the manifest.
+        it returns is kept in the manifest. With several processes all of them call this and take part in `make`;
+        the main one checks, names and finishes the entry.
 
         Raises:
             UserError: the store cannot be written.
         """
         path = self.path(kind, ingredients)
-        _make_folder(path.parent)
-        with self._locked(kind, path.with_suffix(".lock")):
-            if path.exists():
-                fault = find_fault(path, ingredients)
-                if fault is None:
-                    return _entry(path, reused=True)
-                self.say(f"{kind}: the cached one at {path} is made again: {fault}")
-                shutil.rmtree(path)
-            partial = path.with_suffix(".partial")
-            partial.mkdir(exist_ok=True)
-            _write_manifest(partial, ingredients, make(partial))
-            partial.replace(path)
-            return _entry(path, reused=False)
+        partial = path.with_suffix(".partial")
+        with self._locked(kind, path.with_suffix(".lock")) if self._leads() else nullcontext():
+            found = self._shared(self._leads() and self._is_sound(kind, path, ingredients))
+            if not found:
+                if self._leads():
+                    partial.mkdir(exist_ok=True)
+                self._shared(None)
+                about = make(partial)
+                self._shared(None)  # every process has written its part
+                if self._leads():
+                    _write_manifest(partial, ingredients, about)
+                    partial.replace(path)
+                self._shared(None)
+            return open_entry(path, reused=found)
+
+    def alone(self) -> Store:
+        """The same store for one process, whatever the others do."""
+        return Store(self.root, self.say, together=False)
+
+    def _leads(self) -> bool:
+        return not self.together or ranks.is_main()
+
+    def _shared(self, value: T) -> T:
+        return ranks.share(value) if self.together else value
+
+    def _is_sound(self, kind: str, path: Path, ingredients: Mapping[str, Any]) -> bool:
+        if not path.exists():
+            return False
+        fault = find_fault(path, ingredients)
+        if fault is not None:
+            self.say(f"{kind}: the cached one at {path} is made again: {fault}")
+            shutil.rmtree(path)
+        return fault is None
 
     @contextmanager
     def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
+        _make_folder(lock_path.parent)
         lock = FileLock(lock_path)
         try:
             lock.acquire(timeout=0)
@@ -110,9 +135,25 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _entry(path: Path, reused: bool) -> Entry:
+def open_entry(path: Path, reused: bool = True) -> Entry:
+    """A finished entry, as its manifest describes it."""
     manifest = _read_manifest(path)
     return Entry(path, reused, manifest["about"], manifest["files"])
+
+
+def open_sound(path: Path) -> Entry:
+    """An entry that was made elsewhere, such as on another machine.
+
+    Raises:
+        UserError: it is absent or damaged.
+    """
+    try:
+        ingredients = _read_manifest(path)["ingredients"]
+    except (OSError, ValueError, KeyError, TypeError):
+        ingredients = {}
+    if fault := find_fault(path, ingredients):
+        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
+    return open_entry(path)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

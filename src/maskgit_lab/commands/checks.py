@@ -12,17 +12,22 @@ from maskgit_lab.config import flatten, plain
 from maskgit_lab.errors import UserError
 
 CHOICES = {
-    "stage": ("tokenizer", "mvtm", "all"),
+    "stage": ("tokenizer", "tokens", "mvtm", "all"),
     "logger.mode": ("auto", "online", "offline", "none"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed"),
-    "features.name": ("classifier",),
+    "features.name": ("classifier", "inception", "resnet56_cifar10"),
+    "tokenizer.perceptual": ("vgg16", "resnet50", "none"),
+    "mvtm.loss_on": ("masked", "all"),
 }
-NOT_NEGATIVE = ("choice_temperature", "weight_decay", "gradient_clip", "warmup_steps")
+NOT_NEGATIVE = ("choice_temperature", "guidance", "weight_decay", "gradient_clip", "warmup_steps", "views", "workers")
+SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
 MOST_SAMPLES = 1_000_000
 AT_LEAST_ONE = (
     *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
     *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
+    *("trainer.devices", "trainer.num_nodes", "trainer.accumulate", "tokenizer.dead_codes.window"),
+    *("tokens.shard_size", "tokens.batch_size", "max_images", "eval.n_samples", "tokenizer.train_size"),
 )
 
 
@@ -65,7 +70,7 @@ def _check_numbers(cfg: DictConfig) -> None:
             _check(0 <= value < 2**32, key, value, "give a whole number from 0 to 4294967295")
         if name in NOT_NEGATIVE or ".losses." in key:
             _check(value is None or value >= 0, key, value, "give a number that is not negative")
-        if name in ("label_smoothing", "dropout"):
+        if name in SHARES:
             _check(0 <= value < 1, key, value, "give a number from 0 to below 1")
         if name == "entropy_temperature":
             _check(value > 0, key, value, "give a positive number")
@@ -74,6 +79,7 @@ def _check_numbers(cfg: DictConfig) -> None:
 def _check_optim(cfg: DictConfig, key: str) -> None:
     _at_least_one(cfg, f"{key}.epochs")
     _at_least_one(cfg, f"{key}.batch_size")
+    _at_least_one(cfg, f"{key}.max_steps")
     optim = OmegaConf.select(cfg, key)
     _check(optim.lr > 0, f"{key}.lr", optim.lr, "give a positive number")
     _check(0 <= optim.ema_decay < 1, f"{key}.ema_decay", optim.ema_decay, "give a number from 0 to below 1")

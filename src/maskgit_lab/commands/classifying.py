@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from maskgit_lab import config
 from maskgit_lab.commands.job import WEIGHTS, Job, as_object, build
-from maskgit_lab.data.source import Labelled, n_items
+from maskgit_lab.data.source import Labelled
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
@@ -41,7 +41,7 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
     }
 
     def train(folder: Path) -> Mapping[str, Any]:
-        what = f"training on {n_items(job.data.train):,} real images for {conf.optim.epochs} epochs"
+        what = f"training on {len(job.data.train):,} real images for {conf.optim.epochs} epochs"
         with job.terminal.stage("classifier", what) as notes:
             trained = train_classifier(job, conf, job.data.train, "classifier")
             notes.append(f"accuracy on held-out images {trained.top1:.4f}")

@@ -6,16 +6,18 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from maskgit_lab.commands.classifying import TrainedClassifier, obtain_classifier, train_classifier
+from maskgit_lab.commands.extracting import batches_of
 from maskgit_lab.commands.generation import Sampler, Samples
 from maskgit_lab.commands.job import Job
-from maskgit_lab.data.source import n_items
+from maskgit_lab.data.source import InMemory
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.lit.logger import log_point
-from maskgit_lab.metrics.features import ClassifierFeatures, Features, extract, to_uint8
-from maskgit_lab.metrics.scores import accuracy, sample_scores
+from maskgit_lab.metrics.features import FeatureExtractor, Features, extract, to_uint8
+from maskgit_lab.metrics.scores import accuracy, distance_name, sample_scores
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import negative_log_likelihood
 from maskgit_lab.seeds import mix_seeds
@@ -23,19 +25,15 @@ from maskgit_lab.seeds import mix_seeds
 MEASURED_BY = ("maskgit_lab", "torch", "torch-fidelity")
 
 
-def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
+def evaluate(job: Job, sampler: Sampler, cache: TokenCache, extractor: FeatureExtractor) -> None:
     """Adds one row to the results for each T of `eval.steps` that has none yet."""
     done = {row["steps"] for row in job.run.results.rows()}
     missing = [steps for steps in job.cfg.eval.steps if steps not in done]
     if not missing:
         return
-    conf = job.cfg.eval
-    classifier = obtain_classifier(job, job.cfg.features.classifier)
-    own_real = conf.cas is not None and conf.cas != job.cfg.features.classifier
-    real = obtain_classifier(job, conf.cas) if own_real else classifier
-    what = f"T = {', '.join(map(str, missing))}, {n_items(job.data.train):,} samples each"
+    real = obtain_classifier(job, job.cfg.eval.cas) if job.cfg.eval.cas is not None else None
+    what = f"T = {', '.join(map(str, missing))}, {len(_labels(job)):,} samples each"
     with job.terminal.stage("evaluation", what):
-        extractor = ClassifierFeatures(classifier.net)
         reference = _reference(job, extractor)
         shared = _settings(job, sampler) | _likelihood(job, sampler.model, cache)
         for steps in missing:
@@ -45,10 +43,23 @@ def evaluate(job: Job, sampler: Sampler, cache: TokenCache) -> None:
             job.terminal.say(f"{'':<10} {_summary(row)}")
 
 
+def _labels(job: Job) -> Tensor:
+    """The classes of the samples, sorted: those of the training images, or as many of each class."""
+    count = job.cfg.eval.n_samples
+    if count is None:
+        return job.data.train.labels.sort().values
+    return torch.arange(count) * job.data.n_classes // count
+
+
 def _point(
-    job: Job, sampler: Sampler, steps: int, extractor: ClassifierFeatures, reference: Features, real: TrainedClassifier
+    job: Job,
+    sampler: Sampler,
+    steps: int,
+    extractor: FeatureExtractor,
+    reference: Features,
+    real: TrainedClassifier | None,
 ) -> dict[str, Any]:
-    labels = job.data.train_labels.sort().values  # one sample for each training image and its class
+    labels = _labels(job)
     with job.terminal.bar(f"T = {steps}", len(labels)) as advance:
         samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 1), advance)
     features = extract(extractor, samples.images.split(sampler.batch_size))
@@ -57,15 +68,14 @@ def _point(
     return {
         "images_per_second": len(labels) / samples.seconds,
         **scores,
-        "sample_accuracy": accuracy(features.logits_nC, labels),
-        **(_cas(job, samples, labels, real) if conf.cas is not None else {}),
+        **({"sample_accuracy": accuracy(features.logits_nC, labels)} if extractor.knows_classes else {}),
+        **(_cas(job, samples, labels, real) if real is not None else {}),
     }
 
 
 def _cas(job: Job, samples: Samples, labels: torch.Tensor, real: TrainedClassifier) -> dict[str, float]:
     """Classification accuracy score: trained on samples alone, tested on real images (Ravuri and Vinyals, 2019)."""
-    train: Any = TensorDataset(samples.images.float() / 255, labels)
-    trained = train_classifier(job, job.cfg.eval.cas, train, "CAS")
+    trained = train_classifier(job, job.cfg.eval.cas, InMemory(samples.images, labels), "CAS")
     return {
         "cas_top1": trained.top1,
         "cas_top5": trained.top5,
@@ -74,9 +84,8 @@ def _cas(job: Job, samples: Samples, labels: torch.Tensor, real: TrainedClassifi
     }
 
 
-def _reference(job: Job, extractor: ClassifierFeatures) -> Features:
-    loader = DataLoader(job.data.train, job.cfg.eval.batch_size)
-    return extract(extractor, (to_uint8(images) for images, _ in loader))
+def _reference(job: Job, extractor: FeatureExtractor) -> Features:
+    return extract(extractor, map(to_uint8, batches_of(job, job.data.train)))
 
 
 def _likelihood(job: Job, model: Transformer, cache: TokenCache) -> dict[str, float]:
@@ -96,7 +105,8 @@ def _settings(job: Job, sampler: Sampler) -> dict[str, Any]:
         "decode_schedule": sampler.schedule.name,
         "choice_temperature": sampler.choice_temperature,
         "seed": job.cfg.seed,
-        "n_samples": n_items(job.data.train),
+        "guidance": sampler.guidance,
+        "n_samples": len(_labels(job)),
         "features": job.cfg.features.name,
         "reference": f"{job.data.name}-train",
         "data": job.data.name,
@@ -105,5 +115,6 @@ def _settings(job: Job, sampler: Sampler) -> dict[str, Any]:
 
 
 def _summary(row: dict[str, Any]) -> str:
-    said = [f"{key} {row[key]:.3f}" for key in ("fd_classifier", "inception_score", "cas_top1") if key in row]
+    shown = (distance_name(row["features"]), "inception_score", "cas_top1")
+    said = [f"{key} {row[key]:.3f}" for key in shown if key in row]
     return f"T = {row['steps']:<3} {', '.join(said)}"

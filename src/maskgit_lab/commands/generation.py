@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from maskgit_lab.decoding.conditional import class_logits
+from maskgit_lab.decoding.conditional import class_logits, guided
 from maskgit_lab.decoding.parallel import Decoded, decode
+from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.metrics.features import to_uint8
 from maskgit_lab.nets.transformer import Transformer
@@ -41,6 +42,7 @@ class Sampler:
     schedule: Schedule
     choice_temperature: float
     batch_size: int
+    guidance: float = 0.0
 
     @torch.inference_mode()
     def __call__(
@@ -77,10 +79,16 @@ class Sampler:
         labels_B, mask_id = labels_B.to(device), self.model.mask_id
         return decode(
             torch.full((len(labels_B), self.model.n_tokens), mask_id, device=device),
-            class_logits(self.model, labels_B, mask_id),
+            class_logits(guided(self.model, self.model.null_label, self.guidance), labels_B, mask_id),
             schedule=self.schedule,
             steps=steps,
             mask_id=mask_id,
             choice_temperature=self.choice_temperature,
             generator=torch.Generator(device).manual_seed(seed),
         )
+
+
+def check_guidance(key: str, guidance: float, label_dropout: float) -> None:
+    """Raises a `UserError` for guidance with a model that has not learned to do without a class."""
+    if guidance > 0 and label_dropout == 0:
+        raise UserError(f"{key}={guidance} needs a model that was trained with mvtm.label_dropout above 0: set it to 0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,10 +35,17 @@ class Job:
     logger: RunLogger | None
     data: ImageData
 
+    together: bool = True  # whether every process takes part
+
     @property
     def hardware(self) -> Hardware:
         """On what to train."""
-        return as_object(self.cfg.trainer, Hardware)
+        hardware = as_object(self.cfg.trainer, Hardware)
+        return hardware if self.together else replace(hardware, devices=1, num_nodes=1, accumulate=1)
+
+    def alone(self) -> Job:
+        """The same work for the main process by itself, on one device."""
+        return replace(self, store=self.store.alone(), together=False)
 
     @property
     def device(self) -> torch.device:
@@ -84,6 +91,15 @@ def decode_schedule(cfg: DictConfig, name: str | None) -> schedules.Schedule:
     trained = build(cfg.schedule, "schedule", schedules.Schedule)  # type: ignore[type-abstract]
     if name is None or name == trained.name:
         return trained
+    return named_schedule(name)
+
+
+def named_schedule(name: str) -> schedules.Schedule:
+    """The schedule of that name.
+
+    Raises:
+        UserError: there is none, or it needs settings of its own.
+    """
     known = {kind.config_name(): kind for kind in schedules.Schedule.__subclasses__()}
     if name not in known:
         names = ", ".join(sorted(known))
@@ -119,5 +135,5 @@ def require_file(path: Path, what: str) -> Path:
         UserError: it is not.
     """
     if not path.is_file():
-        raise UserError(f"{what} {path} is missing: give the train.py command of the run again")
+        raise UserError(f"{what} {path} is missing: name the file that is there, or make it again with train.py")
     return path

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig
 
-from maskgit_lab import config
-from maskgit_lab.commands.job import Job, as_object, build, device_of
+from maskgit_lab import config, ranks
+from maskgit_lab.commands.job import Job, as_object, build, device_of, require_file
 from maskgit_lab.commands.run_folder import RunFolder
-from maskgit_lab.data.source import ImageData
+from maskgit_lab.commands.tokenizing import how_long
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.fit import fit, read_checkpoint, seed_all
+from maskgit_lab.lit.checkpoints import read_checkpoint
+from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import IDENTITY_KEY, LitMVTM
+from maskgit_lab.nets.files import load_net
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
-from maskgit_lab.settings import Optim
+from maskgit_lab.settings import MVTMLoss, Optim
 from maskgit_lab.tokenizers.base import check_divides
 
 
-def obtain_transformer(job: Job, cache: TokenCache) -> Transformer:
-    """The run's transformer, as its last checkpoint has it; trained to its end first if it is not yet."""
-    if not job.run.is_done(["mvtm"]):
+class Sizes(Protocol):
+    """What a transformer has to know of the data: `ImageData`, or what a run recorded of it."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of an image in pixels."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        ...
+
+
+def ensure_transformer(job: Job, cache: TokenCache) -> None:
+    """Trains the run's transformer to its end, if it is not yet; every process calls this."""
+    if ranks.share(job.run.is_done(["mvtm"])):
+        job.terminal.note("mvtm", f"trained already: {job.run.checkpoint}")
+    else:
         _train(job, cache)
-        return load_transformer(job.cfg, job.run, job.data)
-    model = load_transformer(job.cfg, job.run, job.data)
-    job.terminal.note("mvtm", f"trained already: {job.run.checkpoint}")
-    return model
 
 
-def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transformer:
+def load_transformer(cfg: DictConfig, run: RunFolder, data: Sizes) -> Transformer:
     """The transformer of the run's last checkpoint: its averaged weights if it has an average.
 
     Raises:
@@ -50,7 +66,7 @@ def load_transformer(cfg: DictConfig, run: RunFolder, data: ImageData) -> Transf
     return net.eval().to(device_of(cfg.trainer.accelerator))
 
 
-def build_transformer(cfg: DictConfig, data: ImageData) -> Transformer:
+def build_transformer(cfg: DictConfig, data: Sizes) -> Transformer:
     """A transformer with fresh weights, whose sizes follow from the tokenizer and the data."""
     with torch.device("meta"):
         tokenizer = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
@@ -77,20 +93,23 @@ def read_own_checkpoint(run: RunFolder) -> Mapping[str, Any]:
 
 
 def _train(job: Job, cache: TokenCache) -> None:
-    if resumed := job.run.checkpoint.exists():
+    if resumed := ranks.share(job.run.checkpoint.exists()):
         read_own_checkpoint(job.run)
     conf = job.cfg.mvtm
     optim = as_object(conf.optim, Optim)
     schedule = job.train_schedule
     seed_all(job.cfg.seed)
     net = build_transformer(job.cfg, job.data)
+    if conf.weights is not None and not resumed:
+        load_net(net, require_file(Path(conf.weights).expanduser(), "the transformer's file mvtm.weights"))
     identity = {
         "fingerprint": job.run.record["fingerprint"],
         "tokens": job.run.record["done"]["tokens"]["digest"],
         "settings": config.settings(job.cfg),
     }
-    module = LitMVTM(net, schedule, optim, conf.label_smoothing, job.cfg.seed, identity)
-    what = f"training on {len(cache.train):,} token grids for {optim.epochs} epochs, {schedule.name} schedule"
+    loss = MVTMLoss(**{field.name: conf[field.name] for field in fields(MVTMLoss)})
+    module = LitMVTM(net, schedule, optim, loss, job.cfg.seed, identity)
+    what = f"training on {len(cache.train):,} token grids for {how_long(optim)}, {schedule.name} schedule"
     with job.terminal.stage("mvtm", f"resumed: {what}" if resumed else what) as notes:
         scores = fit(
             module,

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from maskgit_lab.commands.job import build, decode_schedule, device_of
+from maskgit_lab.commands.generation import check_guidance
+from maskgit_lab.commands.job import as_object, build, decode_schedule, device_of
 from maskgit_lab.commands.modelling import build_transformer
-from maskgit_lab.data.source import ImageData, n_items
+from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit.fit import batch_on_device
 from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
+from maskgit_lab.settings import Hardware
 
 
 def rehearse(cfg: DictConfig, data: ImageData) -> None:
@@ -25,11 +29,16 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
     decode_schedule(cfg, cfg.decode.schedule)
     with torch.device("meta"):
         _run_networks(cfg, data)
-    n_train = n_items(data.train)
-    if cfg.eval.neighbours >= n_train:
-        raise UserError(f"eval.neighbours={cfg.eval.neighbours} is not below the number of images, {n_train}: lower it")
-    if 2 * cfg.eval.splits > n_train:
-        raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_train} images there are: lower it")
+    for key in ("tokenizer.optim", "mvtm.optim"):
+        batch_on_device(OmegaConf.select(cfg, key).batch_size, as_object(cfg.trainer, Hardware))
+    check_guidance("decode.guidance", cfg.decode.guidance, cfg.mvtm.label_dropout)
+    n_images = min(len(data.train), cfg.eval.n_samples or len(data.train))
+    if cfg.eval.neighbours >= n_images:
+        raise UserError(
+            f"eval.neighbours={cfg.eval.neighbours} is not below the number of images, {n_images}: lower it"
+        )
+    if 2 * cfg.eval.splits > n_images:
+        raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_images} images there are: lower it")
 
 
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:
@@ -38,14 +47,23 @@ def _run_networks(cfg: DictConfig, data: ImageData) -> None:
     _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
     _attempt("tokenizer.net", lambda: tokenizer(images))
-    if cfg.tokenizer.losses.adversarial > 0:
+    if cfg.tokenizer.weights is None:
+        _run_losses(cfg, torch.empty(2, 3, *[cfg.tokenizer.train_size or data.size] * 2))
+    for key in ("features.classifier", "eval.cas"):
+        if (conf := OmegaConf.select(cfg, key)) is not None:
+            classifier = build(conf.net, f"{key}.net", SmallConvNet, n_classes=data.n_classes)
+            _attempt(f"{key}.net", partial(classifier, images))
+
+
+def _run_losses(cfg: DictConfig, images: torch.Tensor) -> None:
+    conf, size = cfg.tokenizer, images.shape[2]
+    if conf.losses.adversarial > 0:
         key = "tokenizer.discriminator"
-        critic = build(cfg.tokenizer.discriminator, key, nn.Module, image_size=data.size)
+        critic = build(conf.discriminator, key, nn.Module, image_size=size)
         _attempt(key, lambda: critic(images))
-    for key, conf in (("features.classifier.net", cfg.features.classifier), ("eval.cas.net", cfg.eval.cas)):
-        if conf is not None:
-            classifier = build(conf.net, key, SmallConvNet, n_classes=data.n_classes)
-            _attempt(key, partial(classifier, images))
+    if conf.losses.perceptual > 0 and conf.perceptual != "none":
+        loss = PerceptualLoss(conf.perceptual, RANDOM)
+        _attempt("tokenizer.perceptual", lambda: loss(images, images))
 
 
 def _attempt(key: str, run: Callable[[], object]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from maskgit_lab import config
+from maskgit_lab import config, ranks
 from maskgit_lab.ablation.results import Results
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.fit import LAST
+from maskgit_lab.lit.checkpoints import LAST
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
@@ -63,7 +63,7 @@ class RunFolder:
 
     def _is_there(self, part: str, about: Mapping[str, Any]) -> bool:
         if part == "tokenizer":
-            return Path(about["path"]).is_dir()
+            return Path(about["path"]).is_file()
         if part == "mvtm":
             return self.checkpoint.exists()
         if part == "evaluation":
@@ -73,16 +73,26 @@ class RunFolder:
     def mark_done(self, part: str, **about: Any) -> None:
         """Records that a part is finished, with what is worth knowing of it."""
         self.record["done"][part] = about
-        _write_record(self.path, self.record)
+        if ranks.is_main():
+            _write_record(self.path, self.record)
 
 
 @contextmanager
 def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
-    """The run's folder, made if it is absent, and held by this process alone.
+    """The run's folder, made if it is absent, and held by this process and those that it works with alone.
 
     Raises:
         UserError: it cannot be written, holds something else, or is in use.
     """
+    if not ranks.is_main():
+        yield RunFolder(ranks.share(Path()))
+        return
+    with _held(cfg, overrides) as path:
+        yield RunFolder(ranks.share(path))
+
+
+@contextmanager
+def _held(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[Path]:
     path = Path(cfg.run_dir) if cfg.run_dir else default_path(cfg, overrides)
     identity = config.run_fingerprint(cfg)
     try:
@@ -99,7 +109,7 @@ def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
         if not (path / RECORD).exists():
             OmegaConf.save(cfg, path / CONFIG, resolve=True)
             _write_record(path, {"fingerprint": identity, "wandb_id": secrets.token_hex(4), "done": {}})
-        yield RunFolder(path)
+        yield path
     finally:
         lock.release()
 

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
-from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.errors import UserError
 
 SCAN_SIZE = 8
@@ -39,9 +38,8 @@ def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageDa
     train, test = train_test_split(range(len(labels)), test_size=test_fraction, random_state=seed, stratify=classes)
     return ImageData(
         name="digits",
-        train=TensorDataset(images[train], labels[train]),  # type: ignore[arg-type]
-        test=TensorDataset(images[test], labels[test]),  # type: ignore[arg-type]
-        train_labels=labels[train],
+        train=InMemory(images[train], labels[train]),
+        test=InMemory(images[test], labels[test]),
         class_names=[str(digit) for digit in range(10)],
         size=size,
         fingerprint=_fingerprint(images, labels, train),

@@ -1,43 +1,125 @@
-"""What every image data set is to the rest of the suite."""
+"""What every image data set is to the rest of the suite.
+
+Shapes: n images, H x W pixels.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Labelled = Dataset[tuple[Tensor, Tensor]]
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
+
+Key = int | tuple[int, int]  # an image as it is evaluated, or (image, view): one of its augmented views
+
+
+class Labelled(Dataset[tuple[Tensor, Tensor]], ABC):
+    """Labelled items: `data[i]` as it is evaluated, `data[i, v]` its v-th augmented view, for v = 0, 1, 2, ...
+
+    An item is an image, float (3, H, W) in [0, 1], or the codes (N,) of one, and its class, an int64 scalar. A view
+    depends on (i, v) and a seed alone, whichever process asks for it.
+    """
+
+    labels: Tensor  # (n,) int64
+    decodes: ClassVar[bool] = False  # whether items are worth processes of their own to prepare
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        """An item."""
+
+
+class Images(Labelled):
+    """Labelled images, of which some can be chosen."""
+
+    @abstractmethod
+    def subset(self, indices: Sequence[int]) -> Images:
+        """These images alone, in this order."""
+
+    def name(self, index: int) -> str:
+        """What a user knows an image by."""
+        return f"number {index}"
+
+    def check(self, index: int) -> None:
+        """Reads an image as far as is needed to know whether it can be read.
+
+        Raises:
+            Unreadable: it cannot.
+        """
+
+
+class Unreadable(UserError):
+    """An image that cannot be decoded."""
+
+
+class InMemory(Images):
+    """Images (n, 3, H, W), float in [0, 1] or of 8 bits, that are the same in every view."""
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images = images
+        self.labels = labels
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        index = key if isinstance(key, int) else key[0]
+        image = self.images[index]
+        return image / 255 if image.dtype == torch.uint8 else image, self.labels[index]
+
+    def subset(self, indices: Sequence[int]) -> InMemory:
+        return InMemory(self.images[list(indices)], self.labels[list(indices)])
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """A training and a held-out split of labelled images.
-
-    Their items are an image, float (3, size, size) in [0, 1], and its class, an int64 scalar.
-    """
+    """A training and a held-out split of labelled images, float (3, size, size) in [0, 1]."""
 
     name: str
-    train: Labelled
-    test: Labelled
-    train_labels: Tensor  # (len(train),) int64
+    train: Images
+    test: Images
     class_names: Sequence[str]
     size: int  # height and width in pixels
-    fingerprint: str  # of the pixels and the labels
+    fingerprint: str  # of what the pixels and the labels depend on
+    max_unreadable: int = 0  # so many images that cannot be read are left out
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
+    def take(self, count: int) -> ImageData:
+        """At most `count` images of each split, spread evenly over it."""
+        parts = {name: split.subset(_spread(len(split), count)) for name, split in self.splits().items()}
+        return replace(self, **parts, fingerprint=self._derived(take=count))
 
-def n_items(dataset: Labelled) -> int:
-    """Length of a data set, which torch's base class does not declare."""
-    return len(dataset)  # type: ignore[arg-type]
+    def without(self, unreadable: dict[str, list[int]]) -> ImageData:
+        """The data without these images of each split; the same data if there are none."""
+        if not any(unreadable.values()):
+            return self
+        left = {name: set(range(len(split))) - set(unreadable[name]) for name, split in self.splits().items()}
+        parts = {name: split.subset(sorted(left[name])) for name, split in self.splits().items()}
+        return replace(self, **parts, fingerprint=self._derived(without=unreadable))
+
+    def splits(self) -> dict[str, Images]:
+        """Both splits by name."""
+        return {"train": self.train, "test": self.test}
+
+    def _derived(self, **how: Any) -> str:
+        return fingerprint({"of": self.fingerprint, **how})
 
 
 def first_images(dataset: Labelled, count: int) -> Tensor:
     """The first images of a data set, at most `count`: (count, 3, H, W) in [0, 1]."""
-    return torch.stack([dataset[i][0] for i in range(min(count, n_items(dataset)))])
+    return torch.stack([dataset[i][0] for i in range(min(count, len(dataset)))])
+
+
+def _spread(n_items: int, count: int) -> list[int]:
+    count = min(n_items, count)
+    return [i * n_items // count for i in range(count)]

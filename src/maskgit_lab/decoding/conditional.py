@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Int64
 from torch import Tensor
 
@@ -34,3 +35,22 @@ def class_logits(model: ClassModel, labels_B: Int64[Tensor, " B"], mask_id: int)
         return model(tokens_BN[: len(classes_C)], classes_C)[index_B]
 
     return logits_fn
+
+
+def guided(model: ClassModel, null_label: int, scale: float) -> ClassModel:
+    """Classifier-free guidance (Ho and Salimans 2022; not in the paper): (1 + scale) l(class) - scale l(no class).
+
+    Args:
+        model: maps tokens (B, N) and labels (B,) to logits (B, N, K); trained with label dropout.
+        null_label: the label of no class.
+        scale: 0 leaves the logits as they are.
+    """
+    if scale == 0:
+        return model
+
+    def logits(tokens_BN: Tensor, labels_B: Tensor) -> Tensor:
+        both = torch.cat([labels_B, torch.full_like(labels_B, null_label)])
+        with_class, without = model(tokens_BN.repeat(2, 1), both).chunk(2)
+        return with_class + scale * (with_class - without)
+
+    return logits

@@ -21,7 +21,7 @@ Batch = Sequence[Tensor]  # what a DataLoader makes of (inputs, label) items
 class TrainedModule(LightningModule):
     """Optimises `net` by AdamW, with a warm-up, and keeps the EMA of its weights if asked to.
 
-    Before every step the global generator is seeded by (seed, rank, step): ranks draw different noise, and a resumed
+    Before every batch the global generator is seeded by (seed, rank, batch): ranks draw different noise, and a resumed
     run draws what an uninterrupted one would have drawn.
     """
 
@@ -30,6 +30,7 @@ class TrainedModule(LightningModule):
         self.net = net
         self.optim = optim
         self.seed = seed
+        self.accumulate = 1  # batches a step; `fit` sets it
         self.ema = weight_ema(net, optim.ema_decay) if optim.ema_decay > 0 else None
 
     @property
@@ -37,13 +38,30 @@ class TrainedModule(LightningModule):
         """The network to evaluate: the averaged one if there is an average."""
         return self.net if self.ema is None else self.ema.module
 
+    @property
+    def n_optimizers(self) -> int:
+        """How many optimisers take turns; Lightning counts the steps of all of them."""
+        return 1
+
+    def ends_step(self, batch_idx: int) -> bool:
+        """Whether the gradients are complete with this batch of the epoch."""
+        return (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch
+
+    def total_steps(self) -> int:
+        """Steps of the whole training, each of one optimiser or of several that take turns."""
+        if self.automatic_optimization:
+            return int(self.trainer.estimated_stepping_batches)
+        assert self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read here
+        steps = math.ceil(self.trainer.num_training_batches / self.accumulate) * self.optim.epochs
+        return min(steps, self.optim.max_steps or steps)
+
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
-        """Seeds the step."""
+        """Seeds the batch."""
         torch.manual_seed(mix_seeds(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx))
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
-        """Moves the average after the step."""
-        if self.ema is not None:
+        """Moves the average after a step."""
+        if self.ema is not None and self.ends_step(batch_idx):
             self.ema.update_parameters(self.net)
 
     def configure_optimizers(self) -> Any:
@@ -59,7 +77,7 @@ class TrainedModule(LightningModule):
             {"params": [p for p in chosen if p.ndim < 2], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, betas=(self.optim.betas[0], self.optim.betas[1]))
-        total = int(self.trainer.estimated_stepping_batches)
+        total = self.total_steps()
         return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, total, self.optim))
 
 

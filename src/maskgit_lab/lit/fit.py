@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 
+from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import Labelled
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.lit.checkpoints import LAST, WholeCheckpoints, check_fits, saving
 from maskgit_lab.lit.data import SeededData
 from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.settings import Hardware
 
-LAST = "last.ckpt"
+MOST_WORKERS = 8
 
 # What any trained network depends on besides its own module.
 TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit", "maskgit_lab.seeds")
@@ -44,7 +45,7 @@ def fit(
     folder: Path | None = None,
     logger: Logger | None = None,
 ) -> dict[str, float]:
-    """Trains a module for `module.optim.epochs` and validates it.
+    """Trains a module for `module.optim.epochs`, or fewer steps, and validates it; every process calls this.
 
     Args:
         module: what to train.
@@ -63,8 +64,11 @@ def fit(
         UserError: `last.ckpt` is damaged or not of this module, or the training diverged.
         KeyboardInterrupt: Ctrl-C.
     """
-    data = SeededData(train, val, module.optim.batch_size, module.seed)
-    trainer = _trainer(module, hardware, _callbacks(terminal, title, folder, hardware), folder, logger)
+    module.accumulate = hardware.accumulate
+    batch_size = batch_on_device(module.optim.batch_size, hardware)
+    data = SeededData(train, val, batch_size, module.seed, workers(hardware))
+    callbacks = [StageBar(terminal, title)] + ([saving(folder, hardware.save_every_epochs)] if folder else [])
+    trainer = _trainer(module, hardware, callbacks, folder, logger)
     last = None if folder is None else folder / LAST
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
@@ -75,10 +79,33 @@ def fit(
     return {name: float(value) for name, value in metrics.items()}
 
 
+def batch_on_device(batch_size: int, hardware: Hardware) -> int:
+    """The items of a batch on one device.
+
+    Raises:
+        UserError: the whole batch does not divide.
+    """
+    parts = hardware.devices * hardware.num_nodes * hardware.accumulate
+    if batch_size % parts:
+        raise UserError(
+            f"a batch of {batch_size} does not divide over {hardware.devices * hardware.num_nodes} devices and "
+            f"{hardware.accumulate} accumulated batches: change batch_size, trainer.devices or trainer.accumulate"
+        )
+    return batch_size // parts
+
+
+def workers(hardware: Hardware) -> int:
+    """Processes that decode images for one device."""
+    if hardware.workers is not None:
+        return hardware.workers
+    on_gpu = hardware.accelerator != "cpu" and torch.accelerator.is_available()
+    return min(MOST_WORKERS, (os.cpu_count() or 1) // hardware.devices) if on_gpu else 0
+
+
 def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:
     resumed = last is not None and last.exists()
     if resumed and last is not None:
-        _check_fits(module, read_checkpoint(last)["state_dict"], last)
+        check_fits(module.state_dict(), last)
     try:
         trainer.fit(module, data, ckpt_path=last if resumed else None, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C
@@ -87,59 +114,29 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path
         trainer.save_checkpoint(last)
 
 
-def _check_fits(module: TrainedModule, state: Mapping[str, Any], path: Path) -> None:
-    own = {name: value.shape for name, value in module.state_dict().items()}
-    if own != {name: getattr(value, "shape", None) for name, value in state.items()}:
-        raise UserError(f"the checkpoint {path} is of another network: delete it and give the same command again")
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's plain values and tensors, on the CPU; nothing else is unpickled.
-
-    Raises:
-        UserError: the file is absent or damaged.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint["state_dict"], dict):
-            raise TypeError("its state_dict is no dictionary")
-        return checkpoint
-    except FileNotFoundError as error:
-        raise UserError(f"there is no checkpoint {path}: train first, or name a run that was trained") from error
-    except Exception as error:  # a damaged file makes torch.load raise nearly anything
-        raise UserError(f"the checkpoint {path} is damaged: delete it and give the same command again") from error
-
-
-def _callbacks(terminal: Terminal, title: str, folder: Path | None, hardware: Hardware) -> list[Callback]:
-    callbacks: list[Callback] = [StageBar(terminal, title)]
-    if folder is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                folder,
-                LAST.removesuffix(".ckpt"),
-                every_n_epochs=hardware.save_every_epochs,
-                enable_version_counter=False,
-                save_on_train_epoch_end=True,
-            )
-        )
-    return callbacks
-
-
 def _trainer(
     module: TrainedModule, hardware: Hardware, callbacks: list[Callback], folder: Path | None, logger: Logger | None
 ) -> Trainer:
-    clip = module.optim.gradient_clip if module.automatic_optimization else 0.0
+    automatic = module.automatic_optimization
+    clip = module.optim.gradient_clip if automatic else 0.0
+    several = hardware.devices * hardware.num_nodes > 1
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
         return Trainer(
             accelerator=hardware.accelerator,
-            devices=1,
+            devices=hardware.devices,
+            num_nodes=hardware.num_nodes,
+            # Each of two optimisers that take turns leaves the other's weights out of its loss.
+            strategy=("ddp" if automatic else "ddp_find_unused_parameters_true") if several else _single(hardware),
+            accumulate_grad_batches=hardware.accumulate if automatic else 1,
+            max_steps=-1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
             precision=hardware.precision,  # type: ignore[arg-type]
             deterministic=hardware.deterministic,
             max_epochs=module.optim.epochs,
             check_val_every_n_epoch=hardware.validate_every_epochs,
             gradient_clip_val=clip or None,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
             logger=logger or False,
             default_root_dir=folder,
             enable_checkpointing=folder is not None,
@@ -149,6 +146,14 @@ def _trainer(
             log_every_n_steps=10,
             use_distributed_sampler=False,
         )
+
+
+def _single(hardware: Hardware) -> Strategy | str:
+    """One device, also in one of several processes, which Lightning would otherwise take for a distributed run."""
+    if ranks.world_size() == 1:
+        return "auto"
+    on_gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
+    return SingleDeviceStrategy(device=torch.device("cuda" if on_gpu else "cpu"))
 
 
 def _ignore_lightnings_advice() -> None:

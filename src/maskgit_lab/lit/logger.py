@@ -72,6 +72,12 @@ def log_point(logger: RunLogger | None, row: Mapping[str, Any]) -> None:
         logger.experiment.log({f"eval/{key}": value for key, value in numbers.items()})
 
 
+def log_scores(logger: RunLogger | None, group: str, scores: Mapping[str, float]) -> None:
+    """Logs numbers that are measured once in a run."""
+    if logger is not None:
+        logger.experiment.log({f"{group}/{key}": value for key, value in scores.items()})
+
+
 def log_pictures(logger: RunLogger | None, pictures: Mapping[str, Path]) -> None:
     """Logs PNG files as media."""
     if logger is not None:

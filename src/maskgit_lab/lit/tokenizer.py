@@ -1,6 +1,6 @@
 """The tokenizer's training (MaskGIT, section 3.1; VQGAN) as a LightningModule.
 
-Shapes: B images, H x W pixels.
+Shapes: B images, H x W pixels, K codes, M = B h w latents of width D.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor, nn
 
 from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.lit.dead_codes import CodeUse
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
-from maskgit_lab.objectives.quantization import codebook_loss, codebook_usage, commitment_loss, entropy_loss
-from maskgit_lab.settings import Optim, TokenizerLosses
+from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
+from maskgit_lab.settings import DeadCodes, Optim, TokenizerLosses
+
+N_LOGGED = 8  # reconstructions at each validation
 
 
 class LitTokenizer(TrainedModule):
@@ -28,7 +32,8 @@ class LitTokenizer(TrainedModule):
         optim: of the VQGAN and, with the same settings, of the discriminator.
         seed: of the steps.
         discriminator: maps images to one logit each.
-        perceptual: maps (reconstructions, images) to a distance.
+        perceptual: maps (reconstructions, images) to a distance; fixed, and in no checkpoint.
+        dead_codes: how codes that are not used are counted and revived.
     """
 
     net: VQGAN
@@ -41,13 +46,20 @@ class LitTokenizer(TrainedModule):
         seed: int,
         discriminator: nn.Module | None = None,
         perceptual: nn.Module | None = None,
+        dead_codes: DeadCodes | None = None,
     ) -> None:
         super().__init__(net, optim, seed)
         self.weights = weights
         self.discriminator = discriminator
-        self.perceptual = perceptual
+        self._perceptual = [perceptual]  # in a list, so that its weights are not saved with each checkpoint
+        self.code_use = CodeUse(net.codebook_size, dead_codes or DeadCodes())
         self.automatic_optimization = False  # two optimisers take turns
-        self.val_codes: list[Tensor] = []
+        self.register_buffer("val_counts", torch.zeros(net.codebook_size), persistent=False)
+
+    @property
+    def n_optimizers(self) -> int:
+        """One for the VQGAN and, if it takes part, one for the discriminator."""
+        return 1 if self.discriminator is None else 2
 
     def configure_optimizers(self) -> Any:
         """One optimiser for the VQGAN and, if it takes part, one for the discriminator."""
@@ -55,35 +67,58 @@ class LitTokenizer(TrainedModule):
         made = [self.optimizer_for(network.parameters()) for network in networks]
         return [optimizer for optimizer, _ in made], [scheduler for _, scheduler in made]
 
+    def on_fit_start(self) -> None:
+        """Moves what Lightning does not know of."""
+        self._perceptual = [loss and loss.to(self.device) for loss in self._perceptual]
+
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step of the VQGAN and then one of the discriminator, on images (B, 3, H, W) in [0, 1]."""
         images = batch[0]
         optimizers = _as_list(self.optimizers())
         reconstructions, losses = self._generator_losses(images)
         total = torch.stack([getattr(self.weights, name) * loss for name, loss in losses.items()]).sum()
-        self._step(optimizers[0], total)
+        self._descend(optimizers[0], total, batch_idx)
         if self.discriminator is not None:
-            losses |= self._discriminator_step(optimizers[1], images, reconstructions.detach())
-        for scheduler in _as_list(self.lr_schedulers()):
-            scheduler.step()
+            losses |= self._discriminator_step(optimizers[1], images, reconstructions.detach(), batch_idx)
+        if self.ends_step(batch_idx):
+            for scheduler in _as_list(self.lr_schedulers()):
+                scheduler.step()
         self.log_dict({f"tokenizer/{name}": loss.detach() for name, loss in losses.items()})
         return {"loss": total.detach()}
 
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Settles dead codes at the end of each window, after the average has moved."""
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        n_batches = self.trainer.fit_loop.total_batch_idx + 1
+        if n_batches % (self.code_use.settings.window * self.accumulate) == 0:
+            self.log("tokenizer/dead_codes", self.code_use.settle(self))
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Reconstruction error of held-out images, pixels clipped to [0, 1]."""
-        codes = self.best_net.encode(batch[0])  # type: ignore[operator]
-        error = F.mse_loss(self.best_net.decode(codes).clamp(0, 1), batch[0])  # type: ignore[operator]
-        self.log("tokenizer/val_mse", error, on_epoch=True, batch_size=len(batch[0]))
-        self.val_codes.append(codes)
+        images, net = batch[0], self.best_net
+        assert isinstance(net, VQGAN)
+        codes = net.encode(images)
+        reconstructions = net.decode(codes).float().clamp(0, 1)
+        error = F.mse_loss(reconstructions, images)
+        self.log("tokenizer/val_mse", error, on_epoch=True, batch_size=len(images), sync_dist=True)
+        self.val_counts += torch.bincount(codes.flatten(), minlength=self.net.codebook_size)
+        if batch_idx == 0 and isinstance(self.logger, WandbLogger):
+            pairs = torch.cat([images[:N_LOGGED], reconstructions[:N_LOGGED]], dim=2)
+            self.logger.log_image("tokenizer/reconstructions", list(pairs.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Use of the codebook over all held-out images."""
-        usage, perplexity = codebook_usage(torch.cat(self.val_codes), self.net.codebook_size)
-        self.log_dict({"tokenizer/val_codebook_usage": usage, "tokenizer/val_perplexity": perplexity})
-        self.val_codes.clear()
+        counts_K = self.trainer.strategy.reduce(self.val_counts, reduce_op="sum")
+        scores = {
+            "tokenizer/val_codebook_usage": (counts_K > 0).float().mean(),
+            "tokenizer/val_perplexity": codebook_perplexity(counts_K),
+        }
+        self.log_dict(scores)
+        self.val_counts.zero_()
 
     def _generator_losses(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         reconstructions, latents, quantized = self.net(images)
+        self.code_use.count(quantized.codes, latents)
         losses = {
             "pixel": F.mse_loss(reconstructions, images),
             "codebook": codebook_loss(latents, quantized.codebook_latents),
@@ -91,28 +126,32 @@ class LitTokenizer(TrainedModule):
         }
         if self.weights.entropy > 0:
             losses["entropy"] = entropy_loss(quantized.distances, self.weights.entropy_temperature)
-        if self.perceptual is not None:
-            losses["perceptual"] = self.perceptual(reconstructions, images)
+        if (perceptual := self._perceptual[0]) is not None:
+            losses["perceptual"] = perceptual(reconstructions, images)
         if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)  # this loss must not add to its gradients
             losses["adversarial"] = generator_loss(self.discriminator(reconstructions))
+            self.discriminator.requires_grad_(True)
         return reconstructions, losses
 
     def _discriminator_step(
-        self, optimizer: LightningOptimizer, images: Tensor, reconstructions: Tensor
+        self, optimizer: LightningOptimizer, images: Tensor, reconstructions: Tensor, batch_idx: int
     ) -> dict[str, Tensor]:
         assert self.discriminator is not None
         images = images.detach().requires_grad_()
         real_B, fake_B = self.discriminator(images), self.discriminator(reconstructions)
         losses = {"discriminator": discriminator_loss(real_B, fake_B), "r1": r1_penalty(real_B, images)}
-        self._step(optimizer, losses["discriminator"] + self.weights.r1 * losses["r1"])
+        self._descend(optimizer, losses["discriminator"] + self.weights.r1 * losses["r1"], batch_idx)
         return losses
 
-    def _step(self, optimizer: LightningOptimizer, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        if self.optim.gradient_clip > 0:
-            self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
-        optimizer.step()
+    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, batch_idx: int) -> None:
+        """Adds the gradients of a batch and, if the step is complete with it, takes the step."""
+        self.manual_backward(loss / self.accumulate)
+        if self.ends_step(batch_idx):
+            if self.optim.gradient_clip > 0:
+                self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
+            optimizer.step()
+            optimizer.zero_grad()
 
 
 def _as_list(one_or_more: Any) -> list[Any]:

@@ -13,7 +13,10 @@ from maskgit_lab.masking.schedules import Schedule
 
 
 def draw_mask(
-    tokens_BN: Int64[Tensor, "B N"], schedule: Schedule, generator: torch.Generator | None = None
+    tokens_BN: Int64[Tensor, "B N"],
+    schedule: Schedule,
+    generator: torch.Generator | None = None,
+    min_ratio: float = 0.0,
 ) -> Bool[Tensor, "B N"]:
     """Draws which tokens to mask: r uniform in [0, 1) for each image, then ceil(gamma(r) N) positions uniformly.
 
@@ -21,13 +24,15 @@ def draw_mask(
         tokens_BN: only their shape and device are used.
         schedule: the mask schedule gamma.
         generator: randomness, on the device of the tokens.
+        min_ratio: gamma(r) is raised to it where it is lower (`min_masking_rate` of the released config; none in the
+            paper).
 
     Returns:
         True where a token is to be masked; at least one and at most N in each image.
     """
     n_images, n_tokens = tokens_BN.shape
     ratio_B = torch.rand(n_images, device=tokens_BN.device, generator=generator)
-    count_B = torch.ceil(schedule(ratio_B, n_tokens) * n_tokens).clamp(1, n_tokens)
+    count_B = torch.ceil(schedule(ratio_B, n_tokens).clamp(min=min_ratio) * n_tokens).clamp(1, n_tokens)
     order_BN = torch.rand(tokens_BN.shape, device=tokens_BN.device, generator=generator).argsort(dim=-1)
     return order_BN.argsort(dim=-1) < count_B[:, None]
 
@@ -35,3 +40,13 @@ def draw_mask(
 def corrupt(tokens_BN: Int64[Tensor, "B N"], mask_BN: Bool[Tensor, "B N"], mask_id: int) -> Int64[Tensor, "B N"]:
     """The tokens with `mask_id` wherever `mask_BN` is True."""
     return tokens_BN.masked_fill(mask_BN, mask_id)
+
+
+def drop_labels(
+    labels_B: Int64[Tensor, " B"], null_label: int, rate: float, generator: torch.Generator
+) -> Int64[Tensor, " B"]:
+    """The labels, each replaced by `null_label` with probability `rate` (Ho and Salimans 2022); not in the paper."""
+    if rate == 0:
+        return labels_B
+    dropped_B = torch.rand(labels_B.shape, device=labels_B.device, generator=generator) < rate
+    return labels_B.masked_fill(dropped_B, null_label)

@@ -27,6 +27,7 @@ class FeatureExtractor(Protocol):
     """A fixed network; distances between its features carry its name."""
 
     name: str
+    knows_classes: bool  # whether its class logits are over the classes of the data
 
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
         """Features and class logits of 8-bit images."""
@@ -37,6 +38,7 @@ class ClassifierFeatures:
     """Features of a classifier trained on the data at hand; the distance is `fd_classifier`, never FID."""
 
     name = "classifier"
+    knows_classes = True
 
     def __init__(self, net: SmallConvNet) -> None:
         self.net = net.eval()

@@ -5,6 +5,7 @@ Shapes: B images, D latent width, h x w the latent grid, M = B h w latents, K co
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -41,10 +42,16 @@ class VectorQuantizer(nn.Module):
 
     def distances(self, latents: Float[Tensor, "B D h w"]) -> Float[Tensor, "M K"]:
         """Squared Euclidean distances, latents in row order."""
-        z_MD = latents.permute(0, 2, 3, 1).flatten(0, 2)
-        norms = z_MD.square().sum(1, keepdim=True) + self.codebook.square().sum(1)
-        return norms - 2 * z_MD @ self.codebook.T
+        with _full_precision(latents.device.type):  # in 16 bits the nearest entry would be another one
+            z_MD = latents.float().permute(0, 2, 3, 1).flatten(0, 2)
+            norms = z_MD.square().sum(1, keepdim=True) + self.codebook.square().sum(1)
+            return norms - 2 * z_MD @ self.codebook.T
 
     def lookup(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B D h w"]:
         """The codebook's entries for a grid of codes."""
         return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[object]:
+    available = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()

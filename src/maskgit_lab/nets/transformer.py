@@ -79,6 +79,10 @@ class Transformer(nn.Module):
         if width % heads:
             raise ValueError(f"the transformer's width {width} is not a multiple of its {heads} heads")
         self.n_codes, self.n_classes, self.n_tokens = n_codes, n_classes, n_tokens
+        self.sizes = {
+            **{"n_codes": n_codes, "n_classes": n_classes, "n_tokens": n_tokens},
+            **{"depth": depth, "heads": heads, "width": width, "mlp_width": mlp_width, "dropout": dropout},
+        }
         self.token_embedding = nn.Embedding(n_codes + n_classes + 1, width)
         self.position_embedding = nn.Embedding(n_tokens + 1, width)
         self.embedding_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
@@ -95,8 +99,16 @@ class Transformer(nn.Module):
         """Id of the mask token, the last of the vocabulary."""
         return self.n_codes + self.n_classes
 
+    @property
+    def null_label(self) -> int:
+        """The label of no class: its token is the mask token, so that it takes no weights of its own."""
+        return self.n_classes
+
     def forward(self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]) -> Float[Tensor, "B N K"]:
-        """Logits over the K codes at every position of an image, the class token's position left out."""
+        """Logits over the K codes at every position of an image, the class token's position left out.
+
+        The label `null_label` stands for no class at all.
+        """
         sequence_BS = torch.cat([labels_B[:, None] + self.n_codes, tokens_BN], dim=1)
         return self._to_logits(self._hidden(sequence_BS)[:, 1:], self.n_codes)
 

@@ -122,6 +122,15 @@ class VQGAN(nn.Module):
             raise ValueError("the VQGAN needs a level and sizes of at least 1")
         if bad := [width for width in widths if width % norm_groups]:
             raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
+        self.sizes = {
+            "codebook_size": codebook_size,
+            "latent_dim": latent_dim,
+            "base_width": base_width,
+            "multipliers": list(multipliers),
+            "n_blocks": n_blocks,
+            "norm_groups": norm_groups,
+            "released_shortcut": released_shortcut,
+        }
         self.downsample = 2 ** (len(widths) - 1)
         self.codebook_size = codebook_size
         self.encoder = _encoder(widths, latent_dim, n_blocks, norm_groups, released_shortcut)

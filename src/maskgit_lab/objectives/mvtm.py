@@ -24,7 +24,8 @@ def masked_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Cross-entropy in nats a token over masked positions only: averaged within each image, then over the batch.
 
-    With `label_smoothing=0.1` it is the paper's training loss, with 0 its NLL.
+    With `label_smoothing=0.1` it is the paper's training loss, with 0 its NLL. A mask that is True everywhere gives
+    the loss over all positions.
     """
     loss_BN = F.cross_entropy(
         logits_BNK.float().transpose(1, 2), targets_BN, reduction="none", label_smoothing=label_smoothing

@@ -21,6 +21,7 @@ from maskgit_lab.errors import UserError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_TAPS = (3, 8, 15, 22, 29)  # the last ReLU of each of VGG16's five blocks
+RANDOM = "random"
 RESNET50_TAPS = ("layer1", "layer2", "layer3", "layer4")
 
 
@@ -29,7 +30,8 @@ class PerceptualLoss(nn.Module):
 
     Args:
         network: `vgg16` or `resnet50`, as torchvision defines them.
-        weights: a torchvision state dict; None downloads torchvision's ImageNet weights.
+        weights: a torchvision state dict; None downloads torchvision's ImageNet weights; `random` draws some, which
+            costs as much and teaches nothing.
 
     Raises:
         UserError: an unknown network, or weights that cannot be downloaded, read or loaded.
@@ -41,7 +43,7 @@ class PerceptualLoss(nn.Module):
     def __init__(self, network: str = "vgg16", weights: str | None = None) -> None:
         super().__init__()
         if network not in ("vgg16", "resnet50"):
-            raise UserError(f"tokenizer.perceptual.network={network} is not known: choose vgg16 or resnet50")
+            raise UserError(f"tokenizer.perceptual={network} is not known: choose vgg16, resnet50 or none")
         self.levels = _levels(_pretrained(network, weights))
         self.requires_grad_(False).eval()
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
@@ -78,13 +80,15 @@ def _pretrained(network: str, weights: str | None) -> nn.Module:
         if weights is None:
             return build(weights="IMAGENET1K_V1")
         model = build(weights=None)
+        if weights == RANDOM:
+            return model
         model.load_state_dict(torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True))
         return model
     except (URLError, OSError) as error:
         source = "downloaded" if weights is None else f"read from {weights}"
         raise UserError(
             f"torchvision's weights of {network} cannot be {source} ({error}): give their file with "
-            f"tokenizer.perceptual.weights=FILE, or switch the loss off with tokenizer.losses.perceptual=0"
+            f"tokenizer.perceptual_weights=FILE, or switch the loss off with tokenizer.perceptual=none"
         ) from error
     except (RuntimeError, AttributeError, TypeError, pickle.UnpicklingError, EOFError) as error:
         raise UserError(f"{weights} does not hold torchvision's weights of {network}: give their state dict") from error

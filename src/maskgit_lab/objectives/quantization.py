@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -33,8 +33,11 @@ def entropy_loss(distances: Float[Tensor, "M K"], temperature: float) -> Float[T
     return sample_entropy - codebook_entropy
 
 
-def codebook_usage(codes: Int64[Tensor, "*shape"], codebook_size: int) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Fraction of the codebook that `codes` use, in (0, 1], and the perplexity of their use, in [1, K]."""
-    counts = torch.bincount(codes.flatten(), minlength=codebook_size).float()
-    p = counts / counts.sum()
-    return (counts > 0).float().mean(), (-torch.special.xlogy(p, p).sum()).exp()
+def codebook_perplexity(counts_K: Float[Tensor, " K"]) -> Float[Tensor, ""]:
+    """The perplexity of the codes' use, in [1, K]: as many codes, used alike, would be as hard to guess.
+
+    Args:
+        counts_K: how often each code was used.
+    """
+    p_K = counts_K / counts_K.sum()
+    return (-torch.special.xlogy(p_K, p_K).sum()).exp()

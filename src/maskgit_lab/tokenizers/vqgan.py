@@ -6,14 +6,13 @@ Shapes: B images, H x W pixels, h x w tokens.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.nets.files import load_net, open_net, save_net
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.tokenizers.base import check_divides
 
@@ -50,21 +49,27 @@ class VQGANTokenizer(nn.Module):
         """Images in [0, 1] from codes."""
         return self.net.decode(codes).clamp(0, 1)
 
-    def save(self, path: Path) -> None:
-        """Writes the weights as safetensors."""
-        save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, path)
+    def save(self, path: Path, **about: Any) -> None:
+        """Writes the weights, the sizes and plain values about them as safetensors."""
+        save_net(self.net, path, **about)
 
     @classmethod
     def load(cls, net: VQGAN, path: Path) -> VQGANTokenizer:
-        """Fills `net` with weights that `save` wrote.
+        """Fills `net` with the weights of a file.
 
         Raises:
             UserError: the file is absent or damaged, or holds weights of another architecture.
         """
-        try:
-            net.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise UserError(f"{path} does not hold the weights of this tokenizer: give the file it was saved to") from (
-                error
-            )
+        load_net(net, path)
+        return cls(net)
+
+    @classmethod
+    def open(cls, path: Path) -> VQGANTokenizer:
+        """The tokenizer of a file that says how to build it.
+
+        Raises:
+            UserError: the file is absent or damaged, or holds no tokenizer.
+        """
+        net = open_net(path, "tokenizer")
+        assert isinstance(net, VQGAN)
         return cls(net)

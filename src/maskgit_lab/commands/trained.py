@@ -1,0 +1,143 @@
+"""What is needed to sample from something trained: a run's folder, or a transformer's file with its tokenizer's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maskgit_lab.commands.job import decode_schedule, device_of, named_schedule
+from maskgit_lab.commands.modelling import load_transformer
+from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
+from maskgit_lab.commands.tokenizing import load_tokenizer
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.nets.files import open_net, read_about
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
+
+TAU = 4.5  # of the released config
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Both networks, and how they decode unless something else is asked for."""
+
+    model: Transformer
+    tokenizer: VQGANTokenizer
+    class_names: Sequence[str]
+    schedule: Schedule
+    choice_temperature: float
+    guidance: float
+    label_dropout: float
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of an image in tokens."""
+        side = math.isqrt(self.model.n_tokens)
+        return side, side
+
+
+@dataclass(frozen=True)
+class RecordedData:
+    """What a run recorded of its data."""
+
+    name: str
+    size: int
+    class_names: Sequence[str]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+
+def open_trained(checkpoint: str, tokenizer: str | None, schedule: str | None, accelerator: str) -> Trained:
+    """What a `checkpoint=` names.
+
+    Args:
+        checkpoint: the folder of a run, or a transformer's safetensors file.
+        tokenizer: the tokenizer's file, for a checkpoint that is a file.
+        schedule: the name of the decoding schedule; None takes the checkpoint's.
+        accelerator: where the networks go.
+
+    Raises:
+        UserError: they are not there, are damaged, or do not belong together.
+    """
+    path = Path(checkpoint).expanduser()
+    if path.is_dir() or not path.suffix:
+        if tokenizer is not None:
+            raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
+        return _of_run(path, schedule, accelerator)
+    if tokenizer is None:
+        raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
+    return _of_files(path, Path(tokenizer).expanduser(), schedule, accelerator)
+
+
+def recorded_data(run: RunFolder) -> RecordedData:
+    """What a run recorded of its data.
+
+    Raises:
+        UserError: nothing, since it has not begun.
+    """
+    try:
+        return RecordedData(**run.record["done"]["data"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the run in {run.path} has no data yet: give its train.py command again") from error
+
+
+def tokenizer_file(run: RunFolder) -> Path:
+    """The file of a run's tokenizer.
+
+    Raises:
+        UserError: it is gone, or is another one now.
+    """
+    done = run.record["done"]["tokenizer"]
+    path = Path(done["path"])
+    if not path.is_file():
+        raise UserError(f"the tokenizer's file {path} is missing: give the train.py command of the run again")
+    if file_sha256(path) != done["weights"]:
+        raise UserError(f"{path} is not the tokenizer of {run.path} any more: give its train.py command again")
+    return path
+
+
+def _of_run(path: Path, schedule: str | None, accelerator: str) -> Trained:
+    run = read_run(path)
+    cfg = read_config(run.path)
+    cfg.trainer.accelerator = accelerator
+    if not run.is_done(["mvtm"]):
+        raise UserError(f"the run in {run.path} is not trained to its end: give its train.py command again")
+    data = recorded_data(run)
+    return Trained(
+        model=load_transformer(cfg, run, data),
+        tokenizer=load_tokenizer(cfg, tokenizer_file(run)),
+        class_names=data.class_names,
+        schedule=decode_schedule(cfg, schedule or cfg.decode.schedule),
+        choice_temperature=cfg.decode.choice_temperature,
+        guidance=cfg.decode.guidance,
+        label_dropout=cfg.mvtm.label_dropout,
+    )
+
+
+def _of_files(path: Path, tokenizer_path: Path, schedule: str | None, accelerator: str) -> Trained:
+    about, device = read_about(path), device_of(accelerator)
+    model, tokenizer = open_net(path, "transformer"), VQGANTokenizer.open(tokenizer_path)
+    assert isinstance(model, Transformer)
+    if model.n_codes != tokenizer.codebook_size:
+        raise UserError(
+            f"{path} speaks of {model.n_codes} codes and {tokenizer_path} has {tokenizer.codebook_size}: give the "
+            "tokenizer that it was trained with"
+        )
+    told: dict[str, Any] = about.get("decoding", {})
+    return Trained(
+        model=model.eval().to(device),
+        tokenizer=tokenizer.to(device),
+        class_names=about.get("class_names") or [f"{number:04}" for number in range(model.n_classes)],
+        schedule=named_schedule(schedule or told.get("schedule") or "cosine"),
+        choice_temperature=told.get("choice_temperature", TAU),
+        guidance=told.get("guidance", 0.0),
+        label_dropout=told.get("label_dropout", 0.0),
+    )

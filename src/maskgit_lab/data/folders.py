@@ -1,0 +1,181 @@
+"""Image data sets that lie in folders, one for each class: any such folder, ImageNet, Places365, CIFAR-10."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from sklearn.model_selection import train_test_split
+from torchvision import datasets
+from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
+
+from maskgit_lab.data.pictures import PictureArrays, PictureFiles, Pictures
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.views import Framing, Views
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
+
+HELD_OUT = ("val", "valid", "validation", "test")
+IMAGENET_CLASSES = 1000
+
+
+def framed(
+    name: str,
+    train: Views,
+    test: Views,
+    class_names: list[str],
+    max_unreadable: int,
+) -> ImageData:
+    """Two splits as `ImageData`.
+
+    Raises:
+        UserError: a split without images, or fewer than two classes.
+    """
+    for split, views in (("training", train), ("held-out", test)):
+        if len(views) == 0:
+            raise UserError(f"the data set {name} has no {split} images: name another folder with data.root=FOLDER")
+    if len(class_names) < 2:
+        raise UserError(f"the data set {name} has one class only ({class_names[0]}): put each class in its own folder")
+    if max_unreadable < 0:
+        raise UserError(f"data.max_unreadable={max_unreadable} is not possible: give a number that is not negative")
+    identity = fingerprint({"train": train.identity(), "test": test.identity(), "classes": class_names})
+    return ImageData(name, train, test, class_names, train.framing.size, identity, max_unreadable)
+
+
+def image_folder(
+    root: str,
+    name: str = "image_folder",
+    test_fraction: float = 0.1,
+    max_unreadable: int = 10,
+    **framing: Any,
+) -> ImageData:
+    """A folder with a folder of images for each class, or with `train/` and `val/` (or `test/`) that have those.
+
+    Args:
+        root: the folder.
+        name: what results call the data.
+        test_fraction: share of the images that is held out where there is no split, in (0, 1).
+        max_unreadable: so many images that cannot be read are left out; with more of them the run stops.
+        framing: see `Framing`.
+
+    Raises:
+        UserError: no such folder, no images, one class, or values out of range.
+    """
+    frame, folder = framing_of(framing), _existing(root)
+    if (folder / "train").is_dir():
+        train, test, classes = _split_folders(folder)
+        return framed(name, Views(train, frame), Views(test, frame), classes, max_unreadable)
+    if not 0 < test_fraction < 1:
+        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a share between 0 and 1")
+    pictures, classes = _class_folders(folder)
+    if len(pictures.labels) < 2:
+        raise UserError(f"data.root={root} has a single image: give at least two, one of which is held out")
+    parts = train_test_split(range(len(pictures.labels)), test_size=test_fraction, random_state=frame.seed)
+    train_views, test_views = (Views(pictures, frame, sorted(part)) for part in parts)
+    return framed(name, train_views, test_views, classes, max_unreadable)
+
+
+def imagenet(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
+    """ImageNet (ILSVRC 2012) in its official folders: `train/` and `val/` with a folder for each of 1,000 classes.
+
+    Raises:
+        UserError: the folders are not there, or hold another number of classes.
+    """
+    frame = framing_of(framing)
+    train, test, classes = _split_folders(_existing(root))
+    if len(classes) != IMAGENET_CLASSES:
+        raise UserError(
+            f"data.root={root} has {len(classes)} classes and ImageNet has {IMAGENET_CLASSES}: "
+            "name its folder, or take data=image_folder for a part of it"
+        )
+    return framed("imagenet", Views(train, frame), Views(test, frame), classes, max_unreadable)
+
+
+def places365(root: str, small: bool = False, max_unreadable: int = 10, **framing: Any) -> ImageData:
+    """Places365-Standard as torchvision reads it; Places2 in the paper.
+
+    Args:
+        root: the folder with its file lists and images.
+        small: whether to read the images of 256 x 256 instead of the large ones.
+        max_unreadable: as in `image_folder`.
+        framing: see `Framing`.
+
+    Raises:
+        UserError: its file lists or its images are not there.
+    """
+    frame, folder = framing_of(framing), _existing(root)
+    try:
+        splits = [datasets.Places365(folder, split, small=small) for split in ("train-standard", "val")]
+    except (RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"data.root={root} is not Places365 as torchvision lays it out ({reason}): "
+            "make it with torchvision.datasets.Places365(root, download=True)"
+        ) from error
+    train, test = (Views(PictureFiles(folder, split.imgs), frame) for split in splits)
+    return framed("places365", train, test, list(splits[0].classes), max_unreadable)
+
+
+def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
+    """CIFAR-10: `train/` and `test/` with a folder for each class, or torchvision's batches, downloaded if absent.
+
+    Raises:
+        UserError: neither is there, and it cannot be downloaded.
+    """
+    frame, folder = framing_of(framing), Path(root).expanduser()
+    if (folder / "train").is_dir():
+        train, test, classes = _split_folders(folder)
+        return framed("cifar10", Views(train, frame), Views(test, frame), classes, max_unreadable)
+    try:
+        splits = [datasets.CIFAR10(folder, train=is_train, download=True) for is_train in (True, False)]
+    except (URLError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"there is no CIFAR-10 in data.root={root} and it cannot be downloaded ({_first_line(error)}): give a "
+            "folder with train/CLASS/*.png and test/CLASS/*.png, or with torchvision's cifar-10-batches-py"
+        ) from error
+    views = [Views(PictureArrays(split.data, split.targets), frame) for split in splits]
+    return framed("cifar10", *views, list(splits[0].classes), max_unreadable)
+
+
+def framing_of(settings: dict[str, Any]) -> Framing:
+    """A `Framing` from a config's values."""
+    scale = settings.get("crop_scale")
+    return Framing(**settings | {"crop_scale": None if scale is None else tuple(scale)})
+
+
+def _existing(root: str) -> Path:
+    folder = Path(root).expanduser().resolve()
+    if not folder.is_dir():
+        raise UserError(f"data.root={root} is not a folder: name the folder of the images")
+    return folder
+
+
+def _split_folders(root: Path) -> tuple[Pictures, Pictures, list[str]]:
+    held_out = next((name for name in HELD_OUT if (root / name).is_dir()), None)
+    if not (root / "train").is_dir() or held_out is None:
+        raise UserError(f"{root} has no train/ and val/ (or test/) folders: name the folder that has them")
+    (train, classes), (test, test_classes) = _class_folders(root / "train"), _class_folders(root / held_out)
+    if classes != test_classes:
+        odd = sorted(set(classes) ^ set(test_classes))
+        raise UserError(
+            f"{root} has other classes in train/ than in {held_out}/ (such as {odd[0]}): mend those folders"
+        )
+    return train, test, classes
+
+
+def _class_folders(root: Path) -> tuple[PictureFiles, list[str]]:
+    try:
+        classes, numbers = find_classes(root)
+        samples = make_dataset(root, numbers, IMG_EXTENSIONS, allow_empty=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{root} has no folder of images for each class: name a folder that has") from error
+    if not samples:
+        raise UserError(
+            f"{root} has no images in its class folders: name a folder that has ({', '.join(IMG_EXTENSIONS)})"
+        )
+    return PictureFiles(root, samples), classes
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,83 @@
+"""Hugging Face data sets: from the hub, or from local Parquet files. An extra of this package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maskgit_lab.data.folders import framed, framing_of
+from maskgit_lab.data.pictures import PictureRows
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.views import Views
+from maskgit_lab.errors import UserError
+
+
+def huggingface(
+    path: str,
+    data_files: dict[str, str] | None = None,
+    train_split: str = "train",
+    test_split: str = "validation",
+    image_column: str = "image",
+    label_column: str = "label",
+    max_unreadable: int = 10,
+    **framing: Any,
+) -> ImageData:
+    """A data set of the Hugging Face hub, or of local files.
+
+    Args:
+        path: a data set on the hub such as `imagenet-1k`, a local folder of one, or `parquet` with `data_files`.
+        data_files: the files of each split, patterns allowed: `{train: "a/train-*.parquet", validation: ...}`.
+        train_split: the split to train on.
+        test_split: the held-out split.
+        image_column: the column of the images.
+        label_column: the column of the classes.
+        max_unreadable: so many images that cannot be read are left out; with more of them the run stops.
+        framing: see `Framing`.
+
+    Raises:
+        UserError: the library is not installed, or the data, a split or a column is not there.
+    """
+    frame = framing_of(framing)
+    splits = [_load(path, data_files, split) for split in (train_split, test_split)]
+    for split in splits:
+        if absent := [c for c in (image_column, label_column) if c not in split.column_names]:
+            there = ", ".join(split.column_names)
+            raise UserError(f"the data set {path} has no column {absent[0]}: name one of {there}")
+    class_names = _class_names(splits, label_column)
+    pictures = [_rows(split, image_column, label_column, class_names) for split in splits]
+    train, test = (Views(each, frame) for each in pictures)
+    return framed(path.rstrip("/").rpartition("/")[2], train, test, class_names, max_unreadable)
+
+
+def _load(path: str, data_files: dict[str, str] | None, split: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(
+            "data=huggingface needs the library datasets: install it with pip install 'maskgit_lab[huggingface]'"
+        ) from error
+    try:
+        datasets.disable_progress_bars()
+        return datasets.load_dataset(path, data_files=data_files, split=split)
+    except Exception as error:  # the library raises its own kinds, the network's, and Arrow's
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"the split {split} of the data set {path} cannot be loaded ({reason}): mend data.path, data.data_files or "
+            "the names of the splits"
+        ) from error
+
+
+def _class_names(splits: list[Any], column: str) -> list[str]:
+    feature = splits[0].features[column]
+    if hasattr(feature, "names"):
+        return list(feature.names)
+    return [str(value) for value in sorted(set().union(*(split.unique(column) for split in splits)))]
+
+
+def _rows(split: Any, image_column: str, label_column: str, class_names: list[str]) -> PictureRows:
+    import datasets
+
+    labels = split[label_column][:]
+    if not hasattr(split.features[label_column], "names"):
+        numbers = {name: number for number, name in enumerate(class_names)}
+        labels = [numbers[str(label)] for label in labels]
+    return PictureRows(split.cast_column(image_column, datasets.Image(decode=False)), image_column, labels)

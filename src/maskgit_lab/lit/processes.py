@@ -1,0 +1,103 @@
+"""Several processes, one for each device: started by torchrun's launcher or by SLURM, and connected at the start.
+
+Lightning's own launcher would start this command again from within a training; here every process does the whole
+command from its beginning, and what only one of them may do is said so with `ranks`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from torch import distributed
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.settings import Hardware
+
+LONGEST_WAIT = timedelta(days=2)  # for the main process, while it does what the others wait for
+
+
+def is_started(hardware: Hardware) -> bool:
+    """Whether this process is all there is to be, or one of those that torchrun or SLURM started.
+
+    Raises:
+        UserError: several machines are asked for, and nothing started this command on each of them.
+    """
+    if hardware.devices * hardware.num_nodes == 1 or _environment() is not None:
+        return True
+    if hardware.num_nodes > 1:
+        raise UserError(
+            f"trainer.num_nodes={hardware.num_nodes} needs this command to be started on each machine: use srun, or "
+            "torchrun --nnodes on each of them"
+        )
+    return False
+
+
+def start(script: Path, arguments: Sequence[str], devices: int) -> int:
+    """Runs a script in a process for each device of this machine; returns the exit code.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, or a signal to end.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what is wrong
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=devices,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)(str(script), *arguments)
+    except ChildFailedError as error:
+        return max(1, error.get_first_failure()[1].exitcode)
+    except SignalException as error:
+        raise KeyboardInterrupt from error
+    return 0
+
+
+def connect(hardware: Hardware) -> None:
+    """Connects this process with the others, if there are any.
+
+    Raises:
+        UserError: another number of processes was started than the settings ask for.
+    """
+    asked, environment = hardware.devices * hardware.num_nodes, _environment()
+    if environment is None or distributed.is_initialized():
+        return
+    if environment.world_size() != asked:
+        raise UserError(
+            f"{environment.world_size()} processes were started, and trainer.devices={hardware.devices} x "
+            f"trainer.num_nodes={hardware.num_nodes} asks for {asked}: make the two agree"
+        )
+    if asked == 1:
+        return
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+    backend = "gloo"
+    if hardware.accelerator != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(environment.local_rank())
+        backend = "cpu:gloo,cuda:nccl"
+    distributed.init_process_group(
+        backend, rank=environment.global_rank(), world_size=environment.world_size(), timeout=LONGEST_WAIT
+    )
+
+
+def _environment() -> ClusterEnvironment | None:
+    for kind in (TorchElasticEnvironment, SLURMEnvironment):
+        if kind.detect():
+            return kind()
+    return None

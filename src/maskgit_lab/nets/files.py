@@ -1,0 +1,122 @@
+"""Networks in safetensors files that say how to build them: `{"network": ..., "sizes": ..., ...}` in the metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.nets.vqgan import VQGAN
+
+METADATA = "maskgit_lab"
+NETWORKS: dict[str, type[VQGAN] | type[Transformer]] = {"tokenizer": VQGAN, "transformer": Transformer}
+MOST_NAMED = 3
+
+
+def save_net(net: VQGAN | Transformer, path: Path, **about: Any) -> None:
+    """Writes a network's weights, its sizes and plain values about it, whole or not at all."""
+    kind = next(name for name, network in NETWORKS.items() if isinstance(net, network))
+    metadata = {METADATA: json.dumps({"network": kind, "sizes": net.sizes, **about})}
+    temporary = path.with_name(f"{path.name}.partial")
+    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary, metadata)
+    temporary.replace(path)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What the file says of its network: at least `network` and `sizes`.
+
+    Raises:
+        UserError: it is absent, damaged, or not a file that `save_net` wrote.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})[METADATA])
+        if about["network"] not in NETWORKS or not isinstance(about["sizes"], dict):
+            raise ValueError("an unknown network")
+        return about
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a network of this suite ({first_line(error)}): give a .safetensors file that export.py or "
+            "an importer (python -m maskgit_lab.tokenizers.released) wrote"
+        ) from error
+
+
+def open_net(path: Path, kind: str) -> VQGAN | Transformer:
+    """The network of a file, built as it says.
+
+    Raises:
+        UserError: the file is absent or damaged, or holds another kind of network than `tokenizer` or `transformer`.
+    """
+    about = read_about(path)
+    if about["network"] != kind:
+        raise UserError(f"{path} holds a {about['network']} and not a {kind}: give the file of a {kind}")
+    try:
+        with torch.device("meta"):  # nothing is reserved for what the file only claims to hold
+            net = NETWORKS[kind](**about["sizes"])
+    except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise UserError(f"{path} says how to build it in a way that cannot be ({first_line(error)})") from error
+    check_arrays(shapes_of(net.state_dict()), _shapes_in(path), str(path))
+    net = NETWORKS[kind](**about["sizes"])
+    load_net(net, path)
+    return net
+
+
+def load_net(net: nn.Module, path: Path) -> None:
+    """Fills a network with the weights of a file.
+
+    Raises:
+        UserError: the file is absent or damaged, or its arrays are not those of the network; the first few are named.
+    """
+    check_arrays(shapes_of(net.state_dict()), _shapes_in(path), str(path))
+    net.load_state_dict(load_file(path))
+
+
+def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: str) -> None:
+    """Raises a `UserError` that names the first few arrays that are missing, unknown or of another shape."""
+    odd = [
+        f"{name} is {_said(found[name])} and not {_said(shape)}"
+        for name, shape in needed.items()
+        if name in found and tuple(found[name]) != tuple(shape)
+    ]
+    faults = [
+        _named("lacks", [name for name in needed if name not in found]),
+        _named("has unknown", [name for name in found if name not in needed]),
+        _named("has of another shape", odd),
+    ]
+    if told := "; ".join(fault for fault in faults if fault):
+        raise UserError(f"{where} does not fit the network: it {told}; give the file of this very network")
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each array."""
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")[:200]
+
+
+def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is not a sound safetensors file ({first_line(error)}): give another") from error
+
+
+def _named(what: str, names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{what} {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+
+def _said(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a number"
