@@ -94,6 +94,8 @@ class EvalConf:
     nll_draws: int = 8  # masks drawn for each held-out image
     cas: ClassifierConf | None = None  # null: no CAS
     picture_steps: int = 8  # T of the sample and filling grids
+    picture_classes: int = 10  # rows of the grids: the first classes
+    picture_columns: int = 12  # samples of each
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 
 from maskgit_lab.commands.cli import EXIT_USER_ERROR
-from maskgit_lab.lit.fit import LAST
+from maskgit_lab.lit.checkpoints import LAST
 
 SETTINGS = {
     "schedule=cosin": "did you mean cosine?",
@@ -24,7 +24,7 @@ SETTINGS = {
     "eval.steps=[4": "cannot read the override 'eval.steps=[4'",
     "seed=abc": "seed: Value 'abc'",
     "seed=-1": "seed=-1 is not possible",
-    "stage=mvmt": "choose one of tokenizer, mvtm, all",
+    "stage=mvmt": "choose one of tokenizer, tokens, mvtm, all",
     "decode.schedule=cosin": "decode.schedule=cosin: there is no such schedule",
     "decode.choice_temperature=-1": "give a number that is not negative",
     "trainer.accelerator=tpu": "choose one of auto, cpu",
@@ -64,7 +64,7 @@ SETTINGS = {
     "run_dir=file/run": "choose another run_dir",
     "run_dir=file": "is a file",
     "run_dir=full": "holds no run",
-    "tokenizer.losses.perceptual=1 tokenizer.perceptual.weights=absent.pth": "tokenizer.perceptual.weights=FILE",
+    "tokenizer.perceptual=vgg16 tokenizer.perceptual_weights=absent.pth": "tokenizer.perceptual_weights=FILE",
 }
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
 
 
 SAMPLES = {
-    "classes=[12]": "there is no class 12; digits has the classes 0 to 9",
+    "classes=[12]": "there is no class 12; there are the classes 0 to 9",
     "classes=[]": "name a class",
     "classes=3": "classes takes a list",
     "classes=[3,3]": "name every class once",

@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from maskgit_lab.lit.fit import LAST
+from maskgit_lab.lit.checkpoints import LAST
 from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 
@@ -116,11 +116,11 @@ def test_what_was_deleted_from_a_finished_run_is_made_again(command, tiny_run, t
 
 def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_cache, tmp_path / "cache")
-    codes = next((tmp_path / "cache" / "tokens").glob("*/train_codes.npy"))
+    codes = next((tmp_path / "cache" / "tokens").glob("*/train-00000.npy"))
     whole = codes.read_bytes()
     codes.write_bytes(whole[:-7] + b"\0" * 7)
     said = command("train", "debug=tiny", "logger=none", "cache_dir=cache", "run_dir=run", "stage=mvtm")
-    assert said.code == 0 and said.out.count("made again: its file train_codes.npy is damaged") == 1
+    assert said.code == 0 and said.out.count("made again: its file train-00000.npy is damaged") == 1
     assert codes.read_bytes() == whole
 
 

@@ -18,12 +18,12 @@ def test_sizes_and_ranges(data):
     images = first_images(data.train, 2000)
     assert images.shape == (1437, 3, 16, 16) and images.min() == 0 and images.max() == 1
     assert torch.equal(images * 255, (images * 255).round())
-    assert torch.equal(data.train_labels, torch.stack([data.train[i][1] for i in range(1437)]))
+    assert torch.equal(data.train.labels, torch.stack([data.train[i][1] for i in range(1437)]))
 
 
 def test_every_class_is_held_out_in_its_share(data):
     held_out = torch.bincount(torch.stack([label for _, label in data.test]))
-    every = held_out + torch.bincount(data.train_labels)
+    every = held_out + torch.bincount(data.train.labels)
     assert (held_out / every - 0.2).abs().max() < 0.01
 
 

@@ -5,13 +5,14 @@ import signal
 
 import pytest
 import torch
-from torch.utils.data import TensorDataset
 
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import lr_factor, weight_ema
 from maskgit_lab.lit.classifier import LitClassifier
-from maskgit_lab.lit.fit import LAST, fit, read_checkpoint, seed_all
+from maskgit_lab.lit.checkpoints import LAST, read_checkpoint
+from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.masking.schedules import Cosine
@@ -20,26 +21,26 @@ from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.seeds import mix_seeds
-from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
+from maskgit_lab.settings import Hardware, MVTMLoss, Optim, TokenizerLosses
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
 HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epochs=1)
 
 
-def codes(n: int) -> TensorDataset:
+def codes(n: int) -> InMemory:
     generator = torch.Generator().manual_seed(0)
-    return TensorDataset(torch.randint(0, 12, (n, 9), generator=generator), torch.arange(n) % 3)
+    return InMemory(torch.randint(0, 12, (n, 9), generator=generator), torch.arange(n) % 3)
 
 
-def images(n: int) -> TensorDataset:
+def images(n: int) -> InMemory:
     generator = torch.Generator().manual_seed(0)
-    return TensorDataset(torch.rand(n, 3, 8, 8, generator=generator), torch.arange(n) % 3)
+    return InMemory(torch.rand(n, 3, 8, 8, generator=generator), torch.arange(n) % 3)
 
 
 def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> LitMVTM:
     seed_all(seed)
     net = Transformer(n_codes=12, n_classes=3, n_tokens=9, depth=1, heads=2, width=16, mlp_width=32, dropout=0.1)
-    return LitMVTM(net, Cosine(), Optim(epochs=epochs, **OPTIM), 0.1, seed, {"fingerprint": "x"})
+    return LitMVTM(net, Cosine(), Optim(epochs=epochs, **OPTIM), MVTMLoss(), seed, {"fingerprint": "x"})
 
 
 def train(module, dataset=codes, folder=None, **settings):
@@ -103,7 +104,7 @@ def test_a_finished_training_is_not_done_again(tmp_path):
 
 
 def test_training_lowers_the_loss_of_what_can_be_learnt():
-    dataset = TensorDataset(torch.full((64, 9), 5), torch.zeros(64, dtype=torch.int64))
+    dataset = InMemory(torch.full((64, 9), 5), torch.zeros(64, dtype=torch.int64))
     module = mvtm(epochs=15)
     scores = train(module, lambda n: dataset)
     assert scores["mvtm/val_nll"] < 1.0  # log 12 = 2.5 before
@@ -143,7 +144,7 @@ def test_a_classifier_learns_what_can_be_learnt():
     x[torch.arange(60), y] = 1.0
     optim = Optim(epochs=8, batch_size=16, lr=1e-2, decay="cosine")
     module = LitClassifier(SmallConvNet(3, width=4), 3, optim, 0.0, 0)
-    scores = train(module, lambda n: TensorDataset(x, y))
+    scores = train(module, lambda n: InMemory(x, y))
     assert scores == {"classifier/top1": 1.0, "classifier/top5": 1.0}
 
 

@@ -9,7 +9,7 @@ from torchvision import models
 from maskgit_lab.errors import UserError
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from maskgit_lab.objectives.perceptual import PerceptualLoss
-from maskgit_lab.objectives.quantization import codebook_loss, codebook_usage, commitment_loss, entropy_loss
+from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
 
 
 def test_codebook_and_commitment_differ_in_their_gradients_only():
@@ -29,9 +29,9 @@ def test_entropy_is_lowest_for_sure_and_even_use_of_the_codebook():
     assert entropy_loss(unsure, 0.01).item() == pytest.approx(0, abs=1e-3)
 
 
-def test_codebook_usage():
-    usage, perplexity = codebook_usage(torch.tensor([[0, 0], [3, 3]]), 8)
-    assert usage.item() == 0.25 and perplexity.item() == pytest.approx(2)
+def test_perplexity_counts_the_codes_that_are_used_alike():
+    assert codebook_perplexity(torch.tensor([5.0, 0, 0, 5, 0, 0])).item() == pytest.approx(2)
+    assert codebook_perplexity(torch.ones(8)).item() == pytest.approx(8)
 
 
 def test_gan_losses_are_non_saturating():
@@ -70,8 +70,8 @@ def test_perceptual_loss_is_a_distance_with_gradients(resnet_file):
 def test_perceptual_loss_says_what_is_wrong_with_its_weights(resnet_file, tmp_path):
     (tmp_path / "bad.pth").write_bytes(b"not weights")
     for network, file, word in [
-        ("vgg19", None, "choose vgg16 or resnet50"),
-        ("resnet50", str(tmp_path / "absent.pth"), "tokenizer.perceptual.weights=FILE"),
+        ("vgg19", None, "choose vgg16, resnet50 or none"),
+        ("resnet50", str(tmp_path / "absent.pth"), "tokenizer.perceptual_weights=FILE"),
         ("resnet50", str(tmp_path / "bad.pth"), "does not hold"),
         ("vgg16", resnet_file, "does not hold"),
     ]:

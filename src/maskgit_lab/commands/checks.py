@@ -25,6 +25,7 @@ SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
 MOST_SAMPLES = 1_000_000
 AT_LEAST_ONE = (
     *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
+    *("eval.picture_classes", "eval.picture_columns"),
     *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
     *("trainer.devices", "trainer.num_nodes", "trainer.accumulate", "tokenizer.dead_codes.window"),
     *("tokens.shard_size", "tokens.batch_size", "max_images", "eval.n_samples", "tokenizer.train_size"),

@@ -49,7 +49,7 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
         return {"top1": trained.top1, "top5": trained.top5}
 
     entry = job.store.obtain("classifier", ingredients, train)
-    if entry.reused:
+    if entry.reused and job.run.record["done"].get("classifier", {}).get("path") != str(entry.path):
         job.terminal.note("classifier", f"found in the cache: {entry.path}")
     job.run.mark_done("classifier", path=str(entry.path), **entry.about)
     net = build(conf.net, "classifier", SmallConvNet, n_classes=job.data.n_classes)

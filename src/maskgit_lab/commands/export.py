@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import __version__, config
 from maskgit_lab.commands.free_folder import new_folder
@@ -79,7 +78,7 @@ def run(cfg: DictConfig) -> None:
         size=data.size,
         tokens=identity["tokens"],
         metrics=_table(rows),
-        config=yaml.safe_dump(settings, sort_keys=False),
+        config=OmegaConf.to_yaml(settings),
     )
     (out / "README.md").write_text(card, encoding="utf-8")
     Terminal().note("written", str(out))

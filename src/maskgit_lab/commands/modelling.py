@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from omegaconf import DictConfig
@@ -26,6 +26,7 @@ from maskgit_lab.settings import MVTMLoss, Optim
 from maskgit_lab.tokenizers.base import check_divides
 
 
+@runtime_checkable
 class Sizes(Protocol):
     """What a transformer has to know of the data: `ImageData`, or what a run recorded of it."""
 

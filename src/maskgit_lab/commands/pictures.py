@@ -17,8 +17,6 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.tokenizers.base import Tokenizer
 
 N_RECONSTRUCTIONS = 12
-PER_CLASS = 12
-MOST_CLASSES = 10
 MOST_COLUMNS = 12
 
 
@@ -36,14 +34,15 @@ def draw_run(job: Job, sampler: Sampler) -> None:
     """Samples by class, the same samples filling up step by step, and the curve."""
     steps = job.cfg.eval.picture_steps
     with job.terminal.stage("pictures", f"samples at T = {steps}, filling and curve"):
-        names = list(job.data.class_names)[:MOST_CLASSES]
-        labels = torch.arange(len(names)).repeat_interleave(PER_CLASS)
+        per_class = job.cfg.eval.picture_columns
+        names = list(job.data.class_names)[: job.cfg.eval.picture_classes]
+        labels = torch.arange(len(names)).repeat_interleave(per_class)
         samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 3), keep_history=True)
         assert samples.history is not None
         title = f"{job.data.name}: samples by class, {sampler.schedule.name} schedule, T = {steps}"
-        grid = samples.images.unflatten(0, (len(names), PER_CLASS))
+        grid = samples.images.unflatten(0, (len(names), per_class))
         drawing.draw_grid(grid, job.run.picture("samples"), title=title, row_names=names)
-        _draw_filling(job, sampler, samples.images[::PER_CLASS], samples.history[::PER_CLASS], names)
+        _draw_filling(job, sampler, samples.images[::per_class], samples.history[::per_class], names)
         rows = job.run.results.rows()
         drawing.draw_curve(rows, job.run.picture("curve"), f"{job.data.name}, {sampler.schedule.name} schedule")
     log_pictures(job.logger, job.run.pictures())

@@ -134,8 +134,8 @@ def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
             f"there is no CIFAR-10 in data.root={root} and it cannot be downloaded ({_first_line(error)}): give a "
             "folder with train/CLASS/*.png and test/CLASS/*.png, or with torchvision's cifar-10-batches-py"
         ) from error
-    views = [Views(PictureArrays(split.data, split.targets), frame) for split in splits]
-    return framed("cifar10", *views, list(splits[0].classes), max_unreadable)
+    train_views, test_views = (Views(PictureArrays(split.data, split.targets), frame) for split in splits)
+    return framed("cifar10", train_views, test_views, list(splits[0].classes), max_unreadable)
 
 
 def framing_of(settings: dict[str, Any]) -> Framing:

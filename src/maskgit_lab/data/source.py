@@ -96,16 +96,18 @@ class ImageData:
 
     def take(self, count: int) -> ImageData:
         """At most `count` images of each split, spread evenly over it."""
-        parts = {name: split.subset(_spread(len(split), count)) for name, split in self.splits().items()}
-        return replace(self, **parts, fingerprint=self._derived(take=count))
+        train, test = (split.subset(_spread(len(split), count)) for split in (self.train, self.test))
+        return replace(self, train=train, test=test, fingerprint=self._derived(take=count))
 
     def without(self, unreadable: dict[str, list[int]]) -> ImageData:
         """The data without these images of each split; the same data if there are none."""
         if not any(unreadable.values()):
             return self
-        left = {name: set(range(len(split))) - set(unreadable[name]) for name, split in self.splits().items()}
-        parts = {name: split.subset(sorted(left[name])) for name, split in self.splits().items()}
-        return replace(self, **parts, fingerprint=self._derived(without=unreadable))
+        train, test = (
+            split.subset(sorted(set(range(len(split))) - set(unreadable[name])))
+            for name, split in self.splits().items()
+        )
+        return replace(self, train=train, test=test, fingerprint=self._derived(without=unreadable))
 
     def splits(self) -> dict[str, Images]:
         """Both splits by name."""

@@ -75,7 +75,7 @@ class Views(Images):
 
     decodes: ClassVar[bool] = True
 
-    def __init__(self, pictures: Pictures, framing: Framing, indices: Sequence[int] | None = None) -> None:
+    def __init__(self, pictures: Pictures, framing: Framing, indices: Sequence[int] | Tensor | None = None) -> None:
         self.pictures = pictures
         self.framing = framing
         self.indices = torch.arange(len(pictures.labels)) if indices is None else torch.as_tensor(indices)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import DeadCodes
 
@@ -57,7 +58,8 @@ def _replace(module: LitTokenizer, dead_K: Tensor, rows: Tensor) -> None:
     codebook = module.net.quantizer.codebook
     codebook[dead_K] = rows
     if module.ema is not None:
-        module.ema.module.quantizer.codebook[dead_K] = rows
+        assert isinstance(module.best_net, VQGAN)
+        module.best_net.quantizer.codebook[dead_K] = rows
     for state in (optimizer.state.get(codebook, {}) for optimizer in module.trainer.optimizers):
         for name in ("exp_avg", "exp_avg_sq"):
             if name in state:

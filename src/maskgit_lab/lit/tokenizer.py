@@ -54,6 +54,7 @@ class LitTokenizer(TrainedModule):
         self._perceptual = [perceptual]  # in a list, so that its weights are not saved with each checkpoint
         self.code_use = CodeUse(net.codebook_size, dead_codes or DeadCodes())
         self.automatic_optimization = False  # two optimisers take turns
+        self.val_counts: Tensor
         self.register_buffer("val_counts", torch.zeros(net.codebook_size), persistent=False)
 
     @property
@@ -109,6 +110,7 @@ class LitTokenizer(TrainedModule):
     def on_validation_epoch_end(self) -> None:
         """Use of the codebook over all held-out images."""
         counts_K = self.trainer.strategy.reduce(self.val_counts, reduce_op="sum")
+        assert isinstance(counts_K, Tensor)
         scores = {
             "tokenizer/val_codebook_usage": (counts_K > 0).float().mean(),
             "tokenizer/val_perplexity": codebook_perplexity(counts_K),

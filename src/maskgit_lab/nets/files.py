@@ -82,14 +82,14 @@ def load_net(net: nn.Module, path: Path) -> None:
 def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: str) -> None:
     """Raises a `UserError` that names the first few arrays that are missing, unknown or of another shape."""
     odd = [
-        f"{name} is {_said(found[name])} and not {_said(shape)}"
+        f"{name} of {_said(found[name])} and not {_said(shape)}"
         for name, shape in needed.items()
         if name in found and tuple(found[name]) != tuple(shape)
     ]
     faults = [
         _named("lacks", [name for name in needed if name not in found]),
         _named("has unknown", [name for name in found if name not in needed]),
-        _named("has of another shape", odd),
+        _named("has", odd),
     ]
     if told := "; ".join(fault for fault in faults if fault):
         raise UserError(f"{where} does not fit the network: it {told}; give the file of this very network")

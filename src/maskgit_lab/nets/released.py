@@ -1,4 +1,4 @@
-"""The released MaskGIT transformer brought in: `python -m maskgit_lab.nets.released --from FILE --out FILE.safetensors`.
+"""The released transformer brought in: `python -m maskgit_lab.nets.released --from FILE --out FILE.safetensors`.
 
 The released checkpoint is flax's (google-research/maskgit). Shapes: D width, H heads, V tokens in all.
 """

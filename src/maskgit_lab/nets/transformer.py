@@ -6,6 +6,8 @@ tokens in all (the last is the mask token), D width, H heads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -79,7 +81,7 @@ class Transformer(nn.Module):
         if width % heads:
             raise ValueError(f"the transformer's width {width} is not a multiple of its {heads} heads")
         self.n_codes, self.n_classes, self.n_tokens = n_codes, n_classes, n_tokens
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             **{"n_codes": n_codes, "n_classes": n_classes, "n_tokens": n_tokens},
             **{"depth": depth, "heads": heads, "width": width, "mlp_width": mlp_width, "dropout": dropout},
         }

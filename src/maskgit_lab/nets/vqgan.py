@@ -6,6 +6,7 @@ Shapes: B images, H x W pixels, h x w = H/f x W/f the latent grid, D latent widt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -122,7 +123,7 @@ class VQGAN(nn.Module):
             raise ValueError("the VQGAN needs a level and sizes of at least 1")
         if bad := [width for width in widths if width % norm_groups]:
             raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "codebook_size": codebook_size,
             "latent_dim": latent_dim,
             "base_width": base_width,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -89,7 +90,7 @@ def _tensors(loaded: object) -> Arrays:
     return {name: value.float() for name, value in loaded.items()}
 
 
-def _flax_sizes(arrays: Arrays) -> dict[str, object]:
+def _flax_sizes(arrays: Arrays) -> dict[str, Any]:
     levels = (
         _count(arrays, r"decoder/Conv_(\d+)/") - 1
     )  # one conv at each end, one after each of levels - 1 upsamplings
@@ -98,13 +99,13 @@ def _flax_sizes(arrays: Arrays) -> dict[str, object]:
     return _sizes(arrays["quantizer/codebook"], arrays["encoder/Conv_0/kernel"].shape[-1], widths, n_blocks)
 
 
-def _port_sizes(arrays: Arrays) -> dict[str, object]:
+def _port_sizes(arrays: Arrays) -> dict[str, Any]:
     levels, n_blocks = _count(arrays, r"encoder\.down\.(\d+)\."), _count(arrays, r"encoder\.mid\.(\d+)\.")
     widths = [arrays[f"encoder.down.{level}.block.0.conv1.weight"].shape[0] for level in range(levels)]
     return _sizes(arrays["quantize.embedding.weight"], arrays["encoder.conv_in.weight"].shape[0], widths, n_blocks)
 
 
-def _sizes(codebook: Tensor, base_width: int, widths: list[int], n_blocks: int) -> dict[str, object]:
+def _sizes(codebook: Tensor, base_width: int, widths: list[int], n_blocks: int) -> dict[str, Any]:
     codebook_size, latent_dim = codebook.shape
     return {
         **{"codebook_size": codebook_size, "latent_dim": latent_dim, "base_width": base_width},
@@ -141,7 +142,7 @@ def _flax_sources(net: VQGAN) -> dict[str, Source]:
 
 
 def _flax_block(block: ResidualBlock, name: str) -> dict[str, Source]:
-    sources = {}
+    sources: dict[str, Source] = {}
     for i, half in enumerate(("first", "second")):
         sources |= prefixed(f"{half}.0", norm(f"{name}/GroupNorm_{i}"))
         sources |= prefixed(f"{half}.2", _flax_conv(block.first[2], f"{name}/Conv_{i}"))
@@ -153,11 +154,11 @@ def _flax_block(block: ResidualBlock, name: str) -> dict[str, Source]:
 def _flax_conv(module: nn.Module, name: str) -> dict[str, Source]:
     conv = module.conv if isinstance(module, Upsample) else module
     sources = {"weight": Source((f"{name}/kernel",), lambda array: array.permute(3, 2, 0, 1))}
-    return sources | ({"bias": Source((f"{name}/bias",))} if conv.bias is not None else {})  # type: ignore[union-attr]
+    return sources | ({"bias": Source((f"{name}/bias",))} if conv.bias is not None else {})
 
 
 def _port_sources(net: VQGAN) -> dict[str, Source]:
-    levels, n_blocks = len(net.sizes["multipliers"]), int(net.sizes["n_blocks"])  # type: ignore[arg-type,call-overload]
+    levels, n_blocks = len(net.sizes["multipliers"]), int(net.sizes["n_blocks"])
     sources = {"quantizer.codebook": Source(("quantize.embedding.weight",))}
     for part in _parts(net):
         if isinstance(part.module, ResidualBlock):
@@ -185,7 +186,7 @@ def _port_conv(part: Part, levels: int) -> str:
 
 
 def _port_block_sources(block: ResidualBlock, name: str) -> dict[str, Source]:
-    sources = {}
+    sources: dict[str, Source] = {}
     for i, (half, layers) in enumerate((("first", block.first), ("second", block.second)), start=1):
         sources |= _same_names(f"{half}.0", layers[0], f"{name}.norm{i}")
         sources |= _same_names(f"{half}.2", layers[2], f"{name}.conv{i}")
