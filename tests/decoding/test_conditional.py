@@ -2,7 +2,7 @@
 
 import torch
 
-from maskgit_lab.decoding.conditional import class_logits
+from maskgit_lab.decoding.conditional import class_logits, guided
 from maskgit_lab.decoding.parallel import decode
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.transformer import Transformer
@@ -41,3 +41,13 @@ def test_a_grid_that_does_not_start_empty_is_not_shared():
     tokens[0, 0] = 5
     class_logits(model, torch.zeros(4, dtype=torch.int64), net.mask_id)(tokens)
     assert rows == [4]
+
+
+def test_guidance_moves_away_from_no_class():
+    def model(tokens, labels):
+        return labels[:, None, None].float().expand(-1, tokens.shape[1], 3)
+
+    tokens, labels = torch.zeros(2, 4, dtype=torch.int64), torch.tensor([1, 2])
+    assert guided(model, 10, 0.0) is model
+    logits = guided(model, 10, 0.5)(tokens, labels)
+    assert logits[:, 0, 0].tolist() == [1.5 * 1 - 0.5 * 10, 1.5 * 2 - 0.5 * 10]

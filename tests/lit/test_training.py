@@ -10,8 +10,8 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import lr_factor, weight_ema
-from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.checkpoints import LAST, read_checkpoint
+from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.lit.tokenizer import LitTokenizer
@@ -21,7 +21,7 @@ from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.seeds import mix_seeds
-from maskgit_lab.settings import Hardware, MVTMLoss, Optim, TokenizerLosses
+from maskgit_lab.settings import DeadCodes, Hardware, MVTMLoss, Optim, TokenizerLosses
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
 HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epochs=1)
@@ -135,6 +135,90 @@ def test_the_tokenizer_trains_with_a_gan():
     changed = [not torch.equal(value, before[name]) for name, value in discriminator.state_dict().items()]
     assert all(changed)
     assert not torch.equal(weights(module), weights(plain))
+
+
+def no_entropy(**losses) -> TokenizerLosses:
+    """Losses that are means over images, so that a batch may be cut into parts."""
+    return TokenizerLosses(entropy=0.0, perceptual=0.0, **losses)
+
+
+def test_accumulated_batches_make_the_step_of_the_whole_batch():
+    ends = []
+    for accumulate in (1, 2, 4):
+        torch.manual_seed(0)
+        module = tokenizer(no_entropy(), Discriminator(8, base_width=1, max_width=8))
+        hardware = Hardware(accelerator="cpu", accumulate=accumulate)
+        fit(module, images(32), images(8), hardware=hardware, terminal=Terminal(), title="t")
+        ends.append(weights(module))
+    assert torch.allclose(ends[0], ends[1], atol=1e-5) and torch.allclose(ends[0], ends[2], atol=1e-5)
+    with pytest.raises(UserError, match="a batch of 8 does not divide over 1 devices and 3 accumulated batches"):
+        hardware = Hardware(accelerator="cpu", accumulate=3)
+        fit(module, images(32), images(8), hardware=hardware, terminal=Terminal(), title="t")
+
+
+def test_the_tokenizer_trains_in_16_bits_and_finds_its_codes_in_32():
+    torch.manual_seed(0)
+    module = tokenizer(TokenizerLosses(perceptual=0.0), Discriminator(8, base_width=1, max_width=8))
+    before = weights(module).clone()
+    hardware = Hardware(accelerator="cpu", precision="bf16-mixed")
+    scores = fit(module, images(32), images(8), hardware=hardware, terminal=Terminal(), title="t")
+    assert scores["tokenizer/val_mse"] < 1 and not torch.equal(weights(module), before)
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = module.net.encoder(images(4).images)
+        distances = module.net.quantizer.distances(latents)
+    assert latents.dtype == torch.bfloat16 and distances.dtype == torch.float32
+
+
+def test_training_ends_after_the_steps_that_are_asked_for():
+    for critic in (None, Discriminator(8, base_width=1, max_width=8)):
+        module = tokenizer(TokenizerLosses(perceptual=0.0), critic)
+        module.optim.max_steps = 3
+        train(module, images)
+        assert module.trainer.fit_loop.total_batch_idx + 1 == 3
+
+
+@pytest.mark.parametrize("revive", [False, True])
+def test_dead_codes_are_counted_and_revived(revive):
+    logged = []
+
+    class Counted(LitTokenizer):
+        def log(self, name, value, **how):
+            logged.append((name, float(value)))
+            super().log(name, value, **how)
+
+    module = tokenizer(TokenizerLosses(adversarial=0.0, perceptual=0.0))
+    module.__class__ = Counted
+    module.code_use.settings = DeadCodes(window=2, revive=revive)
+    with torch.no_grad():
+        module.net.quantizer.codebook[2:] = 1e3  # no image is ever near these six
+    train(module, images)
+    counted = [value for name, value in logged if name == "tokenizer/dead_codes"]
+    assert counted[0] >= 6 and (counted[-1] < 6) == revive
+    for net in (module.net, module.best_net):
+        assert (net.quantizer.codebook.max() < 10) == revive
+
+
+def test_the_perceptual_network_is_in_no_checkpoint(tmp_path):
+    class Distance(torch.nn.Linear):
+        def forward(self, a, b):
+            return (a - b).square().mean() * self.weight.sum().detach()
+
+    module = tokenizer(TokenizerLosses(adversarial=0.0))
+    module._perceptual = [Distance(1, 1)]
+    train(module, images, folder=tmp_path)
+    names = read_checkpoint(tmp_path / LAST)["state_dict"]
+    assert not any("perceptual" in name for name in names)
+
+
+def test_options_of_the_loss_change_what_is_learnt_and_are_off_by_default():
+    ends = []
+    for loss in (MVTMLoss(), MVTMLoss(min_masking_rate=0.9), MVTMLoss(loss_on="all"), MVTMLoss(label_dropout=0.9)):
+        module = mvtm()
+        module.loss = loss
+        train(module)
+        ends.append(weights(module))
+    assert all(not torch.equal(ends[0], other) for other in ends[1:])
+    assert MVTMLoss() == MVTMLoss(0.1, 0.0, "masked", 0.0)
 
 
 def test_a_classifier_learns_what_can_be_learnt():

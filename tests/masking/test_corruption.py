@@ -1,8 +1,9 @@
 """Corruption: how many, where, and with what."""
 
+import pytest
 import torch
 
-from maskgit_lab.masking.corruption import corrupt, draw_mask
+from maskgit_lab.masking.corruption import corrupt, draw_mask, drop_labels
 from maskgit_lab.masking.schedules import Cosine, Cubic, Linear, SquareRoot
 
 TOKENS = torch.zeros(4000, 16, dtype=torch.int64)
@@ -41,3 +42,17 @@ def test_only_masked_tokens_change(generator):
     corrupted = corrupt(tokens, mask, 9)
     assert torch.equal(corrupted == 9, mask)
     assert torch.equal(corrupted[~mask], tokens[~mask])
+
+
+def test_the_least_masking_rate_raises_low_ratios_only(generator):
+    tokens = torch.zeros(4000, 64, dtype=torch.int64)
+    counts = draw_mask(tokens, Linear(), generator, min_ratio=0.5).sum(dim=1)
+    assert counts.min() == 32 and counts.max() == 64
+    assert (counts == 32).float().mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_labels_are_dropped_at_their_rate(generator):
+    labels = torch.arange(1000) % 5
+    assert torch.equal(drop_labels(labels, 5, 0.0, generator), labels)
+    dropped = drop_labels(labels, 5, 0.2, generator) == 5
+    assert dropped.float().mean() == pytest.approx(0.2, abs=0.05)

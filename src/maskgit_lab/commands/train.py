@@ -70,8 +70,7 @@ def run(cfg: DictConfig) -> None:
             terminal.note("complete", "the run is complete: there is nothing to do")
         else:
             _work(cfg, data, overrides, folder, terminal, store)
-        if ranks.is_main():
-            _summarise(folder, terminal)
+        _summarise(folder, terminal)
 
 
 def _this_command() -> tuple[Path, list[str]]:
@@ -107,7 +106,7 @@ def _run_stages(job: Job) -> None:
     cache = obtain_tokens(job, tokenizer) if stage != "tokenizer" else None
     if cache is not None and stage != "tokens":
         ensure_transformer(job, cache)
-    if not ranks.is_main() or stage in ("tokens", "mvtm"):
+    if not processes.part() or stage in ("tokens", "mvtm"):
         return
     job = job.alone()
     extractor = obtain_extractor(job)

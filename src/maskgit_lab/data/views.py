@@ -40,7 +40,7 @@ class Framing:
     """
 
     size: int
-    crop_scale: tuple[float, float] | None
+    crop_scale: tuple[float, ...] | None
     flip: bool
     seed: int
 

@@ -51,7 +51,7 @@ class TrainedModule(LightningModule):
         """Steps of the whole training, each of one optimiser or of several that take turns."""
         if self.automatic_optimization:
             return int(self.trainer.estimated_stepping_batches)
-        assert self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read here
+        _ = self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read here
         steps = math.ceil(self.trainer.num_training_batches / self.accumulate) * self.optim.epochs
         return min(steps, self.optim.max_steps or steps)
 

@@ -13,10 +13,10 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
 
-from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import Labelled
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit import processes
 from maskgit_lab.lit.base import TrainedModule
 from maskgit_lab.lit.checkpoints import LAST, WholeCheckpoints, check_fits, saving
 from maskgit_lab.lit.data import SeededData
@@ -150,7 +150,7 @@ def _trainer(
 
 def _single(hardware: Hardware) -> Strategy | str:
     """One device, also in one of several processes, which Lightning would otherwise take for a distributed run."""
-    if ranks.world_size() == 1:
+    if not processes.is_one_of_several():
         return "auto"
     on_gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
     return SingleDeviceStrategy(device=torch.device("cuda" if on_gpu else "cpu"))

@@ -23,6 +23,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from maskgit_lab import ranks
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import Hardware
 
@@ -96,6 +97,21 @@ def connect(hardware: Hardware) -> None:
     distributed.init_process_group(
         backend, rank=environment.global_rank(), world_size=environment.world_size(), timeout=LONGEST_WAIT
     )
+
+
+def part() -> bool:
+    """Ends the connection, when nothing is left to do together; whether this process goes on, as the only one."""
+    main = ranks.is_main()
+    if ranks.world_size() > 1:
+        ranks.barrier()
+        distributed.destroy_process_group()
+    return main
+
+
+def is_one_of_several() -> bool:
+    """Whether several processes were started, whatever they do now."""
+    environment = _environment()
+    return environment is not None and environment.world_size() > 1
 
 
 def _environment() -> ClusterEnvironment | None:

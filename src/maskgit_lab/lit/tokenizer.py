@@ -115,7 +115,7 @@ class LitTokenizer(TrainedModule):
             "tokenizer/val_codebook_usage": (counts_K > 0).float().mean(),
             "tokenizer/val_perplexity": codebook_perplexity(counts_K),
         }
-        self.log_dict(scores)
+        self.log_dict(scores, sync_dist=True)
         self.val_counts.zero_()
 
     def _generator_losses(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
