@@ -43,6 +43,7 @@ def call(verb: str, arguments: Sequence[str]) -> int:
     finally:
         sys.argv = before[0]
         os.environ.pop(cli.FULL_ERROR, None)
+        os.environ.pop(cli.OURS, None)
     return 0
 
 

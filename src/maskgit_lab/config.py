@@ -24,7 +24,7 @@ class TokenizerConf:
     """A VQGAN and its training, or the weights of one that is trained."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    weights: str | None = None  # a safetensors file; null: it is trained
+    weights: str | None = MISSING  # a safetensors file; null: it is trained
     train_size: int | None = None  # pixels of the images that it is trained on; null: as the data are
     discriminator: dict[str, Any] = MISSING  # with _target_
     perceptual: str = "vgg16"  # vgg16 | resnet50 | none
@@ -78,8 +78,7 @@ class FeaturesConf:
     """The network whose features and class probabilities the metrics use."""
 
     name: str = MISSING
-    classifier: ClassifierConf | None = None  # of `classifier`: trained on the data at hand
-    weights: str | None = None  # of the others; null downloads them, where that can be
+    weights: str | None = None  # null downloads them, where that can be
 
 
 @dataclass
@@ -127,6 +126,7 @@ class TrainConf:
     trainer: Hardware = field(default_factory=Hardware)
     logger: LoggerConf = field(default_factory=LoggerConf)
     features: FeaturesConf = field(default_factory=FeaturesConf)
+    classifier: ClassifierConf = field(default_factory=ClassifierConf)  # of features=classifier
     eval: EvalConf = field(default_factory=EvalConf)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from safetensors.torch import save_file
 
 from maskgit_lab.commands.cli import EXIT_USER_ERROR
 from maskgit_lab.lit.checkpoints import LAST
@@ -64,7 +65,44 @@ SETTINGS = {
     "run_dir=file/run": "choose another run_dir",
     "run_dir=file": "is a file",
     "run_dir=full": "holds no run",
-    "tokenizer.perceptual=vgg16 tokenizer.perceptual_weights=absent.pth": "tokenizer.perceptual_weights=FILE",
+    "tokenizer.perceptual=vgg16 tokenizer.perceptual_weights=absent.pth": "absent.pth is not there",
+    "tokenizer.perceptual=vgg16 tokenizer.perceptual_weights=file": "file does not hold torchvision's weights of vgg16",
+    "tokenizer.perceptual=vgg19": "choose one of vgg16, resnet50, none",
+    "tokenizer.perceptual=vgg16 data.size=8": "tokenizer.perceptual cannot run on these data",
+    "tokenizer.weights=absent": "tokenizer.weights=absent is not there",
+    "tokenizer.weights=file": "file is not a sound safetensors file",
+    "tokenizer.weights=net.safetensors": "does not fit the network: it lacks ",
+    "tokenizer.train_size=0": "tokenizer.train_size=0 is not possible",
+    "tokenizer.train_size=9": "choose a size that is a multiple of 2",
+    "tokens.path=absent": "tokens.path=absent is not there",
+    "tokens.path=full": "full cannot be used: its manifest is missing",
+    "tokens.views=-1": "tokens.views=-1 is not possible",
+    "tokens.shard_size=0": "tokens.shard_size=0 is not possible",
+    "mvtm.weights=absent": "mvtm.weights=absent is not there",
+    "mvtm.weights=net.safetensors": "does not fit the network: it lacks head_bias",
+    "mvtm.min_masking_rate=1": "from 0 to below 1",
+    "mvtm.label_dropout=-0.1": "from 0 to below 1",
+    "mvtm.loss_on=some": "choose one of masked, all",
+    "decode.guidance=2": "needs a model that was trained with mvtm.label_dropout above 0",
+    "decode.guidance=-1 mvtm.label_dropout=0.1": "not negative",
+    "max_images=0": "max_images=0 is not possible",
+    "eval.n_samples=2": "eval.neighbours=3 is not below the number of images, 2",
+    "mvtm.optim.max_steps=0": "give a whole number of at least 1",
+    "trainer.devices=0": "give a whole number of at least 1",
+    "trainer.accumulate=7": "does not divide over 1 devices and 7 accumulated batches",
+    "trainer.devices=3": "does not divide over 3 devices",
+    "trainer.devices=2 trainer.num_nodes=2": "needs this command to be started on each machine",
+    "tokenizer.dead_codes.window=0": "give a whole number of at least 1",
+    "features=inception features.weights=file": "does not hold the weights of features=inception",
+    "features=resnet56_cifar10": "give their file with features.weights=FILE",
+    "features=resnet56_cifar10 features.weights=file": "does not hold the weights of features=resnet56_cifar10",
+    "data=image_folder": "data.root is needed",
+    "data=image_folder data.root=absent": "data.root=absent is not a folder",
+    "data=image_folder data.root=full": "has no folder of images for each class",
+    "data=imagenet data.root=full": "has no train/ and val/",
+    "data=places365 data.root=full": "is not Places365 as torchvision lays it out",
+    "data=huggingface data.path=full": "cannot be loaded",
+    "tokenizer=released256": "tokenizer.weights is needed",
 }
 
 
@@ -81,6 +119,7 @@ def test_settings(command, tmp_path, settings):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
+    save_file({"a": torch.zeros(1)}, tmp_path / "net.safetensors")
     expect_refused(command("train", "debug=tiny", "logger=none", *settings.split()), SETTINGS[settings])
     assert (tmp_path / "file").read_text() == "mine"
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]

@@ -3,6 +3,10 @@
 import numpy as np
 from PIL import Image
 
+from maskgit_lab.nets.files import save_net
+from maskgit_lab.nets.released import released_transformer
+from maskgit_lab.tokenizers.released import released_tokenizer
+
 
 def read(folder, pattern):
     images = []
@@ -29,3 +33,50 @@ def test_decodes_with_another_schedule_and_all_classes(command, tiny_run, tmp_pa
         "sample", f"checkpoint={tiny_run}", "n=1", "out=s", "decode.schedule=linear", "decode.choice_temperature=0"
     )
     assert said.code == 0 and "10 images at T = 8, linear schedule" in said.out
+
+
+def test_exported_files_give_the_samples_of_the_run(command, tiny_run, tmp_path):
+    assert command("export", f"checkpoint={tiny_run}", "out=exported").code == 0
+    assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == [
+        "README.md",
+        "tokenizer.safetensors",
+        "transformer.safetensors",
+    ]
+    files = ["checkpoint=exported/transformer.safetensors", "tokenizer.weights=exported/tokenizer.safetensors"]
+    for out, source in (("a", [f"checkpoint={tiny_run}"]), ("b", files)):
+        said = command("sample", *source, "classes=[3]", "n=4", f"out={out}")
+        assert said.code == 0, said.err
+    assert (read(tmp_path / "a", "3/*.png") == read(tmp_path / "b", "3/*.png")).all()
+    card = (tmp_path / "exported" / "README.md").read_text()
+    for part in (
+        "MaskGIT on digits, cosine schedule",
+        "| steps | fd_classifier |",
+        "10 classes, 16 x 16 pixels",
+        "seed: 0",
+    ):
+        assert part in card, part
+    said = command("export", f"checkpoint={tiny_run}", "out=exported")
+    assert said.code == 2 and "not empty" in said.err
+
+
+def test_guidance_needs_a_model_that_knows_no_class(command, tiny_run):
+    said = command("sample", f"checkpoint={tiny_run}", "out=s", "decode.guidance=2")
+    assert said.code == 2 and "needs a model that was trained with mvtm.label_dropout" in said.err
+
+
+def test_released_weights_are_sampled_from(command, tmp_path):
+    from released_files import tokenizer_arrays, transformer_arrays, write_flax
+
+    save_net(released_tokenizer(write_flax(tmp_path / "a", tokenizer_arrays()[0])), tmp_path / "tok.safetensors")
+    save_net(released_transformer(write_flax(tmp_path / "b", transformer_arrays()), 12), tmp_path / "t.safetensors")
+    common = ["checkpoint=t.safetensors", "classes=[4]", "n=2", "decode.steps=3"]
+    said = command("sample", *common, "tokenizer=released256", "tokenizer.weights=tok.safetensors", "out=s")
+    assert said.code == 0, said.err
+    assert read(tmp_path / "s", "0004/*.png").shape == (2, 12, 12, 3)
+    for settings, sentence in (
+        ([], "name its tokenizer's with tokenizer.weights=FILE"),
+        (["tokenizer.weights=absent.safetensors"], "absent.safetensors is not a network of this suite"),
+        (["tokenizer.weights=t.safetensors"], "holds a transformer and not a tokenizer"),
+    ):
+        said = command("sample", *common, *settings, "out=other")
+        assert said.code == 2 and sentence in said.err and not (tmp_path / "other").exists()

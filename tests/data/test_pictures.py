@@ -197,7 +197,7 @@ def test_cifar10_without_a_network_says_what_is_missing(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(datasets, "CIFAR10", unreachable)
-    with pytest.raises(UserError, match="no CIFAR-10 in data.root=.* cannot be downloaded"):
+    with pytest.raises(UserError, match=r"no CIFAR-10 in data.root=.* cannot be downloaded"):
         cifar10(str(tmp_path), **FRAMING)
 
 

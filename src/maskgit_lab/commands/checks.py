@@ -56,7 +56,7 @@ def check_train(cfg: DictConfig) -> None:
     _check(cfg.cache_dir != "", "cache_dir", "", "name a folder, or leave it out")
     for key in AT_LEAST_ONE:
         _at_least_one(cfg, key)
-    for key in ("tokenizer.optim", "mvtm.optim", "features.classifier.optim", "eval.cas.optim"):
+    for key in ("tokenizer.optim", "mvtm.optim", "classifier.optim", "eval.cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
             _check_optim(cfg, key)
 

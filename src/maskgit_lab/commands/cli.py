@@ -20,6 +20,7 @@ from maskgit_lab.commands.sentences import sentence
 from maskgit_lab.errors import UserError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
+OURS = "MASKGIT_LAB_SENTENCES"  # says that the switch is set by this module, also in processes that this one starts
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException, OSError)
@@ -38,11 +39,12 @@ class Command:
         self.script = Path(script).resolve()
         self.schema = config.SCHEMAS[verb]
         self.composed = False
-        self.wants_traceback = os.environ.get(FULL_ERROR) == "1"
+        self.wants_traceback = os.environ.get(FULL_ERROR) == "1" and OURS not in os.environ
 
     def __call__(self) -> None:
         """Composes the config from the command line and runs the verb on it."""
-        os.environ[FULL_ERROR] = "1"  # Hydra must raise its errors, for `sentence` to say them
+        if not self.wants_traceback:
+            os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to say them
         config.register()
         conf = str(self.script.parent / "conf")
         try:

@@ -15,7 +15,6 @@ from maskgit_lab import config
 from maskgit_lab.commands.classifying import obtain_classifier
 from maskgit_lab.commands.job import Job
 from maskgit_lab.data.source import Images
-from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.fit import workers
 from maskgit_lab.metrics.features import ClassifierFeatures, FeatureExtractor, extract, to_uint8
@@ -41,9 +40,7 @@ def obtain_extractor(job: Job) -> FeatureExtractor:
     conf = job.cfg.features
     if conf.name in PRETRAINED:
         return PRETRAINED[conf.name](conf.weights, job.device)
-    if conf.classifier is None:
-        raise UserError("features.name=classifier needs the settings of its classifier: choose features=classifier")
-    return ClassifierFeatures(obtain_classifier(job, conf.classifier).net)
+    return ClassifierFeatures(obtain_classifier(job, job.cfg.classifier).net)
 
 
 def batches_of(job: Job, images: Images) -> Iterator[Tensor]:
@@ -59,6 +56,7 @@ def measure_reconstruction(job: Job, tokenizer: Tokenizer, extractor: FeatureExt
         "tokenizer": job.run.record["done"]["tokenizer"]["weights"],
         "data": job.data.fingerprint,
         "features": config.plain(job.cfg.features),
+        "classifier": config.plain(job.cfg.classifier) if job.cfg.features.name == "classifier" else None,
         "code": code_version("maskgit_lab.commands.extracting", *SCORE_MODULES),
     }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from maskgit_lab.commands.extracting import PRETRAINED
 from maskgit_lab.commands.generation import check_guidance
 from maskgit_lab.commands.job import as_object, build, decode_schedule, device_of
 from maskgit_lab.commands.modelling import build_transformer
@@ -19,6 +21,9 @@ from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.settings import Hardware
+from maskgit_lab.tokenizers.base import check_divides
+
+FILES = ("tokenizer.weights", "tokenizer.perceptual_weights", "tokens.path", "mvtm.weights", "features.weights")
 
 
 def rehearse(cfg: DictConfig, data: ImageData) -> None:
@@ -27,6 +32,7 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
     if device.type == "cpu" and cfg.trainer.precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: choose bf16-mixed or 32-true")
     decode_schedule(cfg, cfg.decode.schedule)
+    _check_files(cfg)
     with torch.device("meta"):
         _run_networks(cfg, data)
     for key in ("tokenizer.optim", "mvtm.optim"):
@@ -41,6 +47,16 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
         raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_images} images there are: lower it")
 
 
+def _check_files(cfg: DictConfig) -> None:
+    """What would otherwise be found missing only after hours of training."""
+    for key in FILES:
+        value = OmegaConf.select(cfg, key)
+        if value not in (None, RANDOM) and not Path(value).expanduser().exists():
+            raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
+    if cfg.features.name in PRETRAINED and cfg.stage in ("tokenizer", "all"):
+        PRETRAINED[cfg.features.name](cfg.features.weights, torch.device("cpu"))
+
+
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:
     images, labels = torch.empty(2, 3, data.size, data.size), torch.zeros(2, dtype=torch.int64)
     net = build_transformer(cfg, data)
@@ -48,8 +64,10 @@ def _run_networks(cfg: DictConfig, data: ImageData) -> None:
     tokenizer = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
     _attempt("tokenizer.net", lambda: tokenizer(images))
     if cfg.tokenizer.weights is None:
-        _run_losses(cfg, torch.empty(2, 3, *[cfg.tokenizer.train_size or data.size] * 2))
-    for key in ("features.classifier", "eval.cas"):
+        size = cfg.tokenizer.train_size or data.size
+        check_divides(size, size, tokenizer.downsample)
+        _run_losses(cfg, torch.empty(2, 3, size, size))
+    for key in ("classifier", "eval.cas"):
         if (conf := OmegaConf.select(cfg, key)) is not None:
             classifier = build(conf.net, f"{key}.net", SmallConvNet, n_classes=data.n_classes)
             _attempt(f"{key}.net", partial(classifier, images))

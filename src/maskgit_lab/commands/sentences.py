@@ -23,7 +23,7 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        return _unknown_option(error.missing_cfg_file, list(error.options))
+        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"

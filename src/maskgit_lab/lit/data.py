@@ -57,4 +57,4 @@ class _Epochs(DistributedSampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]
         for index in super().__iter__():
-            yield int(index), self.epoch
+            yield index, self.epoch
