@@ -49,7 +49,7 @@ def test_exported_files_give_the_samples_of_the_run(command, tiny_run, tmp_path)
     assert (read(tmp_path / "a", "3/*.png") == read(tmp_path / "b", "3/*.png")).all()
     card = (tmp_path / "exported" / "README.md").read_text()
     for part in (
-        "MaskGIT on digits, cosine schedule",
+        "MaskGIT, Cosine schedule, on digits",
         "| steps | fd_classifier |",
         "10 classes, 16 x 16 pixels",
         "seed: 0",
@@ -80,3 +80,13 @@ def test_released_weights_are_sampled_from(command, tmp_path):
     ):
         said = command("sample", *common, *settings, "out=other")
         assert said.code == 2 and sentence in said.err and not (tmp_path / "other").exists()
+
+
+def test_a_tokenizer_alone_is_exported_with_its_scores(command, tiny_cache, tmp_path):
+    tiny = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=tokenizer", "run_dir=run"]
+    assert command("train", *tiny).code == 0
+    assert command("export", "checkpoint=run", "out=exported").code == 0
+    assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == ["README.md", "tokenizer.safetensors"]
+    assert "rfd_classifier | mse | perplexity" in (tmp_path / "exported" / "README.md").read_text()
+    said = command("sample", "checkpoint=run", "out=s")
+    assert said.code == 2 and "not trained to its end" in said.err

@@ -1,5 +1,6 @@
 """Every option of every config group composes, fits the schema, and builds what it names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from maskgit_lab import config
 from maskgit_lab.commands import rehearsal
 from maskgit_lab.commands.checks import check_sample, check_train
 from maskgit_lab.commands.job import as_object, build
+from maskgit_lab.commands.modelling import build_transformer
 from maskgit_lab.commands.rehearsal import rehearse
 from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.discriminator import Discriminator
+from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +81,27 @@ def test_what_only_says_where_a_run_lives_does_not_change_its_name():
     assert config.run_fingerprint(same) == config.run_fingerprint(composed())
     assert config.run_fingerprint(composed("schedule=cosine")) == config.run_fingerprint(composed())
     assert config.run_fingerprint(composed("seed=1")) != config.run_fingerprint(composed())
+
+
+def test_export():
+    assert composed(verb="export").checkpoint == "somewhere"
+
+
+def test_the_papers_networks_have_the_papers_sizes():
+    cfg = composed("experiment=imagenet256", "mvtm=released", "tokenizer=released256")
+    data = replace(images_of(cfg), class_names=[str(i) for i in range(1000)])
+    with torch.device("meta"):
+        nets = build_transformer(cfg, data), build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
+    assert [sum(p.numel() for p in net.parameters()) for net in nets] == [172_457_193, 54_515_587]
+    assert cfg.mvtm.net.heads == 16 and composed("experiment=imagenet256").mvtm.net.heads == 8
+    assert build_transformer(composed("experiment=imagenet512"), replace(data, size=512)).n_tokens == 1024
+
+
+def test_options_beyond_the_paper_are_off():
+    for experiment in ("imagenet256", "imagenet512", "places2"):
+        mvtm = composed(f"experiment={experiment}").mvtm
+        assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout, mvtm.optim.ema_decay) == (0, "masked", 0, 0)
+    assert composed("experiment=places2").mvtm.optim.epochs == 200
 
 
 def test_sample():

@@ -1,4 +1,4 @@
-"""`export.py`: a finished run's networks as safetensors files, with a model card."""
+"""`export.py`: a run's networks as safetensors files, with a model card."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from maskgit_lab import __version__, config
 from maskgit_lab.commands.free_folder import new_folder
-from maskgit_lab.commands.run_folder import read_config, read_run
-from maskgit_lab.commands.trained import open_trained, recorded_data
+from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
+from maskgit_lab.commands.tokenizing import load_tokenizer
+from maskgit_lab.commands.trained import open_trained, recorded_data, tokenizer_file
 from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
 from maskgit_lab.nets.files import save_net
 
+TOKENIZER, TRANSFORMER, CARD_FILE = "tokenizer.safetensors", "transformer.safetensors", "README.md"
 CARD = """---
 library_name: maskgit_lab
 tags: [maskgit, vqgan, image-generation]
@@ -21,20 +25,13 @@ tags: [maskgit, vqgan, image-generation]
 
 # {title}
 
-A MaskGIT transformer (Chang et al., CVPR 2022) with its VQGAN tokenizer, trained with maskgit_lab {version}.
+Trained with maskgit_lab {version} as in *MaskGIT: Masked Generative Image Transformer* (Chang et al., CVPR 2022).
 
 | file | parameters |
 | --- | --- |
-| `transformer.safetensors` | {transformer:,} |
-| `tokenizer.safetensors` | {tokenizer:,} |
+{files}
 
-```
-python sample.py checkpoint=transformer.safetensors tokenizer.weights=tokenizer.safetensors out=samples
-```
-
-## Data
-
-{data}, {n_classes:,} classes, {size} x {size} pixels; token cache {tokens}.
+Data: {data}, {n_classes:,} classes, {size} x {size} pixels, fingerprint {fingerprint}.
 
 ## Metrics
 
@@ -45,54 +42,64 @@ python sample.py checkpoint=transformer.safetensors tokenizer.weights=tokenizer.
 ```yaml
 {config}```
 """
-SHOWN = ("steps", "n_samples", "features", "reference", "inception_score", "precision", "recall", "cas_top1", "nll")
+SHOWN = ("n_samples", "features", "reference", "inception_score", "precision", "recall", "cas_top1", "nll")
 
 
 def run(cfg: DictConfig) -> None:
-    """Writes `transformer.safetensors`, `tokenizer.safetensors` and `README.md`, the model card."""
-    trained = open_trained(cfg.checkpoint, None, None, "cpu")
+    """Writes `tokenizer.safetensors`, `transformer.safetensors` if one is trained, and the model card `README.md`."""
     folder = read_run(Path(cfg.checkpoint).expanduser())
-    data, settings = recorded_data(folder), config.settings(read_config(folder.path))
-    rows = folder.results.rows()
+    if "tokenizer" not in folder.record["done"]:
+        raise UserError(f"the run in {folder.path} has no tokenizer yet: give its train.py command again")
+    settings = read_config(folder.path)
+    settings.trainer.accelerator = "cpu"
+    about = {"config": config.settings(settings), "run": folder.record["fingerprint"], "version": __version__}
+    tokenizer = load_tokenizer(settings, tokenizer_file(folder))
+    files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
+    trained = open_trained(cfg.checkpoint, None, None, "cpu") if folder.is_done(["mvtm"]) else None
     out = new_folder(Path(cfg.out))
-    identity = {"fingerprint": folder.record["fingerprint"], "tokens": folder.record["done"]["tokens"]["digest"]}
-    about = {"run": identity, "config": settings, "version": __version__}
-    decoding = {
-        "schedule": trained.schedule.name,
-        "choice_temperature": trained.choice_temperature,
-        "guidance": trained.guidance,
-        "label_dropout": trained.label_dropout,
-    }
-    names = list(data.class_names)
-    trained.tokenizer.save(out / "tokenizer.safetensors", **about)
-    save_net(
-        trained.model, out / "transformer.safetensors", class_names=names, decoding=decoding, metrics=rows, **about
-    )
-    card = CARD.format(
-        title=f"MaskGIT on {data.name}, {trained.schedule.name} schedule",
-        version=__version__,
-        transformer=_size(trained.model),
-        tokenizer=_size(trained.tokenizer),
-        data=data.name,
-        n_classes=data.n_classes,
-        size=data.size,
-        tokens=identity["tokens"],
-        metrics=_table(rows),
-        config=OmegaConf.to_yaml(settings),
-    )
-    (out / "README.md").write_text(card, encoding="utf-8")
+    tokenizer.save(out / TOKENIZER, metrics=folder.record["done"].get("reconstruction", {}), **about)
+    if trained is not None:
+        files[TRANSFORMER] = trained.model
+        decoding = {
+            "schedule": trained.schedule.name,
+            "choice_temperature": trained.choice_temperature,
+            "guidance": trained.guidance,
+            "label_dropout": trained.label_dropout,
+        }
+        about |= {"class_names": list(trained.class_names), "decoding": decoding, "metrics": folder.results.rows()}
+        save_net(trained.model, out / TRANSFORMER, **about)
+    (out / CARD_FILE).write_text(_card(folder, files, about["config"]), encoding="utf-8")
     Terminal().note("written", str(out))
 
 
-def _size(network: Any) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+def _card(folder: RunFolder, files: dict[str, nn.Module], settings: dict[str, Any]) -> str:
+    data = recorded_data(folder)
+    schedule = settings["schedule"]["_target_"].rpartition(".")[2]
+    what = f"MaskGIT, {schedule} schedule," if TRANSFORMER in files else "VQGAN tokenizer"
+    return CARD.format(
+        title=f"{what} on {data.name}",
+        version=__version__,
+        files="\n".join(f"| `{name}` | {sum(p.numel() for p in net.parameters()):,} |" for name, net in files.items()),
+        data=data.name,
+        n_classes=data.n_classes,
+        size=data.size,
+        fingerprint=data.fingerprint,
+        metrics=_metrics(folder),
+        config=OmegaConf.to_yaml(settings),
+    )
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return "Not evaluated."
-    distances = [key for key in rows[0] if key == "fid" or key.startswith("fd_")]
-    keys = [key for key in (*SHOWN[:1], *distances, *SHOWN[1:]) if key in rows[0]]
+def _metrics(folder: RunFolder) -> str:
+    rebuilt = {key: value for key, value in folder.record["done"].get("reconstruction", {}).items() if key != "path"}
+    rows = folder.results.rows()
+    distances = [key for key in (rows[0] if rows else {}) if key == "fid" or key.startswith("fd_")]
+    keys = [key for key in ("steps", *distances, *SHOWN) if rows and key in rows[0]]
+    parts = [("Reconstructions of held-out images:", list(rebuilt), [rebuilt]), ("Samples by T (steps):", keys, rows)]
+    told = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
+    return "\n\n".join(told) or "Not measured."
+
+
+def _table(keys: list[str], rows: list[dict[str, Any]]) -> str:
     lines = [keys, ["---"] * len(keys), *([_said(row.get(key, "")) for key in keys] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

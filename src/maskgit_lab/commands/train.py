@@ -101,7 +101,13 @@ def _work(
 def _run_stages(job: Job) -> None:
     """First what all processes do together, then what the main one does alone."""
     stage = job.cfg.stage
-    job.run.mark_done("data", name=job.data.name, size=job.data.size, class_names=list(job.data.class_names))
+    job.run.mark_done(
+        "data",
+        name=job.data.name,
+        size=job.data.size,
+        class_names=list(job.data.class_names),
+        fingerprint=job.data.fingerprint,
+    )
     tokenizer = obtain_tokenizer(job)
     cache = obtain_tokens(job, tokenizer) if stage != "tokenizer" else None
     if cache is not None and stage != "tokens":

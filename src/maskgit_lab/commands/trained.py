@@ -48,6 +48,7 @@ class RecordedData:
     name: str
     size: int
     class_names: Sequence[str]
+    fingerprint: str
 
     @property
     def n_classes(self) -> int:

@@ -32,23 +32,50 @@ class Pictures(ABC):
         """Of what the pictures are."""
 
     @abstractmethod
-    def source(self, index: int) -> Path | io.BytesIO:
-        """Where the bytes of a picture are."""
-
-    def name(self, index: int) -> str:
-        """What a user knows a picture by."""
-        return f"number {index}"
-
     def load(self, index: int) -> Image.Image:
         """A picture in RGB.
 
         Raises:
             Unreadable: it is absent, truncated, or no picture.
         """
+
+    @abstractmethod
+    def check(self, index: int) -> None:
+        """Raises `Unreadable` unless a picture can be read."""
+
+    def name(self, index: int) -> str:
+        """What a user knows a picture by."""
+        return f"number {index}"
+
+
+class PictureArrays(Pictures):
+    """Pictures of one size in memory, 8 bits (n, H, W, 3)."""
+
+    def __init__(self, images: np.ndarray, labels: Sequence[int]) -> None:
+        self.images = images
+        self.labels = torch.tensor(labels, dtype=torch.int64)
+
+    def fingerprint(self) -> str:
+        return fingerprint({"images": _digest(self.images), "labels": self.labels.tolist()})
+
+    def load(self, index: int) -> Image.Image:
+        return Image.fromarray(self.images[index])
+
+    def check(self, index: int) -> None:
+        """They have been read already."""
+
+
+class EncodedPictures(Pictures):
+    """Pictures in the bytes of PNG, JPEG and other formats that Pillow knows."""
+
+    @abstractmethod
+    def source(self, index: int) -> Path | io.BytesIO:
+        """Where the bytes of a picture are."""
+
+    def load(self, index: int) -> Image.Image:
         return self._read(index, probe=False)
 
     def check(self, index: int) -> None:
-        """Raises `Unreadable` unless a picture can be read."""
         self._read(index, probe=True)
 
     def _read(self, index: int, probe: bool) -> Image.Image:
@@ -63,7 +90,7 @@ class Pictures(ABC):
             raise Unreadable(f"the image {self.name(index)} cannot be read ({_reason(error)})") from error
 
 
-class PictureFiles(Pictures):
+class PictureFiles(EncodedPictures):
     """Pictures in files; the fingerprint is of their names, sizes and classes, not of their bytes."""
 
     def __init__(self, root: Path, samples: Sequence[tuple[str, int]]) -> None:
@@ -84,27 +111,7 @@ class PictureFiles(Pictures):
         return os.fsdecode(self.paths[index])
 
 
-class PictureArrays(Pictures):
-    """Pictures of one size in memory, 8 bits (n, H, W, 3)."""
-
-    def __init__(self, images: np.ndarray, labels: Sequence[int]) -> None:
-        self.images = images
-        self.labels = torch.tensor(labels, dtype=torch.int64)
-
-    def fingerprint(self) -> str:
-        return fingerprint({"images": _digest(self.images), "labels": self.labels.tolist()})
-
-    def source(self, index: int) -> Path:
-        raise NotImplementedError("pictures in memory have no bytes to read")
-
-    def load(self, index: int) -> Image.Image:
-        return Image.fromarray(self.images[index])
-
-    def check(self, index: int) -> None:
-        """Pictures in memory have been read already."""
-
-
-class PictureRows(Pictures):
+class PictureRows(EncodedPictures):
     """Pictures in the rows of a Hugging Face data set, whose image column is not decoded by that library."""
 
     def __init__(self, rows: Any, column: str, labels: Sequence[int]) -> None:

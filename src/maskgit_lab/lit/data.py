@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
@@ -52,9 +53,9 @@ class SeededData(LightningDataModule):
         )
 
 
-class _Epochs(DistributedSampler[tuple[int, int]]):
+class _Epochs(DistributedSampler[Any]):
     """Keys (item, epoch): the view that an epoch trains on."""
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         for index in super().__iter__():
             yield index, self.epoch

@@ -1,0 +1,157 @@
+"""Every data set through its loader, on files laid out as the real ones are."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from maskgit_lab.data.folders import cifar10, image_folder, imagenet, places365
+from maskgit_lab.data.hub import huggingface
+from maskgit_lab.data.survey import find_unreadable
+from maskgit_lab.errors import UserError
+
+FRAMING = {"size": 8, "crop_scale": [0.8, 1.0], "flip": True, "seed": 0}
+
+
+def picture(seed: int = 0, size=(12, 10)) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for i in range(6):
+            picture(i).save(tmp_path / "pets" / name / f"{i}.png")
+    return tmp_path / "pets"
+
+
+def split(root, **folders):
+    for name, classes in folders.items():
+        for label in classes:
+            (root / name / label).mkdir(parents=True)
+            picture().save(root / name / label / "a.png")
+    return root
+
+
+def test_official_splits_are_kept(tmp_path):
+    root = split(tmp_path, train="ab", val="ab")
+    picture(3).save(root / "train" / "a" / "b.png")
+    data = image_folder(str(root), **FRAMING)
+    assert (len(data.train), len(data.test)) == (3, 2) and data.test.name(0) == "a/a.png"
+
+
+def test_imagenet_has_a_thousand_classes(tmp_path):
+    names = [f"n{i:08}" for i in range(1000)]
+    data = imagenet(str(split(tmp_path / "whole", train=names, val=names)), **FRAMING)
+    assert (data.n_classes, len(data.train), len(data.test)) == (1000, 1000, 1000)
+    assert data.train[999][1] == 999
+    with pytest.raises(UserError, match="has 2 classes and ImageNet has 1000"):
+        imagenet(str(split(tmp_path / "part", train="ab", val="ab")), **FRAMING)
+
+
+def test_places365_is_read_as_torchvision_lays_it_out(tmp_path, monkeypatch):
+    def write(name, text):
+        (tmp_path / name).write_text(text)
+        return name, hashlib.md5(text.encode()).hexdigest()
+
+    kind = datasets.Places365
+    monkeypatch.setattr(kind, "_CATEGORIES_META", write("categories_places365.txt", "/a/attic 0\n/b/barn 1\n"))
+    lists = {
+        "train-standard": (*write("places365_train_standard.txt", "/a/attic/1.jpg 0\n/b/barn/1.jpg 1\n"), 2),
+        "val": (*write("places365_val.txt", "1.jpg 1\n"), 1),
+    }
+    monkeypatch.setattr(kind, "_FILE_LIST_META", {split: meta[:2] for split, meta in lists.items()})
+    monkeypatch.setattr(kind, "_SPLITS", ("train-standard", "val"))
+    for name in ("data_large_standard/a/attic/1.jpg", "data_large_standard/b/barn/1.jpg", "val_large/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        picture().save(tmp_path / name)
+    data = places365(str(tmp_path), **FRAMING)
+    assert (len(data.train), len(data.test), data.n_classes) == (2, 1, 2)
+    assert data.train[1][0].shape == (3, 8, 8) and data.test[0][1] == 1
+    with pytest.raises(UserError, match="not Places365 as torchvision lays it out"):
+        places365(str(tmp_path / "val_large"), **FRAMING)
+
+
+def test_cifar10_in_both_of_its_forms(tmp_path, monkeypatch):
+    framing = FRAMING | {"size": 32, "crop_scale": None}
+    data = cifar10(str(split(tmp_path / "folders", train=["cat", "dog"], test=["cat", "dog"])), **framing)
+    assert (data.name, len(data.train), data.train[0][0].shape) == ("cifar10", 2, (3, 32, 32))
+
+    class Batches:
+        data, targets, classes = np.zeros((4, 32, 32, 3), np.uint8), [0, 1, 0, 1], ["cat", "dog"]
+
+        def __init__(self, *args, **settings):
+            pass
+
+    monkeypatch.setattr(datasets, "CIFAR10", Batches)
+    data = cifar10(str(tmp_path / "elsewhere"), **framing)
+    assert len(data.train) == 4 and data.train[1, 0][1] == 1
+
+
+def test_cifar10_without_a_network_says_what_is_missing(tmp_path, monkeypatch):
+    def unreachable(*args, **settings):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(datasets, "CIFAR10", unreachable)
+    with pytest.raises(UserError, match=r"no CIFAR-10 in data.root=.* cannot be downloaded"):
+        cifar10(str(tmp_path), **FRAMING)
+
+
+def test_hugging_face_parquet(tmp_path):
+    hub = pytest.importorskip("datasets")
+    rows = {"picture": [picture(i) for i in range(4)], "kind": ["cat", "dog", "cat", "dog"]}
+    features = hub.Features({"picture": hub.Image(), "kind": hub.Value("string")})
+    made = hub.Dataset.from_dict(rows, features=features)
+    files = {"train": str(tmp_path / "train.parquet"), "validation": str(tmp_path / "val.parquet")}
+    for file in files.values():
+        made.to_parquet(file)
+    columns = {"image_column": "picture", "label_column": "kind"}
+    data = huggingface("parquet", files, **columns, **FRAMING)
+    assert (len(data.train), list(data.class_names)) == (4, ["cat", "dog"])
+    assert torch.equal(data.train[1][0], data.test[1][0]) and data.train[1][1] == 1
+    assert find_unreadable(data.train, 0, lambda n: None) == []
+    assert huggingface("parquet", files, **columns, **FRAMING).fingerprint == data.fingerprint
+    with pytest.raises(UserError, match="has no column image: name one of picture, kind"):
+        huggingface("parquet", files, **FRAMING)
+    with pytest.raises(UserError, match="the split dev of the data set parquet cannot be loaded"):
+        huggingface("parquet", files, test_split="dev", **columns, **FRAMING)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"root": "absent"}, "data.root=absent is not a folder"),
+        ({"root": "empty"}, "has no folder of images for each class"),
+        ({"root": "hollow"}, "has no images in its class folders"),
+        ({"root": "single"}, "has one class only"),
+        ({"root": "lone"}, "has a single image"),
+        ({"root": "half"}, r"has no train/ and val/ \(or test/\) folders"),
+        ({"root": "odd"}, r"has other classes in train/ than in val/ \(such as b\)"),
+        ({"crop_scale": [0, 1]}, "data.crop_scale=.* is not possible"),
+        ({"crop_scale": [0.8]}, "data.crop_scale=.* is not possible"),
+        ({"size": 0}, "data.size=0 is not possible"),
+        ({"test_fraction": 1.0}, "data.test_fraction=1.0 is not possible"),
+        ({"max_unreadable": -1}, "data.max_unreadable=-1 is not possible"),
+    ],
+)
+def test_what_cannot_be(folder, tmp_path, monkeypatch, settings, said):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "hollow/a", "single/a", "lone/a", "half/train/a", "odd/train/a", "odd/train/b", "odd/val/a"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (
+        "single/a/1",
+        "single/a/2",
+        "lone/a/1",
+        "half/train/a/1",
+        "odd/train/a/1",
+        "odd/train/b/1",
+        "odd/val/a/1",
+    ):
+        picture().save(tmp_path / f"{name}.png")
+    with pytest.raises(UserError, match=said):
+        image_folder(**{"root": str(folder)} | FRAMING | settings)
