@@ -47,12 +47,21 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
 
-def in_one_go(folder: Path, tokenizer: Path) -> tuple[float, float]:
-    """Seconds of an undisturbed writing: the start of the command, and the encoding."""
-    begun = time.perf_counter()
+def in_one_go(folder: Path, tokenizer: Path) -> float:
+    """Seconds of encoding in an undisturbed writing."""
     said = start(folder, tokenizer).communicate()[0].decode()
-    encoding = float(re.search(r"done in ([\d.]+) s", said)[1])  # type: ignore[index]
-    return time.perf_counter() - begun - encoding, encoding
+    return float(re.search(r"done in ([\d.]+) s", said)[1])  # type: ignore[index]
+
+
+def kill_while_encoding(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Kills a process and all its children so long after it began to encode."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if b"encoding" in line:
+            break
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def main() -> None:
@@ -66,13 +75,10 @@ def main() -> None:
         whole, killed, tokenizer = (Path(root) / name for name in ("whole", "killed", "tokenizer.safetensors"))
         torch.manual_seed(0)
         VQGANTokenizer(VQGAN(32, 16, base_width=64, multipliers=(1, 2), n_blocks=2, norm_groups=8)).save(tokenizer)
-        starting, encoding = in_one_go(whole, tokenizer)
-        print(f"in one go: {starting:.1f} s to start and {encoding:.1f} s of encoding", flush=True)
+        encoding = in_one_go(whole, tokenizer)
+        print(f"in one go: {encoding:.1f} s of encoding", flush=True)
         for i in range(arguments.kills):
-            process = start(killed, tokenizer)
-            time.sleep(starting + 2 * rng.random() * encoding / arguments.kills)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            kill_while_encoding(start(killed, tokenizer), 1.5 * rng.random() * encoding / arguments.kills)
             print(f"kill {i + 1}: {finished_shards(killed)} shards finished", flush=True)
         print(start(killed, tokenizer).communicate()[0].decode().strip())
         same = digest(whole) == digest(killed)
