@@ -83,6 +83,9 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
         load_file(next((tmp_path / c / "tokenizer").glob("*/model.safetensors"))) for c in ("cache1", "cache2")
     )
     assert all(torch.allclose(one[name], both[name], atol=1e-5) for name in one)
+    scores = [json.loads((tmp_path / run / "run.json").read_text())["done"]["tokenizer"] for run in ("one", "two")]
+    for key in ("val_mse", "val_perplexity", "val_codebook_usage"):
+        assert scores[0][f"tokenizer/{key}"] == pytest.approx(scores[1][f"tokenizer/{key}"], rel=1e-2), key
     tokens = [next((tmp_path / c / "tokens").glob("*/manifest.json")).parent for c in ("cache1", "cache2")]
     first, second = (np.concatenate([np.load(p) for p in sorted(t.glob("train-*.npy"))]) for t in tokens)
     assert len(list(tokens[1].glob("train-*.npy"))) == 3 and (first == second).mean() > 0.99

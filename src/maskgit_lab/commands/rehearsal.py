@@ -31,6 +31,9 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
     device = device_of(cfg.trainer.accelerator)
     if device.type == "cpu" and cfg.trainer.precision == "16-mixed":
         raise UserError("trainer.precision=16-mixed needs a GPU: choose bf16-mixed or 32-true")
+    there = torch.cuda.device_count() if device.type == "cuda" else 1
+    if device.type != "cpu" and cfg.trainer.devices > there:
+        raise UserError(f"trainer.devices={cfg.trainer.devices} is more than the {there} there are: lower it")
     decode_schedule(cfg, cfg.decode.schedule)
     _check_files(cfg)
     with torch.device("meta"):

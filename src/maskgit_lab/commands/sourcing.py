@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from maskgit_lab import ranks
 from maskgit_lab.commands.job import as_object, build
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
@@ -44,6 +45,8 @@ def leave_out_unreadable(cfg: DictConfig, data: ImageData, store: Store, termina
     hardware = as_object(cfg.trainer, Hardware)
 
     def read_all(folder: Path) -> Mapping[str, Any]:
+        if not ranks.is_main():
+            return {}
         total = sum(len(split) for split in data.splits().values())
         what = f"reading {total:,} images once, to know which cannot be read"
         with terminal.stage("images", what), terminal.bar("images", total) as advance:

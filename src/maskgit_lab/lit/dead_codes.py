@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from lightning.pytorch import LightningModule
+from torch import Tensor
 
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.seeds import mix_seeds
@@ -19,36 +20,38 @@ if TYPE_CHECKING:
     from maskgit_lab.lit.tokenizer import LitTokenizer
 
 
-class CodeUse(nn.Module):
-    """How often each code was used since the window began."""
+class CodeUse:
+    """How often each code was used since the window began.
 
-    counts_K: Tensor
+    Each process counts for itself; buffers of a module would be overwritten by the main one's at every step.
+    """
 
     def __init__(self, codebook_size: int, settings: DeadCodes) -> None:
-        super().__init__()
         self.settings = settings
-        self.register_buffer("counts_K", torch.zeros(codebook_size))
-        self.latents_MD: Tensor | None = None  # of the last batch
+        self.counts_K = torch.zeros(codebook_size)
+        self.latents: Tensor | None = None  # (B, D, h, w), of the last batch
 
-    def count(self, codes: Int64[Tensor, "B h w"], latents: Float[Tensor, "B D h w"]) -> None:
+    def count(self, codes: Int64[Tensor, "B h w"]) -> None:
         """Adds the codes of a batch."""
-        self.counts_K += torch.bincount(codes.flatten(), minlength=len(self.counts_K))
-        if self.settings.revive:
-            self.latents_MD = latents.detach().float().permute(0, 2, 3, 1).flatten(0, 2)
+        self.counts_K = self.counts_K.to(codes.device) + torch.bincount(codes.flatten(), minlength=len(self.counts_K))
+
+    def take(self, module: LightningModule) -> Float[Tensor, " K"]:
+        """Ends the window: the counts of all processes."""
+        counts_K = module.trainer.strategy.reduce(self.counts_K.to(module.device), reduce_op="sum")
+        assert isinstance(counts_K, Tensor)
+        self.counts_K = torch.zeros_like(counts_K)
+        return counts_K
 
     def settle(self, module: LitTokenizer) -> Float[Tensor, ""]:
-        """Ends the window: the number of dead codes in it, over all processes; revives them if asked to."""
-        counts_K = module.trainer.strategy.reduce(self.counts_K, reduce_op="sum")
-        dead_K = counts_K == 0
+        """Ends the window: the number of dead codes in it, which are revived if that is asked for."""
+        dead_K = self.take(module) == 0
         if self.settings.revive and bool(dead_K.any()):
-            assert self.latents_MD is not None
+            assert self.latents is not None
+            latents_MD = self.latents.float().permute(0, 2, 3, 1).flatten(0, 2).cpu()
             seed = mix_seeds(module.seed, module.trainer.fit_loop.total_batch_idx)
-            chosen = torch.randint(
-                len(self.latents_MD), (int(dead_K.sum()),), generator=torch.Generator().manual_seed(seed)
-            )
-            rows = module.trainer.strategy.broadcast(self.latents_MD[chosen.to(self.latents_MD.device)])
-            _replace(module, dead_K, rows.to(counts_K.device))
-        self.counts_K.zero_()
+            generator = torch.Generator().manual_seed(seed)
+            chosen = torch.randint(len(latents_MD), (int(dead_K.sum()),), generator=generator)
+            _replace(module, dead_K, module.trainer.strategy.broadcast(latents_MD[chosen]).to(dead_K.device))
         return dead_K.sum().float()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.strategies import SingleDeviceStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import Labelled
@@ -119,19 +119,18 @@ def _trainer(
 ) -> Trainer:
     automatic = module.automatic_optimization
     clip = module.optim.gradient_clip if automatic else 0.0
-    several = hardware.devices * hardware.num_nodes > 1
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
         return Trainer(
             accelerator=hardware.accelerator,
             devices=hardware.devices,
             num_nodes=hardware.num_nodes,
-            # Each of two optimisers that take turns leaves the other's weights out of its loss.
-            strategy=("ddp" if automatic else "ddp_find_unused_parameters_true") if several else _single(hardware),
+            strategy=_strategy(hardware, automatic),
             accumulate_grad_batches=hardware.accumulate if automatic else 1,
             max_steps=-1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
             precision=hardware.precision,  # type: ignore[arg-type]
-            deterministic=hardware.deterministic,
+            # "warn": what has no deterministic form on a GPU runs all the same.
+            deterministic="warn" if hardware.deterministic else False,
             max_epochs=module.optim.epochs,
             check_val_every_n_epoch=hardware.validate_every_epochs,
             gradient_clip_val=clip or None,
@@ -148,8 +147,10 @@ def _trainer(
         )
 
 
-def _single(hardware: Hardware) -> Strategy | str:
-    """One device, also in one of several processes, which Lightning would otherwise take for a distributed run."""
+def _strategy(hardware: Hardware, automatic: bool) -> Strategy | str:
+    if hardware.devices * hardware.num_nodes > 1:
+        # Two optimisers that take turns each leave the other's weights unused.
+        return DDPStrategy(find_unused_parameters=not automatic)
     if not processes.is_one_of_several():
         return "auto"
     on_gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
@@ -164,6 +165,7 @@ def _ignore_lightnings_advice() -> None:
         r".*number of training batches.*logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",  # it is a resumed run
         r".*GPU available but not used.*",
+        r".*does not have a deterministic implementation.*",
         r".*The dirpath has changed from.*",  # the run's folder was moved
         r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
         r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch

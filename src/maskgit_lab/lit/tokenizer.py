@@ -20,6 +20,7 @@ from maskgit_lab.objectives.adversarial import discriminator_loss, generator_los
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
 from maskgit_lab.settings import DeadCodes, Optim, TokenizerLosses
 
+CODE_USE = "code_use"
 N_LOGGED = 8  # reconstructions at each validation
 
 
@@ -54,8 +55,7 @@ class LitTokenizer(TrainedModule):
         self._perceptual = [perceptual]  # in a list, so that its weights are not saved with each checkpoint
         self.code_use = CodeUse(net.codebook_size, dead_codes or DeadCodes())
         self.automatic_optimization = False  # two optimisers take turns
-        self.val_counts: Tensor
-        self.register_buffer("val_counts", torch.zeros(net.codebook_size), persistent=False)
+        self.val_use = CodeUse(net.codebook_size, DeadCodes())
 
     @property
     def n_optimizers(self) -> int:
@@ -94,6 +94,14 @@ class LitTokenizer(TrainedModule):
         if n_batches % (self.code_use.settings.window * self.accumulate) == 0:
             self.log("tokenizer/dead_codes", self.code_use.settle(self))
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the window that is not ended."""
+        checkpoint[CODE_USE] = self.code_use.counts_K
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on with that window."""
+        self.code_use.counts_K = checkpoint[CODE_USE]
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Reconstruction error of held-out images, pixels clipped to [0, 1]."""
         images, net = batch[0], self.best_net
@@ -102,25 +110,24 @@ class LitTokenizer(TrainedModule):
         reconstructions = net.decode(codes).float().clamp(0, 1)
         error = F.mse_loss(reconstructions, images)
         self.log("tokenizer/val_mse", error, on_epoch=True, batch_size=len(images), sync_dist=True)
-        self.val_counts += torch.bincount(codes.flatten(), minlength=self.net.codebook_size)
+        self.val_use.count(codes)
         if batch_idx == 0 and isinstance(self.logger, WandbLogger):
             pairs = torch.cat([images[:N_LOGGED], reconstructions[:N_LOGGED]], dim=2)
             self.logger.log_image("tokenizer/reconstructions", list(pairs.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Use of the codebook over all held-out images."""
-        counts_K = self.trainer.strategy.reduce(self.val_counts, reduce_op="sum")
-        assert isinstance(counts_K, Tensor)
+        counts_K = self.val_use.take(self)
         scores = {
             "tokenizer/val_codebook_usage": (counts_K > 0).float().mean(),
             "tokenizer/val_perplexity": codebook_perplexity(counts_K),
         }
         self.log_dict(scores, sync_dist=True)
-        self.val_counts.zero_()
 
     def _generator_losses(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         reconstructions, latents, quantized = self.net(images)
-        self.code_use.count(quantized.codes, latents)
+        self.code_use.count(quantized.codes)
+        self.code_use.latents = latents.detach()
         losses = {
             "pixel": F.mse_loss(reconstructions, images),
             "codebook": codebook_loss(latents, quantized.codebook_latents),
