@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from maskgit_lab.nets.files import save_net
+from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.released import released_transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
 
@@ -80,6 +80,32 @@ def test_released_weights_are_sampled_from(command, tmp_path):
     ):
         said = command("sample", *common, *settings, "out=other")
         assert said.code == 2 and sentence in said.err and not (tmp_path / "other").exists()
+
+
+def test_what_a_file_says_of_itself_is_used_as_far_as_it_makes_sense(command, tiny_run, tmp_path):
+    assert command("export", f"checkpoint={tiny_run}", "out=exported").code == 0
+    net = open_net(tmp_path / "exported" / "transformer.safetensors", "transformer")
+    for i, (names, decoding) in enumerate(
+        [
+            (["../../escaped"] + ["a/b", "/tmp/x", "", ".", "grid.png"] + ["cat"] * 4, None),
+            (5, {"choice_temperature": "hot", "guidance": -1.0, "schedule": ["a"]}),
+            (["one"], {"choice_temperature": float("nan")}),
+        ]
+    ):
+        save_net(net, tmp_path / "t.safetensors", class_names=names, decoding=decoding)
+        files = ["checkpoint=t.safetensors", "tokenizer.weights=exported/tokenizer.safetensors"]
+        said = command("sample", *files, "n=1", f"out=out{i}/s", "decode.steps=1")
+        assert said.code == 0, said.err
+        assert not (tmp_path / "escaped").exists() and len(list((tmp_path / f"out{i}").iterdir())) == 1
+    assert {p.name for p in (tmp_path / "out1" / "s").iterdir()} == {f"{i:04}" for i in range(10)} | {"grid.png"}
+
+
+def test_a_runs_config_builds_nothing_but_what_it_is_for(command, tiny_run, tiny_cache, tmp_path):
+    target = "schedule={_target_: pathlib.Path.touch, self: written}"
+    said = command(
+        "train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=r", "~schedule", f"+{target}"
+    )
+    assert said.code == 2 and "schedule._target_ makes no Schedule" in said.err and not (tmp_path / "written").exists()
 
 
 def test_a_tokenizer_alone_is_exported_with_its_scores(command, tiny_cache, tmp_path):

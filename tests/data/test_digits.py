@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskgit_lab.data.digits import digits
-from maskgit_lab.data.source import first_images
+from maskgit_lab.data.source import some_images
 from maskgit_lab.errors import UserError
 
 
@@ -15,7 +15,7 @@ def data():
 
 def test_sizes_and_ranges(data):
     assert (len(data.train), len(data.test), data.n_classes) == (1437, 360, 10)
-    images = first_images(data.train, 2000)
+    images = some_images(data.train, 2000)
     assert images.shape == (1437, 3, 16, 16) and images.min() == 0 and images.max() == 1
     assert torch.equal(images * 255, (images * 255).round())
     assert torch.equal(data.train.labels, torch.stack([data.train[i][1] for i in range(1437)]))
@@ -28,8 +28,8 @@ def test_every_class_is_held_out_in_its_share(data):
 
 
 def test_no_scan_is_on_both_sides(data):
-    train = {image.numpy().tobytes() for image in first_images(data.train, 2000)}
-    test = {image.numpy().tobytes() for image in first_images(data.test, 2000)}
+    train = {image.numpy().tobytes() for image in some_images(data.train, 2000)}
+    test = {image.numpy().tobytes() for image in some_images(data.test, 2000)}
     assert not train & test
 
 

@@ -63,15 +63,20 @@ def test_places365_is_read_as_torchvision_lays_it_out(tmp_path, monkeypatch):
     monkeypatch.setattr(kind, "_CATEGORIES_META", write("categories_places365.txt", "/a/attic 0\n/b/barn 1\n"))
     lists = {
         "train-standard": (*write("places365_train_standard.txt", "/a/attic/1.jpg 0\n/b/barn/1.jpg 1\n"), 2),
-        "val": (*write("places365_val.txt", "1.jpg 1\n"), 1),
+        "val": (*write("places365_val.txt", "1.jpg 1\n2.jpg 0\n"), 2),
     }
     monkeypatch.setattr(kind, "_FILE_LIST_META", {split: meta[:2] for split, meta in lists.items()})
     monkeypatch.setattr(kind, "_SPLITS", ("train-standard", "val"))
-    for name in ("data_large_standard/a/attic/1.jpg", "data_large_standard/b/barn/1.jpg", "val_large/1.jpg"):
+    for name in (
+        "data_large_standard/a/attic/1.jpg",
+        "data_large_standard/b/barn/1.jpg",
+        "val_large/1.jpg",
+        "val_large/2.jpg",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         picture().save(tmp_path / name)
     data = places365(str(tmp_path), **FRAMING)
-    assert (len(data.train), len(data.test), data.n_classes) == (2, 1, 2)
+    assert (len(data.train), len(data.test), data.n_classes) == (2, 2, 2)
     assert data.train[1][0].shape == (3, 8, 8) and data.test[0][1] == 1
     with pytest.raises(UserError, match="not Places365 as torchvision lays it out"):
         places365(str(tmp_path / "val_large"), **FRAMING)
@@ -129,7 +134,7 @@ def test_hugging_face_parquet(tmp_path):
         ({"root": "empty"}, "has no folder of images for each class"),
         ({"root": "hollow"}, "has no images in its class folders"),
         ({"root": "single"}, "has one class only"),
-        ({"root": "lone"}, "has a single image"),
+        ({"root": "lone"}, "has 1 images only"),
         ({"root": "half"}, r"has no train/ and val/ \(or test/\) folders"),
         ({"root": "odd"}, r"has other classes in train/ than in val/ \(such as b\)"),
         ({"crop_scale": [0, 1]}, "data.crop_scale=.* is not possible"),
@@ -146,6 +151,8 @@ def test_what_cannot_be(folder, tmp_path, monkeypatch, settings, said):
     for name in (
         "single/a/1",
         "single/a/2",
+        "single/a/3",
+        "single/a/4",
         "lone/a/1",
         "half/train/a/1",
         "odd/train/a/1",

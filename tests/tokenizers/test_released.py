@@ -152,7 +152,7 @@ def test_files_that_do_not_say_how_to_build_them_or_lie_are_refused(tmp_path):
         open_net(tmp_path / "bare.safetensors", "transformer")
     true = dict(net.sizes)
     for lie, said in (
-        ({"depth": 500}, "lacks layers.2"),
+        ({"depth": 3}, "lacks layers.2"),
         ({"width": 10**12}, "does not fit the network|cannot be"),
         ({"depth": 1}, "has unknown layers.1"),
         ({"depth": "many"}, "cannot be"),
@@ -169,3 +169,31 @@ def test_files_that_do_not_say_how_to_build_them_or_lie_are_refused(tmp_path):
 def test_a_codebook_that_cannot_be(tmp_path, codes):
     with pytest.raises(UserError, match=f"--codes {codes} is not possible with 18 tokens"):
         released_transformer(write_flax(tmp_path / "t", transformer_arrays()), codes)
+
+
+def test_numbers_in_names_do_not_make_the_importer_build_layers(tmp_path):
+    for name in ("encoder.mid.99999999.x", "encoder.mid." + "9" * 30 + ".x", "encoder.down.99999999.x"):
+        save_file(tokenizer_arrays()[1] | {name: torch.zeros(1)}, tmp_path / "port.safetensors")
+        with pytest.raises(UserError, match="layers from"):
+            released_tokenizer(tmp_path / "port.safetensors")
+    net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
+    net.sizes = net.sizes | {"depth": 10**8}
+    save_net(net, tmp_path / "lie.safetensors")
+    with pytest.raises(UserError, match="100,000,000 layers from"):
+        open_net(tmp_path / "lie.safetensors", "transformer")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    arrays = transformer_arrays()
+    arrays["MlmLayer_0/mlm_bias/bias"][0] = np.nan
+    with pytest.raises(UserError, match="values that are no numbers, in MlmLayer_0/mlm_bias/bias"):
+        released_transformer(write_flax(tmp_path / "t", arrays), 12)
+
+
+def test_files_are_readable_by_others_and_a_place_that_is_not_there_is_said(tmp_path):
+    net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
+    save_net(net, tmp_path / "net.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "net.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    with pytest.raises(UserError, match="cannot be written"):
+        save_net(net, tmp_path / "absent" / "net.safetensors")

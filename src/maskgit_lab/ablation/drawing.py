@@ -42,14 +42,14 @@ def draw_grid(
     n_rows, n_columns = images.shape[:2]
     cell = 0.55
     figure = Figure(figsize=(n_columns * cell + 1.3, n_rows * cell + 0.7), dpi=120, layout="compressed")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     axes: Any = figure.subplots(n_rows, n_columns, squeeze=False)
     for r, c in np.ndindex(n_rows, n_columns):
         axes[r, c].imshow(images[r, c].permute(1, 2, 0).numpy(), interpolation="nearest")
         axes[r, c].set(xticks=[], yticks=[])
         axes[r, c].spines[:].set_visible(False)
     for r, name in enumerate(row_names):
-        axes[r, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        axes[r, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
     for c, name in enumerate(column_names):
         axes[0, c].set_title(name, fontsize=8)
     figure.savefig(path)
@@ -67,7 +67,7 @@ def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     ordered = sorted(rows, key=lambda row: row["steps"])
     panels = [(name, metrics) for name, metrics in PANELS if any(key in row for row in rows for key in metrics)]
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _draw_panel(axes, name, metrics, ordered)
     figure.savefig(path)

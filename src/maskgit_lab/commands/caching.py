@@ -13,6 +13,7 @@ from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.fit import workers
+from maskgit_lab.nets.files import first_line
 from maskgit_lab.store import Entry, open_sound
 from maskgit_lab.tokenizers.base import Tokenizer
 
@@ -36,9 +37,14 @@ def obtain_tokens(job: Job, tokenizer: Tokenizer) -> TokenCache:
         entry = _make_or_find(job, tokenizer, identity)
     if entry.reused:
         job.terminal.note("tokens", f"found in the cache: {entry.path}")
-    _check_codes(entry, tokenizer.codebook_size)
+    try:
+        _check_codes(entry, tokenizer.codebook_size)
+        cache = TokenCache.open(entry.path)
+        cache.check(len(job.data.train), len(job.data.test))
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError, OSError) as error:
+        raise UserError(f"the token cache {entry.path} is damaged ({first_line(error)}): make it again") from error
     job.run.mark_done("tokens", path=str(entry.path), digest=entry.digest)
-    return TokenCache.open(entry.path)
+    return cache
 
 
 def _make_or_find(job: Job, tokenizer: Tokenizer, identity: Mapping[str, str]) -> Entry:

@@ -22,6 +22,7 @@ CHOICES = {
 }
 NOT_NEGATIVE = ("choice_temperature", "guidance", "weight_decay", "gradient_clip", "warmup_steps", "views", "workers")
 SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
+WHOLE = ("seed", "size")
 MOST_SAMPLES = 1_000_000
 AT_LEAST_ONE = (
     *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
@@ -65,6 +66,9 @@ def _check_numbers(cfg: DictConfig) -> None:
     """Every number of the config that has a range, whatever group it is in."""
     for key, value in flatten(plain(cfg)).items():
         name = key.rpartition(".")[2]
+        if name in (*SHARES, *WHOLE):
+            fine = isinstance(value, int if name in WHOLE else int | float) and not isinstance(value, bool)
+            _check(fine, key, value, "give a whole number" if name in WHOLE else "give a number")
         if isinstance(value, float):
             _check(math.isfinite(value), key, value, "give a finite number")
         if name == "seed":

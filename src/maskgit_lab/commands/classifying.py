@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from maskgit_lab import config
 from maskgit_lab.commands.job import WEIGHTS, Job, as_object, build
@@ -17,6 +17,7 @@ from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
 from maskgit_lab.nets.classifier import SmallConvNet
+from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.settings import Optim
 
 CLASSIFIER_MODULES = ("maskgit_lab.nets.classifier", "maskgit_lab.lit.classifier", *TRAINING_MODULES)
@@ -45,7 +46,7 @@ def obtain_classifier(job: Job, conf: DictConfig) -> TrainedClassifier:
         with job.terminal.stage("classifier", what) as notes:
             trained = train_classifier(job, conf, job.data.train, "classifier")
             notes.append(f"accuracy on held-out images {trained.top1:.4f}")
-        save_file(trained.net.state_dict(), folder / WEIGHTS)
+        write_arrays(trained.net.state_dict(), folder / WEIGHTS)
         return {"top1": trained.top1, "top5": trained.top5}
 
     entry = job.store.obtain("classifier", ingredients, train)

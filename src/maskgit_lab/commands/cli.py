@@ -70,5 +70,5 @@ class Command:
         if self.wants_traceback:
             raise error
         said = sentence(error, self.schema, f"`python {self.script.name} --help`")
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {' '.join(said.split())}", file=sys.stderr)  # names of files may have lines of their own
         sys.exit(EXIT_USER_ERROR)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.commands.run_folder import RunFolder
@@ -65,16 +65,23 @@ def build(node: DictConfig, key: str, kind: type[T], **values: Any) -> T:
         UserError: the class does not exist, does not take these values, or makes something else than a `kind`.
     """
     try:
-        made = instantiate(node, **values, _convert_="all")
-    except InstantiationException as error:
+        if not _makes(get_object(node["_target_"]), kind):
+            raise UserError(f"{key}._target_ makes no {kind.__name__}: name a class or a function that does")
+        made = instantiate(node, **values, _convert_="all", _recursive_=False)
+    except (InstantiationException, ImportError, AttributeError, ValueError, KeyError) as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
         reason = str(cause or error).splitlines()[0].rstrip(".:")
         raise UserError(f"{key} cannot be built ({reason}): change its settings") from error
-    if not isinstance(made, kind):
-        raise UserError(f"{key}._target_ makes no {kind.__name__}: name a class or a function that does")
     return made
+
+
+def _makes(target: Any, kind: type) -> bool:
+    """Whether a class is a `kind`, or a function says that it returns one; nothing else is ever called."""
+    if isinstance(target, type):
+        return issubclass(target, kind)
+    return getattr(target, "__annotations__", {}).get("return") in (kind, kind.__name__)
 
 
 def as_object(node: Any, kind: type[T]) -> T:

@@ -10,7 +10,7 @@ import torch
 from maskgit_lab.ablation import drawing
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Job
-from maskgit_lab.data.source import first_images
+from maskgit_lab.data.source import some_images
 from maskgit_lab.lit.logger import log_pictures
 from maskgit_lab.metrics.features import to_uint8
 from maskgit_lab.seeds import mix_seeds
@@ -22,7 +22,7 @@ MOST_COLUMNS = 12
 
 def draw_reconstructions(job: Job, tokenizer: Tokenizer) -> None:
     """Held-out images over what the tokenizer makes of them."""
-    originals = first_images(job.data.test, N_RECONSTRUCTIONS)
+    originals = some_images(job.data.test, N_RECONSTRUCTIONS)
     rebuilt = tokenizer.decode(tokenizer.encode(originals.to(job.device))).cpu()
     pairs = to_uint8(torch.stack([originals, rebuilt]))
     path = job.run.picture("reconstructions")

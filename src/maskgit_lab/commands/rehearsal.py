@@ -18,6 +18,7 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.fit import batch_on_device
 from maskgit_lab.nets.classifier import SmallConvNet
+from maskgit_lab.nets.files import check_fits
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.settings import Hardware
@@ -41,6 +42,11 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
     for key in ("tokenizer.optim", "mvtm.optim"):
         batch_on_device(OmegaConf.select(cfg, key).batch_size, as_object(cfg.trainer, Hardware))
     check_guidance("decode.guidance", cfg.decode.guidance, cfg.mvtm.label_dropout)
+    processes = cfg.trainer.devices * cfg.trainer.num_nodes
+    if len(data.test) < processes:
+        raise UserError(f"{len(data.test)} held-out images are too few for {processes} devices: lower trainer.devices")
+    if cfg.stage != "all":
+        return
     n_images = min(len(data.train), cfg.eval.n_samples or len(data.train))
     if cfg.eval.neighbours >= n_images:
         raise UserError(
@@ -63,10 +69,14 @@ def _check_files(cfg: DictConfig) -> None:
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:
     images, labels = torch.empty(2, 3, data.size, data.size), torch.zeros(2, dtype=torch.int64)
     net = build_transformer(cfg, data)
+    if cfg.mvtm.weights is not None:
+        check_fits(net, Path(cfg.mvtm.weights).expanduser())
     _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
     _attempt("tokenizer.net", lambda: tokenizer(images))
-    if cfg.tokenizer.weights is None:
+    if cfg.tokenizer.weights is not None:
+        check_fits(tokenizer, Path(cfg.tokenizer.weights).expanduser())
+    else:
         size = cfg.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
         _run_losses(cfg, torch.empty(2, 3, size, size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -19,11 +20,16 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.seeds import mix_seeds
 
+GRID = "grid.png"
+
 
 def run(cfg: DictConfig) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
     check_sample(cfg)
-    trained = open_trained(cfg.checkpoint, cfg.tokenizer.get("weights"), cfg.decode.schedule, cfg.accelerator)
+    tokenizer = cfg.tokenizer.get("weights")
+    if tokenizer is not None and not isinstance(tokenizer, str):
+        raise UserError(f"tokenizer.weights={tokenizer} is no path: give the tokenizer's file")
+    trained = open_trained(cfg.checkpoint, tokenizer, cfg.decode.schedule, cfg.accelerator)
     guidance = trained.guidance if cfg.decode.guidance is None else cfg.decode.guidance
     check_guidance("decode.guidance", guidance, trained.label_dropout)
     temperature = cfg.decode.choice_temperature
@@ -56,9 +62,12 @@ def _classes(chosen: list[int] | None, n_classes: int) -> list[int]:
 
 
 def _write(images: Tensor, names: list[str], out: Path) -> None:
-    for row, name in zip(images, names, strict=True):
-        (out / name).mkdir()
+    for number, (row, name) in enumerate(zip(images, names, strict=True)):
+        # A name is a file's word: it may be no name of a folder, one elsewhere, or that of several classes.
+        fine = re.fullmatch(r"\w[\w .,()'-]{0,99}", name) and names.count(name) == 1 and name != GRID
+        folder = out / (name if fine else f"class_{number:04}")
+        folder.mkdir()
         for i, image in enumerate(row):
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(out / name / f"{i:05}.png")
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:05}.png")
     shown = images[:10, :12]
-    draw_grid(shown, out / "grid.png", title="Samples by class", row_names=names[:10])
+    draw_grid(shown, out / GRID, title="Samples by class", row_names=names[:10])

@@ -12,8 +12,10 @@ from omegaconf import DictConfig
 from maskgit_lab import ranks
 from maskgit_lab.commands.job import as_object, build
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.folders import FEWEST
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.survey import check_limit, find_unreadable, names_of
+from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.fit import workers
 from maskgit_lab.settings import Hardware
@@ -61,4 +63,7 @@ def leave_out_unreadable(cfg: DictConfig, data: ImageData, store: Store, termina
     if names:
         said = ", ".join(names[:MOST_SAID]) + (" and more" if len(names) > MOST_SAID else "")
         terminal.note("images", f"{len(names):,} cannot be read and are left out: {said}")
-    return data.without(json.loads((entry.path / SURVEY).read_text(encoding="utf-8")))
+    left = data.without(json.loads((entry.path / SURVEY).read_text(encoding="utf-8")))
+    if few := [name for name, split in left.splits().items() if len(split) < FEWEST]:
+        raise UserError(f"the {few[0]} split of {data.name} has fewer than {FEWEST} images that can be read: mend them")
+    return left

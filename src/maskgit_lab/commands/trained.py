@@ -132,13 +132,30 @@ def _of_files(path: Path, tokenizer_path: Path, schedule: str | None, accelerato
             f"{path} speaks of {model.n_codes} codes and {tokenizer_path} has {tokenizer.codebook_size}: give the "
             "tokenizer that it was trained with"
         )
-    told: dict[str, Any] = about.get("decoding", {})
+    if model.n_tokens != math.isqrt(model.n_tokens) ** 2:
+        raise UserError(f"{path} has {model.n_tokens} tokens, which are no square: give a transformer of square images")
+    told = _decoding(about.get("decoding"))
     return Trained(
         model=model.eval().to(device),
         tokenizer=tokenizer.to(device),
-        class_names=about.get("class_names") or [f"{number:04}" for number in range(model.n_classes)],
-        schedule=named_schedule(schedule or told.get("schedule") or "cosine"),
-        choice_temperature=told.get("choice_temperature", TAU),
-        guidance=told.get("guidance", 0.0),
-        label_dropout=told.get("label_dropout", 0.0),
+        class_names=_class_names(about.get("class_names"), model.n_classes),
+        schedule=named_schedule(schedule or told["schedule"]),
+        choice_temperature=told["choice_temperature"],
+        guidance=told["guidance"],
+        label_dropout=told["label_dropout"],
     )
+
+
+def _decoding(told: Any) -> dict[str, Any]:
+    """How a file says to decode, as far as it makes sense; the released config's values for the rest."""
+    default: dict[str, Any] = {"schedule": "cosine", "choice_temperature": TAU, "guidance": 0.0, "label_dropout": 0.0}
+    given = told if isinstance(told, dict) else {}
+    sound = {key: value for key, value in given.items() if key in default and type(value) is type(default[key])}
+    return default | {k: v for k, v in sound.items() if isinstance(v, str) or (math.isfinite(v) and v >= 0)}
+
+
+def _class_names(told: Any, n_classes: int) -> list[str]:
+    """The names of the classes, or their numbers where a file has not as many names."""
+    if isinstance(told, list) and len(told) == n_classes and all(isinstance(name, str) for name in told):
+        return told
+    return [f"{number:04}" for number in range(n_classes)]

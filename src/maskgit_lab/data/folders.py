@@ -18,6 +18,7 @@ from maskgit_lab.fingerprints import fingerprint
 
 HELD_OUT = ("val", "valid", "validation", "test")
 IMAGENET_CLASSES = 1000
+FEWEST = 2  # images of a split: fewer have no spread to measure
 
 
 def framed(
@@ -33,8 +34,8 @@ def framed(
         UserError: a split without images, or fewer than two classes.
     """
     for split, views in (("training", train), ("held-out", test)):
-        if len(views) == 0:
-            raise UserError(f"the data set {name} has no {split} images: name another folder with data.root=FOLDER")
+        if len(views) < FEWEST:
+            raise UserError(f"the data set {name} has {len(views)} {split} images: give at least {FEWEST}")
     if len(class_names) < 2:
         raise UserError(f"the data set {name} has one class only ({class_names[0]}): put each class in its own folder")
     if max_unreadable < 0:
@@ -69,9 +70,11 @@ def image_folder(
     if not 0 < test_fraction < 1:
         raise UserError(f"data.test_fraction={test_fraction} is not possible: give a share between 0 and 1")
     pictures, classes = _class_folders(folder)
-    if len(pictures.labels) < 2:
-        raise UserError(f"data.root={root} has a single image: give at least two, one of which is held out")
-    parts = train_test_split(range(len(pictures.labels)), test_size=test_fraction, random_state=frame.seed)
+    n_images = len(pictures.labels)
+    if n_images < 2 * FEWEST:
+        raise UserError(f"data.root={root} has {n_images} images only: give at least {2 * FEWEST}")
+    n_test = min(max(FEWEST, round(test_fraction * n_images)), n_images - FEWEST)
+    parts = train_test_split(range(n_images), test_size=n_test, random_state=frame.seed)
     train_views, test_views = (Views(pictures, frame, sorted(part)) for part in parts)
     return framed(name, train_views, test_views, classes, max_unreadable)
 

@@ -101,7 +101,7 @@ class PictureFiles(EncodedPictures):
 
     def fingerprint(self) -> str:
         names = [self.name(index) for index in range(len(self.paths))]
-        sizes = [(self.root / name).stat().st_size for name in names]
+        sizes = [_size(self.root / name) for name in names]
         return fingerprint({"paths": names, "bytes": sizes, "labels": self.labels.tolist()})
 
     def source(self, index: int) -> Path:
@@ -135,6 +135,13 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         values = np.asarray(picture).astype(np.int64)
         return Image.fromarray((values.clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nowhere, say: it is found unreadable when it is read
+        return -1
 
 
 def _digest(data: Any) -> str:

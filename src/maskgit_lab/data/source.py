@@ -117,9 +117,9 @@ class ImageData:
         return fingerprint({"of": self.fingerprint, **how})
 
 
-def first_images(dataset: Labelled, count: int) -> Tensor:
-    """The first images of a data set, at most `count`: (count, 3, H, W) in [0, 1]."""
-    return torch.stack([dataset[i][0] for i in range(min(count, len(dataset)))])
+def some_images(dataset: Labelled, count: int) -> Tensor:
+    """At most `count` images, spread evenly over a data set: (count, 3, H, W) in [0, 1]."""
+    return torch.stack([dataset[i][0] for i in _spread(len(dataset), count)])
 
 
 def _spread(n_items: int, count: int) -> list[int]:

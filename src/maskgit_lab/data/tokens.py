@@ -49,6 +49,13 @@ class TokenCache:
         height, width = self.train.shards[0].shape[1:]
         return height, width
 
+    def check(self, n_train: int, n_test: int) -> None:
+        """Raises a `ValueError` unless the shards hold the codes of so many images, all of one shape."""
+        for split, n_images in ((self.train, n_train), (self.test, n_test)):
+            n_items, shapes = sum(map(len, split.shards)), {shard.shape[1:] for shard in split.shards}
+            if len(split) != n_images or n_items != split.n_views * n_images or shapes != {self.grid}:
+                raise ValueError(f"{n_items:,} grids for {n_images:,} images")
+
     @classmethod
     def open(cls, folder: Path) -> TokenCache:
         """Opens what `shards.py` left in a folder, without reading it into memory."""

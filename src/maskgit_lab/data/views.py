@@ -55,9 +55,9 @@ class Framing:
             )
 
     def centre(self, picture: Image.Image) -> Image.Image:
-        """The middle square of the picture, its shorter side being resized first."""
-        resized = TF.resize(picture, [self.size], InterpolationMode.BICUBIC)
-        return TF.center_crop(resized, [self.size])
+        """The middle square of the picture, resized."""
+        square = TF.center_crop(picture, [min(picture.size)])  # first, so that a long strip never becomes a huge one
+        return TF.resize(square, [self.size, self.size], InterpolationMode.BICUBIC)
 
     def view(self, picture: Image.Image, seed: int) -> Image.Image:
         """A random view of the picture, always the same for the same seed."""

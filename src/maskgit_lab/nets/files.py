@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,24 @@ MOST_NAMED = 3
 def save_net(net: VQGAN | Transformer, path: Path, **about: Any) -> None:
     """Writes a network's weights, its sizes and plain values about it, whole or not at all."""
     kind = next(name for name, network in NETWORKS.items() if isinstance(net, network))
-    metadata = {METADATA: json.dumps({"network": kind, "sizes": net.sizes, **about})}
+    write_arrays(net.state_dict(), path, {METADATA: json.dumps({"network": kind, "sizes": net.sizes, **about})})
+
+
+def write_arrays(arrays: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Writes arrays as safetensors, whole or not at all, readable by whom the user lets read their files.
+
+    Raises:
+        UserError: the place cannot be written.
+    """
     temporary = path.with_name(f"{path.name}.partial")
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, temporary, metadata)
-    temporary.replace(path)
+    try:
+        save_file({name: value.contiguous() for name, value in arrays.items()}, temporary, metadata)
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # the library writes files that nobody else can read
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be written ({first_line(error)}): choose another place") from error
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -42,7 +57,7 @@ def read_about(path: Path) -> dict[str, Any]:
         if about["network"] not in NETWORKS or not isinstance(about["sizes"], dict):
             raise ValueError("an unknown network")
         return about
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is not a network of this suite ({first_line(error)}): give a .safetensors file that export.py or "
             "an importer (python -m maskgit_lab.tokenizers.released) wrote"
@@ -58,15 +73,23 @@ def open_net(path: Path, kind: str) -> VQGAN | Transformer:
     about = read_about(path)
     if about["network"] != kind:
         raise UserError(f"{path} holds a {about['network']} and not a {kind}: give the file of a {kind}")
+    found, sizes = _shapes_in(path), about["sizes"]
     try:
+        check_counts([sizes.get("depth", 1), sizes.get("n_blocks", 1), len(sizes.get("multipliers", []))], len(found))
         with torch.device("meta"):  # nothing is reserved for what the file only claims to hold
-            net = NETWORKS[kind](**about["sizes"])
+            net = NETWORKS[kind](**sizes)
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise UserError(f"{path} says how to build it in a way that cannot be ({first_line(error)})") from error
-    check_arrays(shapes_of(net.state_dict()), _shapes_in(path), str(path))
-    net = NETWORKS[kind](**about["sizes"])
+    check_arrays(shapes_of(net.state_dict()), found, str(path))
+    net = NETWORKS[kind](**sizes)
     load_net(net, path)
     return net
+
+
+def check_counts(counts: Sequence[int], n_arrays: int) -> None:
+    """Raises a `ValueError` if a network is said to have more layers than there are arrays to fill them."""
+    if max(counts) > n_arrays:
+        raise ValueError(f"{max(counts):,} layers from {n_arrays:,} arrays")
 
 
 def load_net(net: nn.Module, path: Path) -> None:
@@ -75,8 +98,16 @@ def load_net(net: nn.Module, path: Path) -> None:
     Raises:
         UserError: the file is absent or damaged, or its arrays are not those of the network; the first few are named.
     """
+    check_fits(net, path)
+    arrays = load_file(path)
+    if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
+        raise UserError(f"{path} has values that are no numbers, in {odd[0]}: give a sound file")
+    net.load_state_dict(arrays)
+
+
+def check_fits(net: nn.Module, path: Path) -> None:
+    """Raises a `UserError` unless a file has the very arrays of a network, which may lie on the meta device."""
     check_arrays(shapes_of(net.state_dict()), _shapes_in(path), str(path))
-    net.load_state_dict(load_file(path))
 
 
 def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: str) -> None:

@@ -58,7 +58,9 @@ def fill(net: nn.Module, sources: Mapping[str, Source], arrays: Arrays, where: s
         {released[name]: shape for name, shape in found.items()},
         where,
     )
-    net.load_state_dict(state)
+    if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
+        raise UserError(f"{where} has values that are no numbers, in {odd[0]}: give a sound file")
+    net.load_state_dict(state, assign=True)
 
 
 def dense(name: str, inputs: int) -> dict[str, Source]:
@@ -133,7 +135,10 @@ def released_transformer(path: Path, n_codes: int = 1024) -> Transformer:
         raise UserError(f"--codes {n_codes} is not possible with {n_vocabulary} tokens: give the size of the codebook")
     layers = {name.split("/")[0] for name in arrays if name.startswith("TransformerLayer_")}
     try:
-        net = Transformer(n_codes, n_vocabulary - 1 - n_codes, n_positions - 1, len(layers), heads, width, mlp_width)
+        with torch.device("meta"):  # nothing is reserved before the shapes are known to fit
+            net = Transformer(
+                n_codes, n_vocabulary - 1 - n_codes, n_positions - 1, len(layers), heads, width, mlp_width
+            )
     except ValueError as error:
         raise UserError(f"{path} is no MaskGIT transformer: {error}") from error
     fill(net, _sources(net), arrays, str(path))
@@ -152,12 +157,14 @@ def run_importer(
     extra(parser)
     arguments = parser.parse_args()
     try:
+        if not arguments.out.parent.is_dir():
+            raise UserError(f"there is no folder {arguments.out.parent}: make it, or choose another --out")
         if arguments.out.exists():
             raise UserError(f"{arguments.out} is there already: choose another --out, so that nothing is lost")
         net = convert(arguments)
         save_net(net, arguments.out, source={"file": arguments.source.name, "sha256": file_sha256(arguments.source)})
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     n_weights = sum(p.numel() for p in net.parameters())
     print(f"{arguments.out}: {n_weights:,} parameters, {net.sizes}")

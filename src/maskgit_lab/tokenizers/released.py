@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.nets.files import first_line
+from maskgit_lab.nets.files import check_counts, first_line
 from maskgit_lab.nets.flax import read_flax
 from maskgit_lab.nets.released import Arrays, Source, fill, norm, prefixed, run_importer
 from maskgit_lab.nets.vqgan import VQGAN, ResidualBlock, Upsample
@@ -55,8 +55,10 @@ def released_tokenizer(path: Path) -> VQGAN:
     """
     arrays, is_port = _read(path)
     try:
-        net = VQGAN(**_port_sizes(arrays) if is_port else _flax_sizes(arrays), released_shortcut=True)
-    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
+        sizes = _port_sizes(arrays) if is_port else _flax_sizes(arrays)
+        with torch.device("meta"):  # nothing is reserved before the shapes are known to fit
+            net = VQGAN(**sizes, released_shortcut=True)
+    except (KeyError, ValueError, IndexError, ArithmeticError) as error:
         missing = f"it has no array {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
         raise UserError(f"{path} is no MaskGIT tokenizer: {missing}") from error
     fill(net, _port_sources(net) if is_port else _flax_sources(net), arrays, str(path))
@@ -85,7 +87,9 @@ def _read(path: Path) -> tuple[Arrays, bool]:
 
 
 def _tensors(loaded: object) -> Arrays:
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict):
+        raise TypeError("no state dict")
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()):
         raise TypeError("no state dict")
     return {name: value.float() for name, value in loaded.items()}
 
@@ -115,7 +119,9 @@ def _sizes(codebook: Tensor, base_width: int, widths: list[int], n_blocks: int) 
 
 def _count(arrays: Arrays, pattern: str) -> int:
     numbers = {int(found[1]) for name in arrays if (found := re.match(pattern, name))}
-    return max(numbers, default=-1) + 1
+    count = max(numbers, default=-1) + 1
+    check_counts([count], len(arrays))
+    return count
 
 
 def _parts(net: VQGAN) -> Iterator[Part]:
