@@ -66,7 +66,7 @@ class LitMVTM(TrainedModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The NLL of held-out codes under the same masks at every call."""
         tokens_BN, labels_B = batch
-        generator = self._generator(self.seed, self.global_rank, batch_idx)
+        generator = self._generator(self.seed, batch_idx)
         mask_BN = draw_mask(tokens_BN, self.schedule, generator)
         logits_BNK = self.best_net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)
         loss = masked_cross_entropy(logits_BNK, tokens_BN, mask_BN)
