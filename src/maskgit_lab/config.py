@@ -19,6 +19,9 @@ from maskgit_lab.settings import DeadCodes, Hardware, MVTMLoss, Optim, Tokenizer
 PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
 
 
+METRICS = ("fid", "sfid", "kid", "inception_score", "precision_recall", "nll", "cas")
+
+
 @dataclass
 class TokenizerConf:
     """A VQGAN and its training, or the weights of one that is trained."""
@@ -64,10 +67,19 @@ class DecodeConf:
 
 
 @dataclass
+class AugmentConf:
+    """RandAugment of the images that a classifier is trained on."""
+
+    n_ops: int = 2
+    magnitude: int = 9  # 0 to 30
+
+
+@dataclass
 class ClassifierConf:
     """A classifier and its training."""
 
     net: dict[str, Any] = MISSING  # with _target_
+    augment: AugmentConf | None = None  # null: the views of the data as they are
     label_smoothing: float = 0.0
     optim: Optim = MISSING
     seed: int = 0
@@ -86,12 +98,18 @@ class EvalConf:
     """What is measured after training."""
 
     steps: list[int] = MISSING
-    batch_size: int = MISSING
+    metrics: list[str] = field(default_factory=lambda: list(METRICS))
+    batch_size: int | None = None  # null: as many images as fit the memory at hand
     n_samples: int | None = None  # for each T; null: one for each training image and its class
+    reference: str = "train"  # train | test, of the data; a folder of images; an npz file, such as ADM's
+    reference_features: int = 50_000  # real images whose features are kept, for precision, recall and KID
+    precision_features: str | None = None  # another extractor for precision and recall: vgg16, as in the paper
+    precision_weights: str | None = None  # its weights
     splits: int = 1  # of the inception score
     neighbours: int = 3  # k of precision and recall
+    kid_subsets: int = 100
+    kid_subset_size: int = 1000
     nll_draws: int = 8  # masks drawn for each held-out image
-    cas: ClassifierConf | None = None  # null: no CAS
     picture_steps: int = 8  # T of the sample and filling grids
     picture_classes: int = 10  # rows of the grids: the first classes
     picture_columns: int = 12  # samples of each
@@ -127,6 +145,7 @@ class TrainConf:
     logger: LoggerConf = field(default_factory=LoggerConf)
     features: FeaturesConf = field(default_factory=FeaturesConf)
     classifier: ClassifierConf = field(default_factory=ClassifierConf)  # of features=classifier
+    cas: ClassifierConf | None = None  # trained on samples alone; null: no CAS
     eval: EvalConf = field(default_factory=EvalConf)
 
 
@@ -156,6 +175,56 @@ class SampleConf:
 
 
 @dataclass
+class EvaluateHardware(Hardware):
+    """On what to evaluate."""
+
+    precision: str | None = None  # type: ignore[assignment]  # of classifiers; null: the run's, or 32-true
+
+
+@dataclass
+class EvaluateDecodeConf:
+    """How `evaluate.py` decodes; null means as the run does."""
+
+    steps: list[int] | None = None
+    schedule: str | None = None
+    choice_temperature: float | None = None
+    guidance: float | None = None
+
+
+@dataclass
+class EvaluateConf:
+    """`evaluate.py`; null means as the run does."""
+
+    checkpoint: str | None = None
+    tokenizer: dict[str, Any] = field(default_factory=lambda: {"weights": None})  # for a checkpoint that is a file
+    samples: str | None = None  # a folder or an npz file of images, in place of a checkpoint
+    reference: str | None = None
+    decode: EvaluateDecodeConf = field(default_factory=EvaluateDecodeConf)
+    n_samples: int | None = None
+    metrics: list[str] | None = None
+    save: list[str] = field(default_factory=list)  # npz | png
+    out: str | None = None  # the folder of the results; null: the run's
+    cache_dir: str = "outputs/cache"
+    max_images: int | None = None
+    seed: int | None = None
+    batch_size: int | None = None  # null: as many images as fit the memory at hand
+    splits: int | None = None
+    neighbours: int | None = None
+    kid_subsets: int | None = None
+    kid_subset_size: int | None = None
+    nll_draws: int | None = None
+    reference_features: int | None = None
+    precision_features: str | None = None
+    precision_weights: str | None = None
+    data: dict[str, Any] | None = None
+    features: FeaturesConf | None = None
+    classifier: ClassifierConf | None = None
+    cas: ClassifierConf | None = None
+    trainer: EvaluateHardware = field(default_factory=EvaluateHardware)
+    logger: LoggerConf = field(default_factory=LoggerConf)
+
+
+@dataclass
 class ExportConf:
     """`export.py`."""
 
@@ -163,7 +232,7 @@ class ExportConf:
     out: str = MISSING
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConf, "sample": SampleConf, "export": ExportConf}
+SCHEMAS: dict[str, type] = {"train": TrainConf, "evaluate": EvaluateConf, "sample": SampleConf, "export": ExportConf}
 
 
 def register() -> None:

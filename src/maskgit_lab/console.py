@@ -9,10 +9,31 @@ from contextlib import contextmanager
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 Advance = Callable[..., None]
+
+
+class _Speed(ProgressColumn):
+    """Steps a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} {self.unit}")
 
 
 class Terminal:
@@ -42,13 +63,20 @@ class Terminal:
         self.console.print(f"[bold cyan]{name:<10}[/] {escape(what)}")
 
     @contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Advance]:
-        """A progress bar over `total` steps: yields `advance(steps, note)`, where `note` is shown beside the bar."""
+    def bar(self, title: str, total: int, unit: str = "") -> Iterator[Advance]:
+        """A progress bar over `total` steps: yields `advance(steps, note)`, where `note` is shown beside the bar.
+
+        Args:
+            title: stands before the bar.
+            total: steps.
+            unit: of the speed that is shown, such as `images/s`; none is shown without one.
+        """
         columns = (
             TextColumn("           {task.description}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
+            *([_Speed(unit)] if unit else []),
             TextColumn("{task.fields[note]}"),
         )
         hidden = not self.console.is_terminal

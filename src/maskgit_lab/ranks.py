@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
@@ -37,6 +37,15 @@ def share(value: T) -> T:
     box = [value]
     distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
     return box[0]
+
+
+def gather(value: T) -> list[T]:
+    """The values of all processes in the order of their numbers; all of them have to call this."""
+    if not _connected():
+        return [value]
+    values: list[Any] = [None] * world_size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def _connected() -> bool:

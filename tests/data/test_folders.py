@@ -5,29 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torchvision import datasets
 
 from maskgit_lab.data.folders import cifar10, image_folder, imagenet, places365
 from maskgit_lab.data.hub import huggingface
 from maskgit_lab.data.survey import find_unreadable
 from maskgit_lab.errors import UserError
-
-FRAMING = {"size": 8, "crop_scale": [0.8, 1.0], "flip": True, "seed": 0}
-
-
-def picture(seed: int = 0, size=(12, 10)) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    return Image.fromarray(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("cat", "dog"):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        for i in range(6):
-            picture(i).save(tmp_path / "pets" / name / f"{i}.png")
-    return tmp_path / "pets"
+from picture_files import FRAMING, picture
 
 
 def split(root, **folders):

@@ -13,22 +13,7 @@ from maskgit_lab.data.source import Unreadable
 from maskgit_lab.data.survey import check_limit, find_unreadable, names_of
 from maskgit_lab.data.views import Framing, Views
 from maskgit_lab.errors import UserError
-
-FRAMING = {"size": 8, "crop_scale": [0.8, 1.0], "flip": True, "seed": 0}
-
-
-def picture(seed: int = 0, size=(12, 10)) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    return Image.fromarray(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("cat", "dog"):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        for i in range(6):
-            picture(i).save(tmp_path / "pets" / name / f"{i}.png")
-    return tmp_path / "pets"
+from picture_files import FRAMING, picture
 
 
 def test_any_folder_is_held_out_in_part_and_always_the_same(folder):

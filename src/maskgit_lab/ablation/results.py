@@ -8,13 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maskgit_lab.fingerprints import fingerprint
+
 Row = Mapping[str, Any]
 
 # Headings of the final table, in its order; a metric that was not asked for has no column.
 HEADINGS = {
     "steps": "T",
     "fid": "FID",
-    "fd_classifier": "FD clf.",
+    "fd": "FD",
+    "sfid": "sFID",
+    "kid": "KID",
+    "kd": "KD",
     "inception_score": "IS",
     "precision": "prec.",
     "recall": "recall",
@@ -24,6 +29,13 @@ HEADINGS = {
     "nll": "NLL",
     "images_per_second": "img/s",
 }
+# What a point is: rows that agree in all of these are of the same point.
+SETTINGS = (
+    *("samples", "data", "schedule", "decode_schedule", "steps", "choice_temperature", "guidance", "seed", "n_samples"),
+    *("features", "features_weights", "precision_features", "precision_weights", "reference", "reference_fingerprint"),
+    *("splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "cas_classifier", "metrics"),
+)
+STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 
 
 class Results:
@@ -33,11 +45,11 @@ class Results:
         self.path = path
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every whole row; a line that a kill cut short is passed over."""
+        """Every whole row, the last of each point; a line that a kill cut short is passed over."""
         if not self.path.exists():
             return []
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [row for line in lines if (row := _parse(line)) is not None]
+        return list({identity(row): row for line in lines if (row := _parse(line)) is not None}.values())
 
     def append(self, row: Row) -> None:
         """Adds a row and waits until it is on the disk."""
@@ -48,11 +60,55 @@ class Results:
             os.fsync(file.fileno())
 
 
+def identity(row: Row) -> str:
+    """The same for rows of the same point, measured with the same settings."""
+    return fingerprint({key: row[key] for key in SETTINGS if key in row})
+
+
+def distance_key(row: Row, metric: str = "fid") -> str:
+    """The key of a row's distance: `fid`, or `fd_` and the extractor's name; so too for `sfid` and `kid`."""
+    names = {"fid": "fd", "sfid": "sfd", "kid": "kd"}
+    return metric if metric in row else f"{names[metric]}_{row.get('features')}"
+
+
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the rows, ordered by T."""
-    keys = [key for key in HEADINGS if any(key in row for row in rows)]
-    ordered = sorted(rows, key=lambda row: row["steps"])
-    return [HEADINGS[key] for key in keys], [[_cell(row.get(key)) for key in keys] for row in ordered]
+    """Headings and cells of the rows, ordered by T.
+
+    A distance of fewer samples than the standard is marked with a star, since its bias depends on their number.
+    """
+    ordered = sorted(rows, key=lambda row: row.get("steps", 0))
+    shown = [_shown(row) for row in ordered]
+    keys = [key for key in HEADINGS if any(key in row for row in shown)]
+    return [HEADINGS[key] for key in keys], [[row.get(key, "-") for key in keys] for row in shown]
+
+
+def footnotes(rows: Sequence[Row]) -> list[str]:
+    """What has to be known to read the table."""
+    notes = []
+    if few := sorted({row["n_samples"] for row in rows if _is_few(row)}):
+        said = " and ".join(f"{count:,}" for count in few)
+        notes.append(
+            f"* from {said} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; compare "
+            "it only with distances from as many"
+        )
+    if rows and "cas_real_top1" in rows[0]:
+        real = rows[0]["cas_real_top1"]
+        notes.append(f"A classifier trained on real images instead of samples has CAS@1 {real:.3f}.")
+    return notes
+
+
+def _is_few(row: Row) -> bool:
+    return row.get("n_samples", STANDARD_SAMPLES) < STANDARD_SAMPLES
+
+
+def _shown(row: Row) -> dict[str, str]:
+    """The cells of a row, by heading."""
+    values = {key: row.get(key) for key in HEADINGS}
+    if distance_key(row) != "fid":
+        values |= {"fd": row.get(distance_key(row)), "kd": row.get(distance_key(row, "kid"))}
+    star = "*" if _is_few(row) else ""
+    marked = {"fid", "fd", "sfid"}
+    return {key: _cell(value) + (star if key in marked else "") for key, value in values.items() if value is not None}
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -60,11 +116,11 @@ def _parse(line: str) -> dict[str, Any] | None:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError):
         return None
-    whole = isinstance(row, dict) and isinstance(row.get("steps"), int)
+    whole = isinstance(row, dict) and isinstance(row.get("n_samples"), int)
     return row if whole and all(isinstance(row.get(key, 0), int | float) for key in HEADINGS) else None
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
-    return "-" if value is None else str(value)
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return str(value)

@@ -10,10 +10,9 @@ from maskgit_lab import ranks
 from maskgit_lab.commands.job import Job
 from maskgit_lab.data.shards import ShardWriter
 from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.fit import workers
-from maskgit_lab.nets.files import first_line
 from maskgit_lab.store import Entry, open_sound
 from maskgit_lab.tokenizers.base import Tokenizer
 

@@ -8,15 +8,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from maskgit_lab.config import flatten, plain
+from maskgit_lab.commands.saving import FORMS
+from maskgit_lab.config import METRICS, flatten, plain
 from maskgit_lab.errors import UserError
 
+EXTRACTORS = ("classifier", "inception", "vgg16", "dinov2", "resnet56_cifar10")
 CHOICES = {
     "stage": ("tokenizer", "tokens", "mvtm", "all"),
     "logger.mode": ("auto", "online", "offline", "none"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed"),
-    "features.name": ("classifier", "inception", "resnet56_cifar10"),
+    "features.name": EXTRACTORS,
+    "eval.precision_features": (None, *EXTRACTORS),
     "tokenizer.perceptual": ("vgg16", "resnet50", "none"),
     "mvtm.loss_on": ("masked", "all"),
 }
@@ -29,7 +32,14 @@ AT_LEAST_ONE = (
     *("eval.picture_classes", "eval.picture_columns"),
     *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
     *("trainer.devices", "trainer.num_nodes", "trainer.accumulate", "tokenizer.dead_codes.window"),
+    *("eval.kid_subsets", "eval.kid_subset_size", "eval.reference_features", "cas.augment.n_ops"),
+    *("classifier.augment.n_ops",),
     *("tokens.shard_size", "tokens.batch_size", "max_images", "eval.n_samples", "tokenizer.train_size"),
+)
+
+EVALUATE_AT_LEAST_ONE = (
+    *("batch_size", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "reference_features"),
+    *("max_images", "trainer.devices", "trainer.num_nodes", "trainer.threads"),
 )
 
 
@@ -46,20 +56,59 @@ def check_sample(cfg: DictConfig) -> None:
 
 def check_train(cfg: DictConfig) -> None:
     """Raises a `UserError` for a value of the config of `train.py` that makes no sense."""
-    for key, choices in CHOICES.items():
-        value = OmegaConf.select(cfg, key)
-        _check(value in choices, key, value, f"choose one of {', '.join(choices)}")
+    for key in CHOICES:
+        _check_choice(cfg, key)
     _check_numbers(cfg)
     check_steps("eval.steps", list(cfg.eval.steps))
+    _check_metrics("eval.metrics", list(cfg.eval.metrics))
     threads, cores = cfg.trainer.threads, os.cpu_count() or 1
     _check(threads is None or threads <= cores, "trainer.threads", threads, f"this machine has {cores}")
     _check(cfg.run_dir != "", "run_dir", "", "name a folder, or leave it out")
     _check(cfg.cache_dir != "", "cache_dir", "", "name a folder, or leave it out")
     for key in AT_LEAST_ONE:
         _at_least_one(cfg, key)
-    for key in ("tokenizer.optim", "mvtm.optim", "classifier.optim", "eval.cas.optim"):
+    for key in ("tokenizer.optim", "mvtm.optim", "classifier.optim", "cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
             _check_optim(cfg, key)
+
+
+def check_evaluate(cfg: DictConfig) -> None:
+    """Raises a `UserError` for a value of the config of `evaluate.py` that makes no sense."""
+    if (cfg.checkpoint is None) == (cfg.samples is None):
+        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with reference=FOLDER_OR_NPZ")
+    if cfg.samples is not None and cfg.reference is None:
+        raise UserError("samples needs a reference: give reference=FOLDER_OR_NPZ, or data=NAME and reference=train")
+    for key in ("logger.mode", "trainer.accelerator"):
+        _check_choice(cfg, key)
+    for key, choices in (("features.name", EXTRACTORS), ("precision_features", (None, *EXTRACTORS))):
+        value = OmegaConf.select(cfg, key)
+        _check(value is None or value in choices, key, value, f"choose one of {', '.join(EXTRACTORS)}")
+    if cfg.trainer.precision is not None:
+        _check_choice(cfg, "trainer.precision")
+    _check_numbers(cfg)
+    if cfg.decode.steps is not None:
+        check_steps("decode.steps", list(cfg.decode.steps))
+    if cfg.metrics is not None:
+        _check_metrics("metrics", list(cfg.metrics))
+    for key in EVALUATE_AT_LEAST_ONE:
+        _at_least_one(cfg, key)
+    _check(cfg.n_samples is None or cfg.n_samples >= 2, "n_samples", cfg.n_samples, "give at least 2")
+    unknown = [form for form in cfg.save if form not in FORMS]
+    _check(not unknown, "save", list(cfg.save), f"choose of {', '.join(FORMS)}")
+    for key in ("classifier.optim", "cas.optim"):
+        if OmegaConf.select(cfg, key) is not None:
+            _check_optim(cfg, key)
+
+
+def _check_choice(cfg: DictConfig, key: str) -> None:
+    value = OmegaConf.select(cfg, key)
+    _check(value in CHOICES[key], key, value, f"choose one of {', '.join(map(str, CHOICES[key]))}")
+
+
+def _check_metrics(key: str, metrics: list[str]) -> None:
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    said = f"[{','.join(metrics)}]"
+    _check(bool(metrics) and not unknown, key, said, f"choose of {', '.join(METRICS)}")
 
 
 def _check_numbers(cfg: DictConfig) -> None:

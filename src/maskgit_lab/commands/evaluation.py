@@ -1,120 +1,259 @@
-"""The curve: for each T, samples, their features, and every metric from those."""
+"""The curve: for each T, samples, their features, and every metric from those, as one row of results."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from maskgit_lab.commands.classifying import TrainedClassifier, obtain_classifier, train_classifier
-from maskgit_lab.commands.extracting import batches_of
-from maskgit_lab.commands.generation import Sampler, Samples
-from maskgit_lab.commands.job import Job
-from maskgit_lab.data.source import InMemory
-from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.lit.logger import log_point
-from maskgit_lab.metrics.features import FeatureExtractor, Features, extract, to_uint8
-from maskgit_lab.metrics.scores import accuracy, distance_name, sample_scores
-from maskgit_lab.nets.transformer import Transformer
-from maskgit_lab.objectives.mvtm import negative_log_likelihood
+from maskgit_lab import config, ranks
+from maskgit_lab.ablation.results import Results, Row, distance_key, footnotes, identity, table
+from maskgit_lab.commands.classifying import train_on_samples
+from maskgit_lab.commands.generation import Sampler
+from maskgit_lab.commands.job import Bench, by_main
+from maskgit_lab.commands.likelihood import obtain_nll
+from maskgit_lab.commands.memory import fitting_batch
+from maskgit_lab.commands.parts import PartImages, Parts
+from maskgit_lab.commands.referencing import RealImages, check_same_size
+from maskgit_lab.commands.saving import save_samples
+from maskgit_lab.commands.scoring import Scorer, choices_of, obtain_scorer, versions
+from maskgit_lab.console import Terminal
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.tokens import TokenDataset
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.lit.logger import RunLogger, log_point
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.metrics.features import FeatureExtractor
+from maskgit_lab.metrics.scores import accuracy
 from maskgit_lab.seeds import mix_seeds
 
-MEASURED_BY = ("maskgit_lab", "torch", "torch-fidelity")
+SAMPLES = 1  # the stream of seeds that samples draw from
+PLACE = "evaluation"  # the folder of points that are not finished
+MODULES = (
+    *("maskgit_lab.commands.generation", "maskgit_lab.decoding.parallel", "maskgit_lab.decoding.conditional"),
+    *("maskgit_lab.masking.schedules", "maskgit_lab.nets.transformer", "maskgit_lab.nets.vqgan", "maskgit_lab.seeds"),
+)
 
 
-def evaluate(job: Job, sampler: Sampler, cache: TokenCache, extractor: FeatureExtractor) -> None:
-    """Adds one row to the results for each T of `eval.steps` that has none yet."""
-    done = {row["steps"] for row in job.run.results.rows()}
-    missing = [steps for steps in job.cfg.eval.steps if steps not in done]
-    if not missing:
-        return
-    real = obtain_classifier(job, job.cfg.eval.cas) if job.cfg.eval.cas is not None else None
-    what = f"T = {', '.join(map(str, missing))}, {len(_labels(job)):,} samples each"
-    with job.terminal.stage("evaluation", what):
-        reference = _reference(job, extractor)
-        shared = _settings(job, sampler) | _likelihood(job, sampler.model, cache)
-        for steps in missing:
-            row = shared | {"steps": steps} | _point(job, sampler, steps, extractor, reference, real)
-            job.run.results.append(row)
-            log_point(job.logger, row)
-            job.terminal.say(f"{'':<10} {_summary(row)}")
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Args:
+        sampler: makes its samples.
+        trained_schedule: the schedule that it was trained with.
+        identity: what its weights depend on.
+        n_classes: C.
+        place: the folder of its results.
+        codes: held-out codes, for its NLL; None if there are none.
+        scores: what is known of it beforehand, such as how well its tokenizer reconstructs.
+        class_names: of saved samples.
+        data: the name of the data that it was trained on, if that is known.
+    """
+
+    sampler: Sampler
+    trained_schedule: Schedule
+    identity: Mapping[str, Any]
+    n_classes: int
+    place: Path
+    codes: TokenDataset | None
+    scores: Mapping[str, float]
+    class_names: Sequence[str]
+    data: str | None = None
+
+    @property
+    def results(self) -> Results:
+        """The points evaluated."""
+        return Results(self.place / "results.jsonl")
 
 
-def _labels(job: Job) -> Tensor:
-    """The classes of the samples, sorted: those of the training images, or as many of each class."""
-    count = job.cfg.eval.n_samples
-    if count is None:
-        return job.data.train.labels.sort().values
-    return torch.arange(count) * job.data.n_classes // count
-
-
-def _point(
-    job: Job,
-    sampler: Sampler,
-    steps: int,
+def evaluate(
+    bench: Bench,
+    subject: Subject,
     extractor: FeatureExtractor,
-    reference: Features,
-    real: TrainedClassifier | None,
-) -> dict[str, Any]:
-    labels = _labels(job)
-    with job.terminal.bar(f"T = {steps}", len(labels)) as advance:
-        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 1), advance)
-    features = extract(extractor, samples.images.split(sampler.batch_size))
-    conf = job.cfg.eval
-    scores = sample_scores(features, reference, extractor.name, splits=conf.splits, neighbours=conf.neighbours)
-    return {
-        "images_per_second": len(labels) / samples.seconds,
-        **scores,
-        **({"sample_accuracy": accuracy(features.logits_nC, labels)} if extractor.knows_classes else {}),
-        **(_cas(job, samples, labels, real) if real is not None else {}),
-    }
+    real: RealImages,
+    logger: RunLogger | None,
+    save: Sequence[str] = (),
+) -> list[str]:
+    """Adds a row to the results for each T of `eval.steps` that has none yet; every process calls this.
+
+    Args:
+        bench: its config's `eval` and `seed` say what is measured.
+        subject: what is evaluated.
+        extractor: of the features.
+        real: the images of the reference.
+        logger: where points go.
+        save: forms in which the samples are kept; see `save_samples`.
+
+    Returns:
+        The identities of the points, in the order of `eval.steps`.
+
+    Raises:
+        UserError: too few samples, or a reference of another resolution.
+    """
+    conf, labels = bench.cfg.eval, labels_of(bench.cfg, bench.data, subject.n_classes)
+    check_same_size(subject.sampler.size, real)
+    choices_of(conf).check(len(labels))
+    batch_size = ranks.share(_batch_size(conf, subject, extractor, bench.device))
+    scorer = obtain_scorer(bench, real, extractor, batch_size)
+    shared = _settings(bench, subject, scorer, labels)
+    points = [identity(shared | {"steps": steps}) for steps in conf.steps]
+    done = ranks.share({identity(row) for row in subject.results.rows()})
+    missing = [steps for steps, point in zip(conf.steps, points, strict=True) if point not in done]
+    if not missing:
+        return points
+    what = f"T = {', '.join(map(str, missing))}, {len(labels):,} samples each"
+    with bench.terminal.stage("evaluation", what):
+        known = dict(subject.scores) | _likelihood(bench, subject)
+        for steps in missing:
+            row: dict[str, Any] = shared | {"steps": steps}
+            row |= _Point(bench, subject, scorer, labels, steps, save).measure(batch_size) | known
+            if ranks.is_main():
+                subject.results.append(row | versions())
+                log_point(logger, row)
+            bench.terminal.say(f"{'':<10} {_summary(row)}")
+    return points
 
 
-def _cas(job: Job, samples: Samples, labels: torch.Tensor, real: TrainedClassifier) -> dict[str, float]:
-    """Classification accuracy score: trained on samples alone, tested on real images (Ravuri and Vinyals, 2019)."""
-    trained = train_classifier(job, job.cfg.eval.cas, InMemory(samples.images, labels), "CAS")
-    return {
-        "cas_top1": trained.top1,
-        "cas_top5": trained.top5,
-        "cas_real_top1": real.top1,
-        "cas_real_top5": real.top5,
-    }
+def say_results(terminal: Terminal, rows: Sequence[Row]) -> None:
+    """Prints a table of points, and what has to be known to read it."""
+    if rows:
+        title = "Quality over the number of decoding steps T" if "steps" in rows[0] else "Quality of the samples"
+        terminal.table(title, *table(rows))
+        for note in footnotes(rows):
+            terminal.say(note)
 
 
-def _reference(job: Job, extractor: FeatureExtractor) -> Features:
-    return extract(extractor, map(to_uint8, batches_of(job, job.data.train)))
+def labels_of(cfg: DictConfig, data: ImageData | None, n_classes: int) -> Tensor:
+    """The classes of the samples, sorted: those of the training images, or as many of each class.
+
+    Raises:
+        UserError: neither their number nor training images are given.
+    """
+    count = cfg.eval.n_samples
+    if count is not None:
+        return torch.arange(count) * n_classes // count
+    if data is None:
+        raise UserError("n_samples is needed: give the number of samples for each T, such as n_samples=50000")
+    return data.train.labels.sort().values
 
 
-def _likelihood(job: Job, model: Transformer, cache: TokenCache) -> dict[str, float]:
-    device = model.head_bias.device
-    loader = DataLoader(cache.test, job.cfg.eval.batch_size)
-    batches = ((tokens.to(device), labels.to(device)) for tokens, labels in loader)
-    generator = torch.Generator(device).manual_seed(mix_seeds(job.cfg.seed, 2))
-    schedule = job.train_schedule
-    draws = job.cfg.eval.nll_draws
-    return {"nll": negative_log_likelihood(model, batches, schedule, model.mask_id, draws, generator)}
+@dataclass(frozen=True)
+class _Point:
+    """The samples of one T."""
+
+    bench: Bench
+    subject: Subject
+    scorer: Scorer
+    labels: Tensor
+    steps: int
+    save: Sequence[str]
+
+    @property
+    def wants_cas(self) -> bool:
+        return "cas" in self.bench.cfg.eval.metrics and self.bench.cfg.cas is not None
+
+    def measure(self, batch_size: int) -> dict[str, Any]:
+        """Every metric of these samples."""
+        parts = Parts(self._folder(), len(self.labels))
+        parts.fill(batch_size, self._sample, self.bench.terminal, f"T = {self.steps}")
+        row = by_main(self.bench, lambda _: self._scores(parts))
+        if self.wants_cas:
+            images = PartImages(parts.paths(), self.labels)
+            row |= train_on_samples(self.bench, self.bench.cfg.cas, images, parts.folder / "cas")
+        if ranks.is_main():
+            self._save(parts)
+            parts.remove()
+        ranks.barrier()
+        return row
+
+    def _folder(self) -> Path:
+        """Where the parts lie: a name for all that they depend on."""
+        sampler = self.subject.sampler
+        depends = {
+            "model": dict(self.subject.identity),
+            "how": [sampler.schedule.name, sampler.choice_temperature, sampler.guidance, self.steps],
+            "what": [self.bench.cfg.seed, fingerprint({"labels": self.labels.tolist()}), self._keeps_images],
+            "features": self.scorer.settings(),
+            "code": code_version(*MODULES),
+        }
+        return self.subject.place / PLACE / f"T{self.steps}-{fingerprint(depends)}"
+
+    @property
+    def _keeps_images(self) -> bool:
+        return self.wants_cas or bool(self.save)
+
+    def _sample(self, batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        for batch in batches:
+            start = time.perf_counter()
+            # A seed for each sample: it is the same image in any batch and in any process.
+            seeds = [mix_seeds(self.bench.cfg.seed, SAMPLES, self.steps, i) for i in batch]
+            made = self.subject.sampler(self.labels[batch.start : batch.stop], seeds, self.steps, len(batch))
+            seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)
+            arrays = {"tokens": made.tokens.int(), "seconds": seconds, **self.scorer.measure(made.images)}
+            yield arrays | ({"images": made.images} if self._keeps_images else {})
+
+    def _scores(self, parts: Parts) -> dict[str, float]:
+        scores = self.scorer.scores(parts)
+        features = self.scorer.features(parts)
+        if self.scorer.extractor.knows_classes and features.logits_nC is not None:
+            scores["sample_accuracy"] = accuracy(features.logits_nC, self.labels)
+        seconds = float(parts.array("seconds").sum())
+        return {"images_per_second": ranks.world_size() * len(self.labels) / seconds, **scores}
+
+    def _save(self, parts: Parts) -> None:
+        for form in self.save:
+            folder = self.subject.place / "samples" / parts.folder.name
+            written = save_samples(parts, self.labels, self.subject.class_names, folder, form)
+            self.bench.terminal.note("written", str(written))
 
 
-def _settings(job: Job, sampler: Sampler) -> dict[str, Any]:
+def _batch_size(conf: DictConfig, subject: Subject, extractor: FeatureExtractor, device: torch.device) -> int:
+    """The one that is given, or as many images as fit the memory at hand."""
+    if conf.batch_size is not None:
+        return conf.batch_size
+
+    def work(count: int) -> None:
+        labels = torch.arange(count) % subject.n_classes
+        extractor(subject.sampler(labels, list(range(count)), 2, count).images)
+
+    return fitting_batch(work, device)
+
+
+def _likelihood(bench: Bench, subject: Subject) -> dict[str, float]:
+    if subject.codes is None or "nll" not in bench.cfg.eval.metrics:
+        return {}
+    model = subject.sampler.model
+    return {"nll": obtain_nll(bench, model, subject.codes, subject.trained_schedule, subject.identity)}
+
+
+def _settings(bench: Bench, subject: Subject, scorer: Scorer, labels: Tensor) -> dict[str, Any]:
     """What a row was measured with."""
-    return {
-        "schedule": job.train_schedule.name,
+    sampler, cfg = subject.sampler, bench.cfg
+    told = {
+        "schedule": subject.trained_schedule.name,
         "decode_schedule": sampler.schedule.name,
         "choice_temperature": sampler.choice_temperature,
-        "seed": job.cfg.seed,
         "guidance": sampler.guidance,
-        "n_samples": len(_labels(job)),
-        "features": job.cfg.features.name,
-        "reference": f"{job.data.name}-train",
-        "data": job.data.name,
-        **{f"version_{name.replace('-', '_')}": version(name) for name in MEASURED_BY},
+        "seed": cfg.seed,
+        "n_samples": len(labels),
+        **scorer.settings(),
+        "nll_draws": cfg.eval.nll_draws,
+        "metrics": " ".join(sorted(cfg.eval.metrics)),
     }
+    if "cas" in cfg.eval.metrics and cfg.cas is not None:
+        told |= {"cas_classifier": fingerprint({"cas": config.plain(cfg.cas)})}
+    return told | ({"data": subject.data} if subject.data is not None else {})
 
 
-def _summary(row: dict[str, Any]) -> str:
-    shown = (distance_name(row["features"]), "inception_score", "cas_top1")
+def _summary(row: Mapping[str, Any]) -> str:
+    shown = (distance_key(row), "inception_score", "cas_top1")
     said = [f"{key} {row[key]:.3f}" for key in shown if key in row]
     return f"T = {row['steps']:<3} {', '.join(said)}"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from maskgit_lab.errors import UserError
 
+OF_RESULTS = {".lock", "results.jsonl", "evaluation", "samples", "wandb"}  # what evaluate.py leaves in a folder
+
 
 def new_folder(out: Path) -> Path:
     """The folder of `out=`, made if it is absent.
@@ -13,10 +15,30 @@ def new_folder(out: Path) -> Path:
     Raises:
         UserError: something is in it, or it cannot be made.
     """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"out={out} is there already and not empty: choose another folder, so that nothing is lost")
+    return made_folder(out)
+
+
+def made_folder(out: Path) -> Path:
+    """The folder of `out=`, made if it is absent.
+
+    Raises:
+        UserError: it cannot be made.
+    """
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"out={out} is there already and not empty: choose another folder, so that nothing is lost")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write out={out} ({error.strerror}): choose another folder") from error
     return out
+
+
+def results_folder(out: Path) -> Path:
+    """The folder of `out=`, made if it is absent, that may have results already.
+
+    Raises:
+        UserError: it holds something else, or cannot be made.
+    """
+    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= OF_RESULTS):
+        raise UserError(f"out={out} is not empty and holds no results: choose another folder, so that nothing is lost")
+    return made_folder(out)

@@ -5,8 +5,7 @@ Shapes: n images, N = h w tokens an image, T steps.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +19,6 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.metrics.features import to_uint8
 from maskgit_lab.nets.transformer import Transformer
-from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.tokenizers.base import Tokenizer
 
 
@@ -28,7 +26,7 @@ class Samples(NamedTuple):
     """Generated images, on the CPU."""
 
     images: UInt8[Tensor, "n 3 H W"]
-    seconds: float
+    tokens: Int64[Tensor, "n N"]
     history: Int64[Tensor, "n T N"] | None  # the grid after each step, masks included, if it was asked for
 
 
@@ -41,51 +39,76 @@ class Sampler:
     grid: tuple[int, int]
     schedule: Schedule
     choice_temperature: float
-    batch_size: int
     guidance: float = 0.0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image in pixels."""
+        return self.grid[0] * self.tokenizer.downsample, self.grid[1] * self.tokenizer.downsample
 
     @torch.inference_mode()
     def __call__(
         self,
         labels_n: Int64[Tensor, " n"],
+        seeds: Sequence[int],
         steps: int,
-        seed: int,
+        batch_size: int,
         advance: Callable[[int], None] = lambda _: None,
         keep_history: bool = False,
     ) -> Samples:
-        """One image for each label, decoded in `steps` steps.
+        """One image for each label and seed, decoded in `steps` steps.
+
+        An image depends on its label, its seed and T alone, whatever the batch that it is in, but for the rounding of
+        floating-point numbers.
 
         Args:
             labels_n: classes; sorted ones share most of the first step.
+            seeds: of each image.
             steps: T.
-            seed: the same seed and batch size give the same images.
+            batch_size: images decoded at once.
             advance: told the number of images after each batch.
             keep_history: costs T times the memory of the tokens.
+
+        Raises:
+            UserError: the model's logits or the images are no numbers.
         """
-        start = time.perf_counter()
-        images, history = [], []
-        for i, labels_B in enumerate(labels_n.split(self.batch_size)):
-            decoded = self._decode(labels_B, steps, mix_seeds(seed, steps, i))
-            codes_Bhw = decoded.tokens.unflatten(1, self.grid)
-            images.append(to_uint8(self.tokenizer.decode(codes_Bhw)).cpu())
+        images, tokens, history = [], [], []
+        for start in range(0, len(labels_n), batch_size):
+            labels_B = labels_n[start : start + batch_size]
+            decoded = self._decode(labels_B, seeds[start : start + batch_size], steps)
+            pixels = self.tokenizer.decode(decoded.tokens.unflatten(1, self.grid))
+            _check_numbers(pixels)
+            images.append(to_uint8(pixels).cpu())
+            tokens.append(decoded.tokens.cpu())
             if keep_history:
                 history.append(decoded.history.cpu())
             advance(len(labels_B))
-        seconds = time.perf_counter() - start
-        return Samples(torch.cat(images), seconds, torch.cat(history) if keep_history else None)
+        return Samples(torch.cat(images), torch.cat(tokens), torch.cat(history) if keep_history else None)
 
-    def _decode(self, labels_B: Tensor, steps: int, seed: int) -> Decoded:
+    def _decode(self, labels_B: Tensor, seeds: Sequence[int], steps: int) -> Decoded:
         device = self.model.head_bias.device
         labels_B, mask_id = labels_B.to(device), self.model.mask_id
+        logits_fn = class_logits(guided(self.model, self.model.null_label, self.guidance), labels_B, mask_id)
+
+        def checked(tokens_BN: Tensor) -> Tensor:
+            logits_BNK = logits_fn(tokens_BN)
+            _check_numbers(logits_BNK)
+            return logits_BNK
+
         return decode(
             torch.full((len(labels_B), self.model.n_tokens), mask_id, device=device),
-            class_logits(guided(self.model, self.model.null_label, self.guidance), labels_B, mask_id),
+            checked,
             schedule=self.schedule,
             steps=steps,
             mask_id=mask_id,
             choice_temperature=self.choice_temperature,
-            generator=torch.Generator(device).manual_seed(seed),
+            generator=[torch.Generator(device).manual_seed(seed) for seed in seeds],
         )
+
+
+def _check_numbers(values: Tensor) -> None:
+    if not bool(values.isfinite().all()):
+        raise UserError("the samples are no numbers: the weights of the model are not sound, so train or get it again")
 
 
 def check_guidance(key: str, guidance: float, label_dropout: float) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from maskgit_lab import ranks
 from maskgit_lab.commands.run_folder import RunFolder
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
@@ -21,21 +23,20 @@ from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store
 
 T = TypeVar("T")
+B = TypeVar("B", bound="Bench")
 WEIGHTS = "model.safetensors"  # of a network in the store
 
 
-@dataclass(frozen=True)
-class Job:
-    """One command's work on one run."""
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What an evaluation works with, whether or not there is a run."""
 
     cfg: DictConfig
-    run: RunFolder
     terminal: Terminal
     store: Store
-    logger: RunLogger | None
-    data: ImageData
-
+    data: ImageData | None
     together: bool = True  # whether every process takes part
+    known: dict[str, Any] = field(default_factory=dict)  # classifiers that this command has at hand, by fingerprint
 
     @property
     def hardware(self) -> Hardware:
@@ -43,7 +44,7 @@ class Job:
         hardware = as_object(self.cfg.trainer, Hardware)
         return hardware if self.together else replace(hardware, devices=1, num_nodes=1, accumulate=1)
 
-    def alone(self) -> Job:
+    def alone(self) -> Self:
         """The same work for the main process by itself, on one device."""
         return replace(self, store=self.store.alone(), together=False)
 
@@ -52,10 +53,34 @@ class Job:
         """Where networks are evaluated."""
         return device_of(self.cfg.trainer.accelerator)
 
+    def need_data(self, what: str) -> ImageData:
+        """The images of the data.
+
+        Raises:
+            UserError: there are none, and `what` needs them.
+        """
+        if self.data is None:
+            raise UserError(f"{what} needs real images with classes: name them with data=NAME and its settings")
+        return self.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Bench):
+    """One command's work on one run."""
+
+    run: RunFolder
+    logger: RunLogger | None
+    data: ImageData
+
     @property
     def train_schedule(self) -> schedules.Schedule:
         """The schedule that the transformer is trained with."""
         return build(self.cfg.schedule, "schedule", schedules.Schedule)  # type: ignore[type-abstract]
+
+
+def by_main(bench: B, work: Callable[[B], T]) -> T:
+    """What the main process makes alone while the others wait; every process calls this and gets it."""
+    return ranks.share(work(bench.alone()) if ranks.is_main() else None)  # type: ignore[arg-type]
 
 
 def build(node: DictConfig, key: str, kind: type[T], **values: Any) -> T:

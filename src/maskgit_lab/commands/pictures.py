@@ -5,9 +5,12 @@ Shapes: C classes, T steps, h x w tokens an image.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 
 from maskgit_lab.ablation import drawing
+from maskgit_lab.ablation.results import identity
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Job
 from maskgit_lab.data.source import some_images
@@ -18,6 +21,8 @@ from maskgit_lab.tokenizers.base import Tokenizer
 
 N_RECONSTRUCTIONS = 12
 MOST_COLUMNS = 12
+MOST_AT_ONCE = 32  # images decoded at once
+PICTURES = 3  # the stream of seeds that pictures draw from
 
 
 def draw_reconstructions(job: Job, tokenizer: Tokenizer) -> None:
@@ -30,20 +35,21 @@ def draw_reconstructions(job: Job, tokenizer: Tokenizer) -> None:
     log_pictures(job.logger, {"reconstructions": path})
 
 
-def draw_run(job: Job, sampler: Sampler) -> None:
-    """Samples by class, the same samples filling up step by step, and the curve."""
+def draw_run(job: Job, sampler: Sampler, points: Collection[str]) -> None:
+    """Samples by class, the same samples filling up step by step, and the curve through some points."""
     steps = job.cfg.eval.picture_steps
     with job.terminal.stage("pictures", f"samples at T = {steps}, filling and curve"):
         per_class = job.cfg.eval.picture_columns
         names = list(job.data.class_names)[: job.cfg.eval.picture_classes]
         labels = torch.arange(len(names)).repeat_interleave(per_class)
-        samples = sampler(labels, steps, mix_seeds(job.cfg.seed, 3), keep_history=True)
+        seeds = [mix_seeds(job.cfg.seed, PICTURES, steps, i) for i in range(len(labels))]
+        samples = sampler(labels, seeds, steps, MOST_AT_ONCE, keep_history=True)
         assert samples.history is not None
         title = f"{job.data.name}: samples by class, {sampler.schedule.name} schedule, T = {steps}"
         grid = samples.images.unflatten(0, (len(names), per_class))
         drawing.draw_grid(grid, job.run.picture("samples"), title=title, row_names=names)
         _draw_filling(job, sampler, samples.images[::per_class], samples.history[::per_class], names)
-        rows = job.run.results.rows()
+        rows = [row for row in job.run.results.rows() if identity(row) in points]
         drawing.draw_curve(rows, job.run.picture("curve"), f"{job.data.name}, {sampler.schedule.name} schedule")
     log_pictures(job.logger, job.run.pictures())
 

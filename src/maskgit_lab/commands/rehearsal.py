@@ -10,21 +10,23 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from maskgit_lab.commands.extracting import PRETRAINED
 from maskgit_lab.commands.generation import check_guidance
 from maskgit_lab.commands.job import as_object, build, decode_schedule, device_of
 from maskgit_lab.commands.modelling import build_transformer
+from maskgit_lab.commands.referencing import check_same_size, real_images
+from maskgit_lab.commands.scoring import choices_of
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.fit import batch_on_device
-from maskgit_lab.nets.classifier import SmallConvNet
+from maskgit_lab.metrics.pretrained import PRETRAINED
+from maskgit_lab.nets.classifier import Classifier
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.settings import Hardware
 from maskgit_lab.tokenizers.base import check_divides
 
-FILES = ("tokenizer.weights", "tokenizer.perceptual_weights", "tokens.path", "mvtm.weights", "features.weights")
+FILES = ("tokenizer.weights", "tokenizer.perceptual_weights", "tokens.path", "mvtm.weights")
 
 
 def rehearse(cfg: DictConfig, data: ImageData) -> None:
@@ -47,13 +49,10 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
         raise UserError(f"{len(data.test)} held-out images are too few for {processes} devices: lower trainer.devices")
     if cfg.stage != "all":
         return
-    n_images = min(len(data.train), cfg.eval.n_samples or len(data.train))
-    if cfg.eval.neighbours >= n_images:
-        raise UserError(
-            f"eval.neighbours={cfg.eval.neighbours} is not below the number of images, {n_images}: lower it"
-        )
-    if 2 * cfg.eval.splits > n_images:
-        raise UserError(f"eval.splits={cfg.eval.splits} is too many for the {n_images} images there are: lower it")
+    real = real_images(cfg.eval.reference, data)
+    check_same_size((data.size, data.size), real)
+    choices_of(cfg.eval).check(cfg.eval.n_samples or len(data.train))
+    choices_of(cfg.eval).check(len(real.images) if real.images is not None else len(data.train))
 
 
 def _check_files(cfg: DictConfig) -> None:
@@ -62,8 +61,13 @@ def _check_files(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value not in (None, RANDOM) and not Path(value).expanduser().exists():
             raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
-    if cfg.features.name in PRETRAINED and cfg.stage in ("tokenizer", "all"):
-        PRETRAINED[cfg.features.name](cfg.features.weights, torch.device("cpu"))
+    if cfg.stage in ("tokenizer", "all"):
+        for name, weights in (
+            (cfg.features.name, cfg.features.weights),
+            (cfg.eval.precision_features, cfg.eval.precision_weights),
+        ):
+            if name in PRETRAINED:
+                PRETRAINED[name](weights, torch.device("cpu"))
 
 
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:
@@ -80,9 +84,9 @@ def _run_networks(cfg: DictConfig, data: ImageData) -> None:
         size = cfg.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
         _run_losses(cfg, torch.empty(2, 3, size, size))
-    for key in ("classifier", "eval.cas"):
-        if (conf := OmegaConf.select(cfg, key)) is not None:
-            classifier = build(conf.net, f"{key}.net", SmallConvNet, n_classes=data.n_classes)
+    for key in ("classifier", "cas"):
+        if (conf := cfg[key]) is not None:
+            classifier = build(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)
             _attempt(f"{key}.net", partial(classifier, images))
 
 

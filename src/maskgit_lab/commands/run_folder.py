@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config, ranks
-from maskgit_lab.ablation.results import Results
+from maskgit_lab.ablation.results import Results, identity
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
 
@@ -67,7 +67,7 @@ class RunFolder:
         if part == "mvtm":
             return self.checkpoint.exists()
         if part == "evaluation":
-            return {row["steps"] for row in self.results.rows()} >= set(about.get("steps", ()))
+            return {identity(row) for row in self.results.rows()} >= set(about.get("points", [None]))
         return part != "pictures" or self.pictures().keys() >= PICTURES
 
     def mark_done(self, part: str, **about: Any) -> None:
@@ -94,31 +94,49 @@ def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
 @contextmanager
 def _held(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[Path]:
     path = Path(cfg.run_dir) if cfg.run_dir else default_path(cfg, overrides)
-    identity = config.run_fingerprint(cfg)
+    name = config.run_fingerprint(cfg)
     try:
-        check_free(path, cfg, identity)
+        check_free(path, cfg, name)
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock")
-        lock.acquire(timeout=0)
-        check_free(path, cfg, identity)  # again: another process may have begun meanwhile
     except OSError as error:
-        if isinstance(error, Timeout):
-            raise UserError(f"another process is working in {path}: wait for it, or choose another run_dir") from error
         raise UserError(f"cannot write run_dir {path} ({error.strerror}): choose another run_dir") from error
-    try:
+    with held(path, "run_dir"):
+        check_free(path, cfg, name)  # again: another process may have begun meanwhile
         if not (path / RECORD).exists():
             OmegaConf.save(cfg, path / CONFIG, resolve=True)
-            _write_record(path, {"fingerprint": identity, "wandb_id": secrets.token_hex(4), "done": {}})
+            _write_record(path, {"fingerprint": name, "wandb_id": secrets.token_hex(4), "done": {}})
         yield path
+
+
+@contextmanager
+def held(path: Path, key: str) -> Iterator[None]:
+    """Keeps other commands out of a folder.
+
+    Args:
+        path: the folder, which is there.
+        key: the setting that names it.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"another process is working in {path}: wait for it, or choose another {key}") from error
+    except OSError as error:
+        raise UserError(f"cannot write {key} {path} ({error.strerror}): choose another {key}") from error
+    try:
+        yield
     finally:
         lock.release()
 
 
 def default_path(cfg: DictConfig, overrides: Sequence[str]) -> Path:
     """`outputs/<experiment>/<overrides>-<fingerprint>`: one folder for the same settings, however they were said."""
-    parent, identity = OUTPUTS / cfg.name, config.run_fingerprint(cfg)
-    found = sorted(parent.glob(f"*-{identity}"))
-    return found[0] if found else parent / f"{run_name(overrides)}-{identity}"
+    parent, name = OUTPUTS / cfg.name, config.run_fingerprint(cfg)
+    found = sorted(parent.glob(f"*-{name}"))
+    return found[0] if found else parent / f"{run_name(overrides)}-{name}"
 
 
 def run_name(overrides: Sequence[str]) -> str:
@@ -128,7 +146,7 @@ def run_name(overrides: Sequence[str]) -> str:
     return re.sub(r"[^\w.+-]", "", name.replace("/", ".").replace("=", "_").replace(",", "_"))[:80] or "default"
 
 
-def check_free(path: Path, cfg: DictConfig, identity: str) -> None:
+def check_free(path: Path, cfg: DictConfig, name: str) -> None:
     """Raises a `UserError` if a folder holds anything but this run."""
     if not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN):
         return
@@ -136,7 +154,7 @@ def check_free(path: Path, cfg: DictConfig, identity: str) -> None:
         raise UserError(f"run_dir {path} is a file: choose a folder")
     if not (path / RECORD).exists():
         raise UserError(f"run_dir {path} is not empty and holds no run: choose another folder, so that nothing is lost")
-    if read_run(path).record["fingerprint"] != identity:
+    if read_run(path).record["fingerprint"] != name:
         differences = _differences(path, cfg)
         raise UserError(
             f"run_dir {path} holds a different run ({differences}): choose another run_dir, or leave it out"
@@ -179,10 +197,10 @@ def read_config(path: Path) -> DictConfig:
     """
     try:
         loaded = config.checked(OmegaConf.load(path / CONFIG), config.TrainConf)  # type: ignore[arg-type]
-        identity = config.run_fingerprint(loaded)
+        name = config.run_fingerprint(loaded)
     except Exception as error:  # YAML and OmegaConf raise many kinds
         raise UserError(f"{path / CONFIG} is missing or damaged: name a run with its config") from error
-    if identity != read_run(path).record["fingerprint"]:
+    if name != read_run(path).record["fingerprint"]:
         raise UserError(f"{path / CONFIG} was changed after the run was made: put its own back")
     return loaded
 

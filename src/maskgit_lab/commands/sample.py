@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from maskgit_lab.ablation.drawing import draw_grid
 from maskgit_lab.commands.checks import check_sample
 from maskgit_lab.commands.free_folder import new_folder
 from maskgit_lab.commands.generation import Sampler, check_guidance
+from maskgit_lab.commands.saving import folder_names
 from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
@@ -39,16 +39,17 @@ def run(cfg: DictConfig) -> None:
         trained.grid,
         trained.schedule,
         trained.choice_temperature if temperature is None else temperature,
-        cfg.batch_size,
         guidance,
     )
     classes = _classes(config.plain(cfg).get("classes"), len(trained.class_names))
     out = new_folder(Path(cfg.out))
     labels = torch.tensor(classes).repeat_interleave(cfg.n)
+    # An image is that of its class and its number, whatever else is asked for.
+    seeds = [mix_seeds(cfg.seed, cfg.decode.steps, label, number) for label in classes for number in range(cfg.n)]
     terminal = Terminal()
     what = f"{len(labels)} images at T = {cfg.decode.steps}, {sampler.schedule.name} schedule"
     with terminal.stage("samples", what), terminal.bar("samples", len(labels)) as advance:
-        images = sampler(labels, cfg.decode.steps, mix_seeds(cfg.seed), advance).images
+        images = sampler(labels, seeds, cfg.decode.steps, cfg.batch_size, advance).images
         _write(images.unflatten(0, (len(classes), cfg.n)), [trained.class_names[c] for c in classes], out)
     terminal.note("written", str(out))
 
@@ -62,10 +63,8 @@ def _classes(chosen: list[int] | None, n_classes: int) -> list[int]:
 
 
 def _write(images: Tensor, names: list[str], out: Path) -> None:
-    for number, (row, name) in enumerate(zip(images, names, strict=True)):
-        # A name is a file's word: it may be no name of a folder, one elsewhere, or that of several classes.
-        fine = re.fullmatch(r"\w[\w .,()'-]{0,99}", name) and names.count(name) == 1 and name != GRID
-        folder = out / (name if fine else f"class_{number:04}")
+    for row, name in zip(images, folder_names(names, taken=[GRID]), strict=True):
+        folder = out / name
         folder.mkdir()
         for i, image in enumerate(row):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:05}.png")

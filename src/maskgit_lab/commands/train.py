@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 
 from maskgit_lab import config, ranks
 from maskgit_lab.ablation import results
 from maskgit_lab.commands import pictures
 from maskgit_lab.commands.caching import obtain_tokens
 from maskgit_lab.commands.checks import check_train
-from maskgit_lab.commands.evaluation import evaluate
+from maskgit_lab.commands.evaluation import evaluate, say_results
 from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
-from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.job import Job, as_object, decode_schedule
-from maskgit_lab.commands.modelling import ensure_transformer, load_transformer
+from maskgit_lab.commands.job import Job, as_object, by_main
+from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
+from maskgit_lab.commands.modelling import ensure_transformer
+from maskgit_lab.commands.referencing import real_images
 from maskgit_lab.commands.rehearsal import rehearse
 from maskgit_lab.commands.run_folder import RunFolder, open_run, run_name
 from maskgit_lab.commands.sourcing import leave_out_unreadable, list_images
+from maskgit_lab.commands.subjects import subject_of_run, with_reconstruction
 from maskgit_lab.commands.tokenizing import obtain_tokenizer
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.lit import processes
 from maskgit_lab.lit.logger import finishing, log_scores, wandb_logger
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store
-from maskgit_lab.tokenizers.base import Tokenizer
 
 PARTS = {
     "tokenizer": ("tokenizer", "reconstruction"),
@@ -48,46 +44,35 @@ def run(cfg: DictConfig) -> None:
     With several devices this process starts one for each, and every one of them does all of this.
     """
     check_train(cfg)
-    hardware = as_object(cfg.trainer, Hardware)
-    if here := processes.is_started(hardware):
-        processes.connect(hardware)
+    in_processes(as_object(cfg.trainer, Hardware), lambda: _prepare(cfg), lambda data: _run(cfg, data))
+
+
+def _prepare(cfg: DictConfig) -> ImageData:
     data = list_images(cfg)
     rehearse(cfg, data)
-    if not here:
-        if code := processes.start(*_this_command(), hardware.devices):
-            sys.exit(code)
-        return
-    if cfg.trainer.threads is not None:
-        torch.set_num_threads(cfg.trainer.threads)
-    overrides = list(HydraConfig.get().overrides.task)
-    terminal = Terminal(Console(quiet=True) if not ranks.is_main() else None)
+    return data
+
+
+def _run(cfg: DictConfig, data: ImageData) -> None:
+    terminal = main_terminal()
     store = Store(Path(cfg.cache_dir).resolve(), lambda line: terminal.note("cache", line))
     data = leave_out_unreadable(cfg, data, store, terminal)
-    with open_run(cfg, overrides) as folder:
+    with open_run(cfg, overrides()) as folder:
         terminal.note("run", str(folder.path))
         if ranks.share(folder.is_done(PARTS[cfg.stage])):
             _say_what_is_reused(folder, terminal)
             terminal.note("complete", "the run is complete: there is nothing to do")
         else:
-            _work(cfg, data, overrides, folder, terminal, store)
+            _work(cfg, data, folder, terminal, store)
         _summarise(folder, terminal)
 
 
-def _this_command() -> tuple[Path, list[str]]:
-    """The script and the overrides of this job, which in a multirun are not those of the command line."""
-    hydra = HydraConfig.get()
-    conf = next(source.path for source in hydra.runtime.config_sources if source.provider == "main")
-    return Path(conf).parent / f"{hydra.job.name}.py", list(hydra.overrides.task)
-
-
-def _work(
-    cfg: DictConfig, data: ImageData, overrides: list[str], folder: RunFolder, terminal: Terminal, store: Store
-) -> None:
+def _work(cfg: DictConfig, data: ImageData, folder: RunFolder, terminal: Terminal, store: Store) -> None:
     logger = None
     if ranks.is_main():
         logger = wandb_logger(
             **config.plain(cfg.logger),
-            name=run_name(overrides),
+            name=run_name(overrides()),
             job_type="train",
             id=folder.record["wandb_id"],
             folder=folder.path,
@@ -95,11 +80,10 @@ def _work(
             say=lambda line: terminal.note("wandb", line),
         )
     with finishing(logger):
-        _run_stages(Job(cfg, folder, terminal, store, logger, data))
+        _run_stages(Job(cfg=cfg, run=folder, terminal=terminal, store=store, logger=logger, data=data))
 
 
 def _run_stages(job: Job) -> None:
-    """First what all processes do together, then what the main one does alone."""
     stage = job.cfg.stage
     job.run.mark_done(
         "data",
@@ -112,30 +96,26 @@ def _run_stages(job: Job) -> None:
     cache = obtain_tokens(job, tokenizer) if stage != "tokenizer" else None
     if cache is not None and stage != "tokens":
         ensure_transformer(job, cache)
-    if not processes.part() or stage in ("tokens", "mvtm"):
+    if stage in ("tokens", "mvtm"):
         return
-    job = job.alone()
-    extractor = obtain_extractor(job)
-    log_scores(job.logger, "tokenizer", measure_reconstruction(job, tokenizer, extractor))
-    pictures.draw_reconstructions(job, tokenizer)
+    extractor = obtain_extractor(job, job.cfg.features.name, job.cfg.features.weights)
+    for classifier in job.known.values():
+        job.run.mark_done("classifier", path=str(classifier.path), top1=classifier.top1, top5=classifier.top5)
+    scores = by_main(job, lambda alone: measure_reconstruction(alone, tokenizer, extractor))
+    job.run.mark_done("reconstruction", **scores)
+    if ranks.is_main():
+        log_scores(job.logger, "tokenizer", scores)
+        pictures.draw_reconstructions(job, tokenizer)
     if cache is not None:
-        _evaluate(job, tokenizer, cache, extractor)
+        _evaluate(job, cache, extractor)
 
 
-def _evaluate(job: Job, tokenizer: Tokenizer, cache: TokenCache, extractor: FeatureExtractor) -> None:
-    cfg = job.cfg
-    sampler = Sampler(
-        load_transformer(cfg, job.run, job.data),
-        tokenizer,
-        cache.grid,
-        decode_schedule(cfg, cfg.decode.schedule),
-        cfg.decode.choice_temperature,
-        cfg.eval.batch_size,
-        cfg.decode.guidance,
-    )
-    evaluate(job, sampler, cache, extractor)
-    job.run.mark_done("evaluation", steps=list(cfg.eval.steps))
-    pictures.draw_run(job, sampler)
+def _evaluate(job: Job, cache: TokenCache, extractor: FeatureExtractor) -> None:
+    subject = with_reconstruction(subject_of_run(job.cfg, job.run, cache), job, extractor)
+    points = evaluate(job, subject, extractor, real_images(job.cfg.eval.reference, job.data), job.logger)
+    job.run.mark_done("evaluation", points=points)
+    if ranks.is_main():
+        pictures.draw_run(job, subject.sampler, points)
     job.run.mark_done("pictures")
 
 
@@ -147,9 +127,7 @@ def _say_what_is_reused(folder: RunFolder, terminal: Terminal) -> None:
 
 
 def _summarise(folder: RunFolder, terminal: Terminal) -> None:
-    if rows := folder.results.rows():
-        terminal.table("Quality over the number of decoding steps T", *results.table(rows))
-        if "cas_real_top1" in rows[0]:
-            terminal.say(f"A classifier trained on real images instead of samples has {rows[0]['cas_real_top1']:.3f}.")
+    points = folder.record["done"].get("evaluation", {}).get("points", [])
+    say_results(terminal, [row for row in folder.results.rows() if results.identity(row) in points])
     for path in folder.pictures().values():
         terminal.note("picture", str(path))

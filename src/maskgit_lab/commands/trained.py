@@ -30,6 +30,7 @@ class Trained:
     tokenizer: VQGANTokenizer
     class_names: Sequence[str]
     schedule: Schedule
+    trained_schedule: Schedule
     choice_temperature: float
     guidance: float
     label_dropout: float
@@ -117,6 +118,7 @@ def _of_run(path: Path, schedule: str | None, accelerator: str) -> Trained:
         tokenizer=load_tokenizer(cfg, tokenizer_file(run)),
         class_names=data.class_names,
         schedule=decode_schedule(cfg, schedule or cfg.decode.schedule),
+        trained_schedule=decode_schedule(cfg, None),
         choice_temperature=cfg.decode.choice_temperature,
         guidance=cfg.decode.guidance,
         label_dropout=cfg.mvtm.label_dropout,
@@ -140,6 +142,7 @@ def _of_files(path: Path, tokenizer_path: Path, schedule: str | None, accelerato
         tokenizer=tokenizer.to(device),
         class_names=_class_names(about.get("class_names"), model.n_classes),
         schedule=named_schedule(schedule or told["schedule"]),
+        trained_schedule=named_schedule(told["schedule"]),
         choice_temperature=told["choice_temperature"],
         guidance=told["guidance"],
         label_dropout=told["label_dropout"],

@@ -13,7 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_datas
 from maskgit_lab.data.pictures import PictureArrays, PictureFiles, Pictures
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.views import Framing, Views
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import fingerprint
 
 HELD_OUT = ("val", "valid", "validation", "test")
@@ -111,7 +111,7 @@ def places365(root: str, small: bool = False, max_unreadable: int = 10, **framin
     try:
         splits = [datasets.Places365(folder, split, small=small) for split in ("train-standard", "val")]
     except (RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = first_line(error)
         raise UserError(
             f"data.root={root} is not Places365 as torchvision lays it out ({reason}): "
             "make it with torchvision.datasets.Places365(root, download=True)"
@@ -134,7 +134,7 @@ def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
         splits = [datasets.CIFAR10(folder, train=is_train, download=True) for is_train in (True, False)]
     except (URLError, OSError, RuntimeError) as error:
         raise UserError(
-            f"there is no CIFAR-10 in data.root={root} and it cannot be downloaded ({_first_line(error)}): give a "
+            f"there is no CIFAR-10 in data.root={root} and it cannot be downloaded ({first_line(error)}): give a "
             "folder with train/CLASS/*.png and test/CLASS/*.png, or with torchvision's cifar-10-batches-py"
         ) from error
     train_views, test_views = (Views(PictureArrays(split.data, split.targets), frame) for split in splits)
@@ -178,7 +178,3 @@ def _class_folders(root: Path) -> tuple[PictureFiles, list[str]]:
             f"{root} has no images in its class folders: name a folder that has ({', '.join(IMG_EXTENSIONS)})"
         )
     return PictureFiles(root, samples), classes
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,7 +8,7 @@ from maskgit_lab.data.folders import framed, framing_of
 from maskgit_lab.data.pictures import PictureRows
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.views import Views
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 
 
 def huggingface(
@@ -59,7 +59,7 @@ def _load(path: str, data_files: dict[str, str] | None, split: str) -> Any:
         datasets.disable_progress_bars()
         return datasets.load_dataset(path, data_files=data_files, split=split)
     except Exception as error:  # the library raises its own kinds, the network's, and Arrow's
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error)
         raise UserError(
             f"the split {split} of the data set {path} cannot be loaded ({reason}): mend data.path, data.data_files or "
             "the names of the splits"

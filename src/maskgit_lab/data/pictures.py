@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from maskgit_lab.data.source import Unreadable
+from maskgit_lab.errors import first_line
 from maskgit_lab.fingerprints import fingerprint
 
 PROBE_SIZE = (64, 64)  # a JPEG is read whole but reconstructed at an eighth, which is enough to know that it is sound
@@ -87,7 +88,7 @@ class EncodedPictures(Pictures):
                         picture.draft("RGB", PROBE_SIZE)
                     return to_rgb(picture)
         except Exception as error:  # what a damaged file makes Pillow raise is nearly anything
-            raise Unreadable(f"the image {self.name(index)} cannot be read ({_reason(error)})") from error
+            raise Unreadable(f"the image {self.name(index)} cannot be read ({first_line(error)})") from error
 
 
 class PictureFiles(EncodedPictures):
@@ -146,7 +147,3 @@ def _size(path: Path) -> int:
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(memoryview(data)).hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -61,7 +61,7 @@ class Framing:
 
     def view(self, picture: Image.Image, seed: int) -> Image.Image:
         """A random view of the picture, always the same for the same seed."""
-        with _seeded(seed):
+        with lent_generator(seed):
             if self.crop_scale is None:
                 framed = self.centre(picture)
             else:
@@ -106,7 +106,7 @@ class Views(Images):
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def lent_generator(seed: int) -> Iterator[None]:
     """Lends torch's CPU generator, from which torchvision draws, and puts it back as it was."""
     before = torch.default_generator.get_state()
     torch.default_generator.manual_seed(seed)

@@ -5,7 +5,7 @@ Shapes: B images, N tokens an image, K codes, T steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from maskgit_lab.masking.schedules import Schedule
 
 LogitsFn = Callable[[Tensor], Tensor]
+Randomness = torch.Generator | Sequence[torch.Generator] | None  # for all images, or one for each
 
 
 class Decoded(NamedTuple):
@@ -32,7 +33,7 @@ def decode(
     steps: int,
     mask_id: int,
     choice_temperature: float = 4.5,
-    generator: torch.Generator | None = None,
+    generator: Randomness = None,
 ) -> Decoded:
     """Fills every masked position in `steps` steps; known tokens never change.
 
@@ -43,15 +44,19 @@ def decode(
         steps: T, at least 1.
         mask_id: the token that stands for "unknown".
         choice_temperature: tau, the scale of the Gumbel noise on the confidence; it falls linearly to 0.
-        generator: randomness, on the device of the tokens; without one, torch's global generator.
+        generator: randomness, on the device of the tokens; without one, torch's global generator. With a generator for
+            each image, an image does not depend on which others are decoded with it.
 
     Returns:
         The filled tokens, and the grid after each step.
 
     Raises:
-        ValueError: `steps` below 1, a negative temperature, or logits that reach over the mask token.
+        ValueError: `steps` below 1, a negative temperature, logits that reach over the mask token, or another number
+            of generators than of images.
     """
     _check(steps, choice_temperature)
+    if isinstance(generator, Sequence) and len(generator) != len(tokens):
+        raise ValueError(f"{len(generator)} generators for {len(tokens)} images: give one for each, or one for all")
     counts_BT = mask_counts((tokens == mask_id).sum(dim=1).cpu(), schedule, steps).to(tokens.device)
     history = []
     for t in range(steps):
@@ -93,7 +98,7 @@ def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int)
 
 
 def _sample(
-    logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: torch.Generator | None
+    logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: Randomness
 ) -> tuple[Int64[Tensor, "B N"], Float[Tensor, "B N"]]:
     """One code a position at temperature 1, and its log-probability.
 
@@ -106,8 +111,13 @@ def _sample(
     return sampled_BN, p_BNK.gather(-1, sampled_BN[..., None])[..., 0].log()
 
 
-def _exponential(like: Float[Tensor, "*shape"], generator: torch.Generator | None) -> Float[Tensor, "*shape"]:
-    drawn = torch.empty_like(like).exponential_(generator=generator)
+def _exponential(like: Float[Tensor, "B *shape"], generator: Randomness) -> Float[Tensor, "B *shape"]:
+    drawn = torch.empty_like(like, memory_format=torch.contiguous_format)
+    if isinstance(generator, Sequence):
+        for image, own in zip(drawn, generator, strict=True):
+            image.exponential_(generator=own)
+    else:
+        drawn.exponential_(generator=generator)
     return drawn.clamp(min=torch.finfo(like.dtype).tiny)
 
 

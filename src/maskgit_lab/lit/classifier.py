@@ -14,13 +14,25 @@ from maskgit_lab.settings import Optim
 
 
 class LitClassifier(TrainedModule):
-    """Trains a classifier by cross-entropy and measures its top-1 and top-5 accuracy, fractions in [0, 1]."""
+    """Trains a classifier by cross-entropy and measures its top-1 and top-5 accuracy, fractions in [0, 1].
 
-    def __init__(self, net: nn.Module, n_classes: int, optim: Optim, label_smoothing: float, seed: int) -> None:
+    Args:
+        net: images (B, 3, H, W) in [0, 1] to logits (B, C).
+        n_classes: C.
+        optim: its optimisation.
+        label_smoothing: of the cross-entropy.
+        seed: of dropout and order.
+        together: whether every process trains it; if not, the accuracy is not gathered from them.
+    """
+
+    def __init__(
+        self, net: nn.Module, n_classes: int, optim: Optim, label_smoothing: float, seed: int, together: bool = True
+    ) -> None:
         super().__init__(net, optim, seed)
         self.label_smoothing = label_smoothing
-        self.top1 = MulticlassAccuracy(n_classes, average="micro")
-        self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=min(5, n_classes))
+        self.top1 = MulticlassAccuracy(n_classes, average="micro", sync_on_compute=together)
+        top_k = min(5, n_classes)
+        self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""

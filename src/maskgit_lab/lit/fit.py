@@ -128,6 +128,7 @@ def _trainer(
             strategy=_strategy(hardware, automatic),
             accumulate_grad_batches=hardware.accumulate if automatic else 1,
             max_steps=-1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
+            sync_batchnorm=hardware.devices * hardware.num_nodes > 1 and _on_gpu(hardware),
             precision=hardware.precision,  # type: ignore[arg-type]
             # "warn": what has no deterministic form on a GPU runs all the same.
             deterministic="warn" if hardware.deterministic else False,
@@ -153,8 +154,11 @@ def _strategy(hardware: Hardware, automatic: bool) -> Strategy | str:
         return DDPStrategy(find_unused_parameters=not automatic)
     if not processes.is_one_of_several():
         return "auto"
-    on_gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
-    return SingleDeviceStrategy(device=torch.device("cuda" if on_gpu else "cpu"))
+    return SingleDeviceStrategy(device=torch.device("cuda" if _on_gpu(hardware) else "cpu"))
+
+
+def _on_gpu(hardware: Hardware) -> bool:
+    return hardware.accelerator != "cpu" and torch.cuda.is_available()
 
 
 def _ignore_lightnings_advice() -> None:

@@ -99,13 +99,11 @@ def connect(hardware: Hardware) -> None:
     )
 
 
-def part() -> bool:
-    """Ends the connection, when nothing is left to do together; whether this process goes on, as the only one."""
-    main = ranks.is_main()
+def leave() -> None:
+    """Ends the connection, once every process has come here."""
     if ranks.world_size() > 1:
         ranks.barrier()
         distributed.destroy_process_group()
-    return main
 
 
 def is_one_of_several() -> bool:

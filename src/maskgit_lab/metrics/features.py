@@ -1,6 +1,6 @@
 """Features of images, from which all metrics are computed.
 
-Shapes: n images, F features, C classes.
+Shapes: n images, F features, C classes, S spatial features.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from maskgit_lab.nets.classifier import SmallConvNet
+from maskgit_lab.nets.classifier import Classifier
 
 
 class Features(NamedTuple):
-    """What a feature extractor says of images, on the CPU."""
+    """What a feature extractor says of images, on the CPU; None for what it does not know."""
 
     features_nF: Float[Tensor, "n F"]
-    logits_nC: Float[Tensor, "n C"]
+    logits_nC: Float[Tensor, "n C"] | None = None
+    spatial_nS: Float[Tensor, "n S"] | None = None
+
+    def named(self) -> dict[str, Tensor]:
+        """What is known, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 @runtime_checkable
@@ -27,21 +32,28 @@ class FeatureExtractor(Protocol):
     """A fixed network; distances between its features carry its name."""
 
     name: str
+    identity: str  # of its weights: what features that are kept depend on
     knows_classes: bool  # whether its class logits are over the classes of the data
 
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
-        """Features and class logits of 8-bit images."""
+        """Features of 8-bit images, and class logits and spatial features where it has them."""
         ...
 
 
 class ClassifierFeatures:
-    """Features of a classifier trained on the data at hand; the distance is `fd_classifier`, never FID."""
+    """Features of a classifier trained on the data at hand; the distance is `fd_classifier`, never FID.
+
+    Args:
+        net: the classifier, where it runs.
+        identity: of its weights.
+    """
 
     name = "classifier"
     knows_classes = True
 
-    def __init__(self, net: SmallConvNet) -> None:
+    def __init__(self, net: Classifier, identity: str) -> None:
         self.net = net.eval()
+        self.identity = identity
 
     @torch.no_grad()
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
@@ -52,8 +64,8 @@ class ClassifierFeatures:
 
 def extract(extractor: FeatureExtractor, batches: Iterable[Tensor]) -> Features:
     """Features of batches of 8-bit images (B, 3, H, W), each computed once."""
-    parts = [extractor(batch) for batch in batches]
-    return Features(torch.cat([p.features_nF for p in parts]), torch.cat([p.logits_nC for p in parts]))
+    parts = [extractor(batch).named() for batch in batches]
+    return Features(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
 
 def to_uint8(images: Float[Tensor, "*batch 3 H W"]) -> UInt8[Tensor, "*batch 3 H W"]:

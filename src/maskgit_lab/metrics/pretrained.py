@@ -1,23 +1,31 @@
-"""Feature extractors with published weights: the Inception network of 2015, and a ResNet-56 for CIFAR-10.
+"""Feature extractors with published weights: the Inception network of 2015, VGG16, DINOv2, a ResNet-56 for CIFAR-10.
 
-Shapes: n images, F features, C classes.
+Shapes: n images, F features, C classes, S spatial features.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from urllib.error import URLError
+import io
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+from torchvision.models import vgg16
 
-from maskgit_lab.errors import UserError
-from maskgit_lab.metrics.features import Features
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.weights import INCEPTION, RANDOM, RESNET56, VGG16, weights_file
 from maskgit_lab.nets.resnet_cifar import CifarResNet
 
 INCEPTION_LAYERS = ["2048", "logits_unbiased"]
+SPATIAL_CHANNELS = 7  # of ADM's sFID, on a grid of 17 x 17
+POOL_WIDTH, SPATIAL_WIDTH = 2048, 17 * 17 * SPATIAL_CHANNELS
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CIFAR_SIZE = 32
@@ -26,31 +34,106 @@ CIFAR_SIZE = 32
 class InceptionFeatures:
     """The network of 2015-12-05 as torch-fidelity has it; the only one whose distance is FID.
 
+    Its spatial features are those of ADM's sFID: the first 7 channels of `mixed_6/conv`, in the order (H, W, C).
+
     Args:
-        weights: torch-fidelity's file; None downloads it.
+        weights: torch-fidelity's file; None downloads it; `random` draws some, whose scores are never called FID.
         device: where it runs.
 
     Raises:
-        UserError: the weights cannot be downloaded or read.
+        UserError: the weights are not to be had, or the file is another one.
     """
 
-    name = "inception"
     knows_classes = False  # its 1,008 outputs are not the classes of the data
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        try:
+        self.name, self.identity = _named(INCEPTION.features, weights)
+        if weights == RANDOM:
+            self.net: nn.Module = _untrained(FeatureExtractorInceptionV3, "inception-v3-compat", INCEPTION_LAYERS)
+        else:
+            path = weights_file(INCEPTION, weights)
+            self.identity = file_sha256(path)
             self.net = FeatureExtractorInceptionV3(
-                "inception-v3-compat", INCEPTION_LAYERS, feature_extractor_weights_path=weights
-            ).to(device)
-        except Exception as error:  # URLError, OSError, RuntimeError, and what torch.load raises for other files
-            raise _unusable("inception", weights, error) from error
+                "inception-v3-compat", INCEPTION_LAYERS, feature_extractor_weights_path=str(path)
+            )
+        self.net.to(device)
+        self.device = device
+        self._spatial: Tensor | None = None
+        branch = self.net.Mixed_6d.branch1x1  # type: ignore[union-attr]
+        branch.register_forward_hook(self._keep)  # type: ignore[operator, union-attr]
+
+    def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        self._spatial = output[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
+
+    @torch.no_grad()
+    def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
+        """Features (F = 2,048), class logits (C = 1,008) and spatial features (S = 2,023) of 8-bit images."""
+        features_nF, logits_nC = self.net(images.to(self.device))
+        assert self._spatial is not None
+        return Features(features_nF.cpu(), logits_nC.cpu(), self._spatial.cpu())
+
+
+class VGG16Features:
+    """torchvision's VGG16 as torch-fidelity has it, F = 4,096: the paper's precision and recall (Table 1).
+
+    Args:
+        weights: torchvision's file; None downloads it; `random` draws some.
+        device: where it runs.
+
+    Raises:
+        UserError: the weights are not to be had, or the file is another one.
+    """
+
+    knows_classes = False
+
+    def __init__(self, weights: str | None, device: torch.device) -> None:
+        self.name, self.identity = _named(VGG16.features, weights)
+        if weights == RANDOM:
+            path: Any = _in_memory(_drawn(vgg16()).state_dict())
+        else:
+            path = weights_file(VGG16, weights)
+            self.identity = file_sha256(path)
+        self.net = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=path).to(device)
         self.device = device
 
     @torch.no_grad()
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
-        """Features and class logits of 8-bit images."""
-        features_nF, logits_nC = self.net(images.to(self.device))
-        return Features(features_nF.cpu(), logits_nC.cpu())
+        """Features of 8-bit images."""
+        return Features(self.net(images.to(self.device))[0].cpu())
+
+
+class DINOv2Features:
+    """DINOv2 ViT-L/14 as torch-fidelity has it, F = 1,024 (Stein et al. 2023); torch.hub brings code and weights.
+
+    Args:
+        weights: None; there is no file to name.
+        device: where it runs.
+
+    Raises:
+        UserError: a file is named, or torch.hub has neither the network nor a copy.
+    """
+
+    name = identity = "dinov2"
+    knows_classes = False
+
+    def __init__(self, weights: str | None, device: torch.device) -> None:
+        if weights is not None:
+            raise UserError(
+                f"features.weights={weights}: features=dinov2 takes no file; leave it out, and torch.hub brings it"
+            )
+        try:
+            self.net = FeatureExtractorDinoV2("dinov2-vit-l-14", ["dinov2"]).to(device)
+        except Exception as error:  # of the network, the disk, or the code that torch.hub loads
+            raise UserError(
+                f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with a network, or copy torch.hub's "
+                f"folder of facebookresearch/dinov2 and its checkpoint to {torch.hub.get_dir()}"
+            ) from error
+        self.device = device
+
+    @torch.no_grad()
+    def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
+        """Features of 8-bit images."""
+        return Features(self.net(images.to(self.device))[0].cpu())
 
 
 class ResNet56Features:
@@ -61,21 +144,18 @@ class ResNet56Features:
         device: where it runs.
 
     Raises:
-        UserError: the weights cannot be read.
+        UserError: the weights are not to be had, or the file is another one.
     """
 
     name = "resnet56_cifar10"
     knows_classes = True
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        try:
-            if weights is None:
-                raise FileNotFoundError("no file is named")
-            state = torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True)["state_dict"]
-            self.net = CifarResNet()
-            self.net.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
-        except Exception as error:  # what a damaged file makes torch.load raise is nearly anything
-            raise _unusable("resnet56_cifar10", weights, error) from error
+        path = weights_file(RESNET56, weights)
+        self.identity = file_sha256(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        self.net = CifarResNet()
+        self.net.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
         self.net.eval().to(device)
         self.device = device
         self.mean, self.std = (torch.tensor(v, device=device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
@@ -95,12 +175,44 @@ class ResNet56Features:
         return Features(features_nF.cpu(), self.net.linear(features_nF).cpu())
 
 
-def _unusable(name: str, weights: str | None, error: Exception) -> UserError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
-    if weights is None and isinstance(error, URLError | OSError):
-        return UserError(
-            f"the weights of features={name} are not here ({reason}): give their file with features.weights=FILE"
-        )
-    return UserError(
-        f"{weights} does not hold the weights of features={name} ({reason}): give their file with features.weights=FILE"
-    )
+PRETRAINED: dict[str, Callable[[str | None, torch.device], FeatureExtractor]] = {
+    "inception": InceptionFeatures,
+    "vgg16": VGG16Features,
+    "dinov2": DINOv2Features,
+    "resnet56_cifar10": ResNet56Features,
+}
+
+
+def _named(features: str, weights: str | None) -> tuple[str, str]:
+    name = f"{features}_{RANDOM}" if weights == RANDOM else features
+    return name, name
+
+
+def _untrained(kind: type[FeatureExtractorInceptionV3], *arguments: Any) -> nn.Module:
+    """The network with drawn weights; its constructor insists on a file, whose content is then passed over."""
+
+    class Untrained(kind):  # type: ignore[misc, valid-type]
+        def load_state_dict(self, *state: Any, **how: Any) -> None:
+            """Loads nothing."""
+
+    return _drawn(Untrained(*arguments, feature_extractor_weights_path=_in_memory({})))
+
+
+def _in_memory(state: dict[str, Tensor]) -> io.BytesIO:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return file
+
+
+def _drawn(net: nn.Module) -> nn.Module:
+    """Weights that keep the spread of what passes through (He et al. 2015), the same at every call."""
+    generator = torch.Generator().manual_seed(0)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.weight.data = _normal(module.weight, generator)
+    return net
+
+
+def _normal(weight: Float[Tensor, "out *in"], generator: torch.Generator) -> Float[Tensor, "out *in"]:
+    return torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5

@@ -1,66 +1,139 @@
-"""Fréchet distance, inception score, precision and recall, as torch-fidelity computes them, from shared features.
+"""Every metric that compares features of samples with those of real images, as torch-fidelity computes them.
 
 Shapes: n images, F features, C classes.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import Features
+from maskgit_lab.metrics.reference import Reference
+from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
+
+BLOCK = 2048  # rows whose distances to all others are in memory at once
+SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which images fall into splits
+DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}
 
 
-def sample_scores(
-    samples: Features, reference: Features, extractor_name: str, *, splits: int, neighbours: int
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Choices:
+    """What is computed, and how.
+
+    Args:
+        metrics: of `fid`, `sfid`, `kid`, `inception_score`, `precision_recall`; others are not this module's.
+        splits: of the inception score: 1 in the released config, 10 in ADM's evaluator.
+        neighbours: k of precision and recall, 3 in the paper.
+        kid_subsets: random subsets over which KID is averaged.
+        kid_subset_size: images of each, or as many as there are.
+    """
+
+    metrics: tuple[str, ...]
+    splits: int = 1
+    neighbours: int = 3
+    kid_subsets: int = 100
+    kid_subset_size: int = 1000
+
+    def check(self, n_images: int) -> None:
+        """Raises a `UserError` if these choices need more images."""
+        if n_images < 2:
+            raise UserError(f"{n_images} image is too few to have a spread: give at least 2")
+        if "precision_recall" in self.metrics and n_images <= self.neighbours:
+            raise UserError(
+                f"eval.neighbours={self.neighbours} is not below the number of images, {n_images}: lower it, or use more"
+            )
+        if "inception_score" in self.metrics and n_images < 2 * self.splits:
+            raise UserError(
+                f"eval.splits={self.splits} is too many for the {n_images} images there are: lower it, or use more"
+            )
+
+
+def sample_scores(samples: Features, reference: Reference, extractor: str, choices: Choices) -> dict[str, float]:
     """The metrics that compare a set of samples with a set of real images.
 
     Args:
         samples: features of the samples.
-        reference: features of the real images.
-        extractor_name: names the distance: `fid` for `inception`, else `fd_<name>`.
-        splits: of the inception score (1 in the released config, 10 in ADM's evaluator).
-        neighbours: k of precision and recall (3 in the paper).
+        reference: what is kept of the real images.
+        extractor: its name, which names the distances; see `distance_name`.
+        choices: what is computed, and how.
 
     Returns:
-        The distance, `inception_score` (at least 1), `precision` and `recall` in [0, 1].
+        What was asked for and can be computed: `fid`, `sfid`, `kid` and `kid_std` (`fd_...`, `sfd_...`, `kd_...` with
+        another extractor), `inception_score` (at least 1) and its `inception_score_std`, `precision` and `recall` in
+        [0, 1]. A metric that cannot be computed is absent.
 
     Raises:
-        UserError: too few images for k neighbours.
+        UserError: too few images.
     """
-    fewest = min(len(samples.features_nF), len(reference.features_nF))
-    if fewest <= neighbours:
-        raise UserError(f"eval.neighbours={neighbours} takes more than {fewest} images: lower it, or use more images")
-    if fewest < 2 * splits:
-        raise UserError(f"eval.splits={splits} takes at least {2 * splits} images, not {fewest}: lower it")
-    inception = isc_features_to_metric(samples.logits_nC, splits=splits, shuffle=True, rng_seed=0)
-    near = prc_features_to_metric(
-        samples.features_nF, reference.features_nF, prc_neighborhood=neighbours, save_cpu_ram=True, verbose=False
+    known = samples.features_nF if reference.features_nF is None else reference.features_nF
+    choices.check(min(len(samples.features_nF), len(known)))
+    scores: dict[str, float] = {}
+    if "fid" in choices.metrics:
+        distance = frechet_distance(fit_gaussian([samples.features_nF]), reference.gaussian)
+        scores[distance_name(extractor)] = distance
+    if "sfid" in choices.metrics and samples.spatial_nS is not None and reference.spatial is not None:
+        distance = frechet_distance(fit_gaussian([samples.spatial_nS]), reference.spatial)
+        scores[distance_name(extractor, "sfid")] = distance
+    if "kid" in choices.metrics and reference.features_nF is not None:
+        scores |= _kernel_distance(samples.features_nF, reference.features_nF, extractor, choices)
+    if "inception_score" in choices.metrics and samples.logits_nC is not None:
+        found = isc_features_to_metric(samples.logits_nC, splits=choices.splits, shuffle=True, rng_seed=SEED)
+        scores["inception_score"] = found["inception_score_mean"]
+        scores |= {"inception_score_std": found["inception_score_std"]} if choices.splits > 1 else {}
+    if "precision_recall" in choices.metrics and reference.features_nF is not None:
+        scores |= precision_recall(samples.features_nF, reference.features_nF, choices.neighbours)
+    return finite(scores)
+
+
+def precision_recall(
+    samples_nF: Float[Tensor, "n F"], reference_mF: Float[Tensor, "m F"], neighbours: int
+) -> dict[str, float]:
+    """Improved precision and recall (Kynkäänniemi et al. 2019), with distances found in blocks of `BLOCK` rows."""
+    found = prc_features_to_metric(
+        samples_nF,
+        reference_mF,
+        prc_neighborhood=neighbours,
+        prc_batch_size=BLOCK,
+        save_cpu_ram=True,  # a block of rows at a time
+        verbose=False,
     )
-    return {
-        distance_name(extractor_name): frechet_distance(samples.features_nF, reference.features_nF),
-        "inception_score": inception["inception_score_mean"],
-        "precision": near["precision"],
-        "recall": near["recall"],
-    }
+    return {name: found[name] for name in ("precision", "recall")}
 
 
-def distance_name(extractor_name: str) -> str:
-    """Only the distance between features of the Inception network of 2015 is called FID."""
-    return "fid" if extractor_name == "inception" else f"fd_{extractor_name}"
+def distance_name(extractor: str, metric: str = "fid") -> str:
+    """Only what is measured on the Inception network of 2015 is called FID, sFID or KID."""
+    return metric if extractor == "inception" else f"{DISTANCES[metric]}_{extractor}"
 
 
-def frechet_distance(samples_nF: Float[Tensor, "n F"], reference_nF: Float[Tensor, "m F"]) -> float:
-    """Fréchet distance between normal distributions fitted to two sets of features (Heusel et al. 2017)."""
-    statistics = [fid_features_to_statistics(features.double()) for features in (samples_nF, reference_nF)]
-    return fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+def finite(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores that are numbers."""
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def accuracy(logits_nC: Float[Tensor, "n C"], labels_n: Int64[Tensor, " n"]) -> float:
     """The fraction of images whose most probable class is their label."""
     return float((logits_nC.argmax(dim=1) == labels_n).double().mean())
+
+
+def _kernel_distance(samples_nF: Tensor, reference_mF: Tensor, extractor: str, choices: Choices) -> dict[str, float]:
+    """KID (Binkowski et al. 2018): the squared MMD with the kernel (x y / F + 1)^3, over random subsets."""
+    found = kid_features_to_metric(
+        samples_nF,
+        reference_mF,
+        kid_subsets=choices.kid_subsets,
+        kid_subset_size=min(choices.kid_subset_size, len(samples_nF), len(reference_mF)),
+        rng_seed=SEED,
+        verbose=False,
+    )
+    name, parts = distance_name(extractor, "kid"), ("mean", "std")
+    mean, std = (found[f"kernel_inception_distance_{part}"] for part in parts)
+    return {name: mean, f"{name}_std": std}

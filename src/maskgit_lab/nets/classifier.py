@@ -1,19 +1,40 @@
-"""A small convolutional classifier for small images: the features of `fd_classifier`, and CAS on the digits.
+"""Classifiers: a small one for small images, and torchvision's ResNet-50, the paper's classifier of CAS.
 
 Shapes: B images, H x W pixels, F features, C classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck, ResNet
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Classifier(nn.Module):
+    """A network with features of images, and a linear head on them."""
+
+    head: nn.Linear
+
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
+        """Features of images in [0, 1], before the head."""
+        raise NotImplementedError
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
+        """Class logits of images in [0, 1]."""
+        return self.head(self.features(images))
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-class SmallConvNet(nn.Module):
+class SmallConvNet(Classifier):
     """Three convolutions with BatchNorm, pooled to 2 x 2, and a linear head.
 
     Args:
@@ -37,9 +58,40 @@ class SmallConvNet(nn.Module):
         self.head = nn.Linear(8 * width, n_classes)
 
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
-        """Features of images in [0, 1], before the head."""
         return self.body(images)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
-        """Class logits of images in [0, 1]."""
         return self.head(self.dropout(self.features(images)))
+
+
+class ResNet50(Classifier):
+    """torchvision's ResNet of bottleneck blocks, with fresh weights (MaskGIT, section 4.2, classification accuracy).
+
+    Args:
+        n_classes: C.
+        layers: blocks of the four stages; (3, 4, 6, 3) makes a ResNet-50.
+        small_images: a first convolution of 3 x 3 with stride 1 and no pooling after it, for 32 x 32 and below.
+
+    Raises:
+        ValueError: another number of stages than four, or a stage without a block.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, n_classes: int, layers: Sequence[int] = (3, 4, 6, 3), small_images: bool = False) -> None:
+        super().__init__()
+        if len(layers) != 4 or min(layers) < 1:
+            raise ValueError(f"layers={list(layers)}: a ResNet has four stages of at least one block")
+        net = ResNet(Bottleneck, list(layers))
+        if small_images:
+            net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+            net.maxpool = nn.Identity()  # type: ignore[assignment]
+        self.head = nn.Linear(net.fc.in_features, n_classes)
+        net.fc = nn.Identity()  # type: ignore[assignment]
+        self.body = net
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
+        return self.body((images - self.mean) / self.std)

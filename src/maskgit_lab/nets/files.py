@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
 
@@ -129,11 +129,6 @@ def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """The shape of each array."""
     return {name: tuple(value.shape) for name, value in state.items()}
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")[:200]
 
 
 def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:

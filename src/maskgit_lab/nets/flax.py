@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 
 ARRAY = 1  # flax's number for the msgpack extension of an array
 TYPES = ("float32", "float16")
@@ -30,7 +30,7 @@ def read_flax(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name the checkpoint's file") from error
     except Exception as error:  # a hostile file makes msgpack and numpy raise many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error)
         raise UserError(
             f"{path} is not a flax checkpoint with arrays under params ({reason}): download it again, or give the "
             "released file"

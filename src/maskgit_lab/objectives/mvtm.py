@@ -5,7 +5,7 @@ Shapes: B images, N tokens an image, K codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -35,29 +35,29 @@ def masked_cross_entropy(
 
 
 @torch.no_grad()
-def negative_log_likelihood(
+def masked_nll(
     predict: Callable[[Tensor, Tensor], Tensor],
-    batches: Iterable[tuple[Tensor, Tensor]],
+    tokens_BN: Int64[Tensor, "B N"],
+    labels_B: Int64[Tensor, " B"],
     schedule: Schedule,
     mask_id: int,
     draws: int,
     generator: torch.Generator,
 ) -> float:
-    """The NLL of Table 3: masked cross-entropy under the schedule, in nats a token, without label smoothing.
+    """The NLL of Table 3 of a batch: masked cross-entropy under the schedule, in nats a token, without label smoothing.
 
     Args:
         predict: maps tokens (B, N) and labels (B,) to logits (B, N, K).
-        batches: held-out codes (B, N) and labels (B,), on the generator's device.
+        tokens_BN: held-out codes.
+        labels_B: their classes.
         schedule: from which the masks are drawn.
         mask_id: the mask token.
-        draws: masks drawn for each image.
-        generator: of the masks.
+        draws: masks drawn for each image, over which it is averaged.
+        generator: of the masks, on the device of the tokens.
     """
-    total, n_images = 0.0, 0
-    for tokens_BN, labels_B in batches:
-        for _ in range(draws):
-            mask_BN = draw_mask(tokens_BN, schedule, generator)
-            logits_BNK = predict(corrupt(tokens_BN, mask_BN, mask_id), labels_B)
-            total += float(masked_cross_entropy(logits_BNK, tokens_BN, mask_BN)) * len(tokens_BN)
-            n_images += len(tokens_BN)
-    return total / n_images
+    total = 0.0
+    for _ in range(draws):
+        mask_BN = draw_mask(tokens_BN, schedule, generator)
+        logits_BNK = predict(corrupt(tokens_BN, mask_BN, mask_id), labels_B)
+        total += float(masked_cross_entropy(logits_BNK, tokens_BN, mask_BN))
+    return total / draws

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from maskgit_lab.errors import UserError
-from maskgit_lab.nets.files import check_counts, first_line
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.nets.files import check_counts
 from maskgit_lab.nets.flax import read_flax
 from maskgit_lab.nets.released import Arrays, Source, fill, norm, prefixed, run_importer
 from maskgit_lab.nets.vqgan import VQGAN, ResidualBlock, Upsample

@@ -1,0 +1,6 @@
+"""Measures a model or any images: `python evaluate.py checkpoint=RUN_DIR`; `python evaluate.py --help` tells the rest."""
+
+from maskgit_lab.commands.cli import Command
+
+if __name__ == "__main__":
+    Command("evaluate", __file__)()

@@ -1,0 +1,42 @@
+"""The settings of `evaluate.py` laid over those of the run that is evaluated."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from maskgit_lab import config
+
+OF_EVAL = (
+    *("n_samples", "metrics", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "reference"),
+    *("reference_features", "precision_features", "precision_weights"),
+)
+OF_DECODING = ("schedule", "choice_temperature", "guidance")
+GROUPS = ("data", "features", "classifier", "cas")
+WITHOUT_RUN = {"choice_temperature": None, "guidance": None}  # as the file of the transformer says
+
+
+def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
+    """A config of `train.py` that evaluates as `cfg` says.
+
+    Args:
+        cfg: of `evaluate.py`.
+        run: of the run; None for a file or for samples, where the defaults of the schema hold.
+    """
+    whole = OmegaConf.structured(config.TrainConf) if run is None else run.copy()
+    whole = OmegaConf.create(OmegaConf.to_container(whole))  # without the schema's types, since null has a meaning here
+    if run is None:
+        whole.decode |= WITHOUT_RUN
+        whole.features.name = "inception"
+    for names, here, there in ((OF_EVAL, cfg, whole.eval), (OF_DECODING, cfg.decode, whole.decode), (GROUPS, cfg, whole)):
+        for name in names:
+            if here[name] is not None:
+                there[name] = config.plain(here[name]) if OmegaConf.is_config(here[name]) else here[name]
+    if cfg.decode.steps is not None:
+        whole.eval.steps = list(cfg.decode.steps)
+    whole.eval.batch_size = cfg.batch_size
+    whole.seed = whole.seed if cfg.seed is None else cfg.seed
+    whole.max_images = whole.max_images if cfg.max_images is None else cfg.max_images
+    hardware = OmegaConf.to_container(cfg.trainer)
+    whole.trainer = {**hardware, "precision": cfg.trainer.precision or whole.trainer.precision}  # type: ignore[dict-item]
+    whole.logger, whole.cache_dir = config.plain(cfg.logger), cfg.cache_dir
+    return whole

@@ -1,0 +1,85 @@
+"""Samples as files that other people's evaluators read."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from maskgit_lab.commands.parts import Parts
+from maskgit_lab.data.loose import IMAGES, LABELS
+
+FORMS = ("npz", "png")
+
+
+def save_samples(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path, form: str) -> Path:
+    """Writes the images of parts, and says where.
+
+    Args:
+        parts: with the images as `images`.
+        labels: the class of each.
+        class_names: of the folders.
+        folder: of the files, made if it is absent.
+        form: `npz`, ADM's sample file (`arr_0`: uint8, (n, H, W, 3); `arr_1`: classes), or `png`, a file for each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if form == "npz":
+        return _save_npz(parts, labels, folder / "samples.npz")
+    return _save_png(parts, labels, class_names, folder / "png")
+
+
+def folder_names(class_names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """A name of a folder for each class: its own, where that is one and no other's, or its number.
+
+    A class's name is a file's word: it may be no name of a folder, one elsewhere, or that of several classes.
+    """
+    names = list(class_names)
+
+    def fine(name: str) -> bool:
+        return bool(re.fullmatch(r"\w[\w .,()'-]{0,99}", name)) and names.count(name) == 1 and name not in taken
+
+    return [name if fine(name) else f"class_{number:04}" for number, name in enumerate(names)]
+
+
+def _save_npz(parts: Parts, labels: Tensor, path: Path) -> Path:
+    """Part after part, so that the images need not be in memory together."""
+    temporary = path.with_suffix(".partial")
+    first = next(iter(parts))["images"]
+    shape = (parts.count, *first.shape[2:], first.shape[1])
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        _write_array(
+            archive,
+            IMAGES,
+            np.dtype(np.uint8),
+            shape,
+            lambda file: [file.write(part["images"].permute(0, 2, 3, 1).numpy().tobytes()) for part in parts],
+        )
+        classes = labels.numpy()
+        _write_array(archive, LABELS, classes.dtype, classes.shape, lambda file: file.write(classes.tobytes()))
+    return temporary.replace(path)
+
+
+def _write_array(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype[Any], shape: Sequence[int], write: Callable[[Any], object]
+) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[arg-type]
+        write(file)
+
+
+def _save_png(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path) -> Path:
+    names, number = folder_names(class_names), 0
+    for part in parts:
+        for image in part["images"]:
+            place = folder / names[int(labels[number])]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / f"{number:06}.png")
+            number += 1
+    return folder

@@ -1,0 +1,113 @@
+"""Measures samples against real images: features once, then every metric from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from omegaconf import DictConfig
+from torch import Tensor
+
+from maskgit_lab.commands.extracting import obtain_extractor
+from maskgit_lab.commands.job import Bench
+from maskgit_lab.commands.parts import Parts
+from maskgit_lab.commands.referencing import RealImages, obtain_reference
+from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.reference import Reference
+from maskgit_lab.metrics.scores import Choices, sample_scores
+
+MEASURED_BY = ("maskgit_lab", "torch", "torchvision", "torch-fidelity", "lightning")
+NEAR = "precision_recall"
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Extractors with their references, and what is computed from them.
+
+    Args:
+        extractor: of every metric, but where `precise` is given.
+        precise: the extractor of precision and recall, if it is another one.
+        real: the images of the reference.
+        references: by the extractors' names.
+        choices: what is computed, and how.
+    """
+
+    extractor: FeatureExtractor
+    precise: FeatureExtractor | None
+    real: RealImages
+    references: dict[str, Reference]
+    choices: Choices
+
+    def measure(self, images: Tensor) -> dict[str, Tensor]:
+        """The features of 8-bit images (B, 3, H, W) by every extractor, as arrays of a part."""
+        return {
+            f"{extractor.name}/{name}": value
+            for extractor in self._extractors()
+            for name, value in extractor(images).named().items()
+        }
+
+    def features(self, parts: Parts, extractor: FeatureExtractor | None = None) -> Features:
+        """The features of all images of the parts, by one extractor."""
+        prefix = f"{(extractor or self.extractor).name}/"
+        names = [name for name in next(iter(parts)) if name.startswith(prefix)]
+        return Features(**{name.removeprefix(prefix): parts.array(name) for name in names})
+
+    def scores(self, parts: Parts) -> dict[str, float]:
+        """Every metric that was asked for and can be computed."""
+        own = self.choices
+        if self.precise is not None:
+            own = _only(self.choices, lambda metric: metric != NEAR)
+        name = self.extractor.name
+        scores = sample_scores(self.features(parts), self.references[name], name, own)
+        if self.precise is not None:
+            near, name = _only(self.choices, lambda metric: metric == NEAR), self.precise.name
+            scores |= sample_scores(self.features(parts, self.precise), self.references[name], name, near)
+        return scores
+
+    def settings(self) -> dict[str, Any]:
+        """What a row was measured with."""
+        told = {
+            "features": self.extractor.name,
+            "features_weights": self.extractor.identity[:12],
+            "reference": self.real.name,
+            "reference_fingerprint": self.real.fingerprint[:18],
+            "splits": self.choices.splits,
+            "neighbours": self.choices.neighbours,
+            "kid_subsets": self.choices.kid_subsets,
+            "kid_subset_size": self.choices.kid_subset_size,
+        }
+        if self.precise is not None:
+            told |= {"precision_features": self.precise.name, "precision_weights": self.precise.identity[:12]}
+        return told
+
+    def _extractors(self) -> Iterable[FeatureExtractor]:
+        return (self.extractor,) if self.precise is None else (self.extractor, self.precise)
+
+
+def obtain_scorer(bench: Bench, real: RealImages, extractor: FeatureExtractor, batch_size: int) -> Scorer:
+    """The scorer of a config, with its references computed or found in the store; every process calls this."""
+    conf = bench.cfg.eval
+    precise = None
+    if conf.precision_features not in (None, extractor.name):
+        precise = obtain_extractor(bench, conf.precision_features, conf.precision_weights)
+    references = {
+        each.name: obtain_reference(bench, real, each, batch_size) for each in (extractor, precise) if each is not None
+    }
+    return Scorer(extractor, precise, real, references, choices_of(conf))
+
+
+def choices_of(conf: DictConfig) -> Choices:
+    """The choices of a config's group `eval`."""
+    names = ("splits", "neighbours", "kid_subsets", "kid_subset_size")
+    return Choices(tuple(conf.metrics), **{name: conf[name] for name in names})
+
+
+def versions() -> dict[str, str]:
+    """The packages that measure, with their versions."""
+    return {f"version_{name.replace('-', '_')}": version(name) for name in MEASURED_BY}
+
+
+def _only(choices: Choices, wanted: Callable[[str], bool]) -> Choices:
+    return replace(choices, metrics=tuple(filter(wanted, choices.metrics)))

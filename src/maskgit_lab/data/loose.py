@@ -1,0 +1,209 @@
+"""Images of one size that somebody else made, in a folder or in an npz file: samples, or a reference.
+
+Shapes: n images, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torchvision.transforms.functional as TF
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from maskgit_lab.data.pictures import PictureFiles
+from maskgit_lab.data.source import Images, Key, Unreadable
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import file_sha256
+
+IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), and the classes if it has them
+
+
+class LooseImages(Images):
+    """Images without augmented views; those without classes are all of class 0."""
+
+    size: tuple[int, int]  # height and width in pixels
+
+    def fingerprint(self) -> str:
+        """Of what the images are."""
+        raise NotImplementedError
+
+
+class FolderImages(LooseImages):
+    """All images below a folder, in the order of their names.
+
+    Raises:
+        UserError: there are none, or they differ in size.
+    """
+
+    decodes: ClassVar[bool] = True
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(
+            os.path.join(place, name)  # noqa: PTH118
+            for place, _, names in os.walk(folder)
+            for name in names
+            if name.lower().endswith(IMG_EXTENSIONS)
+        )
+        if not found:
+            raise UserError(f"{folder} has no images: name a folder that has ({', '.join(IMG_EXTENSIONS)})")
+        self.pictures = PictureFiles(folder, [(path, 0) for path in found])
+        self.labels = self.pictures.labels
+        self.size = self._one_size([Path(path) for path in found])
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        index = key if isinstance(key, int) else key[0]
+        try:
+            return TF.pil_to_tensor(self.pictures.load(index)) / 255, self.labels[index]
+        except Unreadable as error:
+            raise UserError(f"{error}: mend or delete it") from error
+
+    def subset(self, indices: Sequence[int]) -> Images:
+        return Chosen(self, indices)
+
+    def fingerprint(self) -> str:
+        return self.pictures.fingerprint()
+
+    @staticmethod
+    def _one_size(paths: list[Path]) -> tuple[int, int]:
+        first: tuple[Path, tuple[int, int]] | None = None
+        for path in paths:
+            try:
+                with Image.open(path) as picture:
+                    size = picture.size
+            except Exception as error:  # what a damaged file makes Pillow raise is nearly anything
+                raise UserError(
+                    f"the image {path} cannot be read ({first_line(error)}): mend or delete it"
+                ) from error
+            first = first or (path, size)
+            if size != first[1]:
+                raise UserError(
+                    f"{path} has {size[0]} x {size[1]} pixels and {first[0]} has {first[1][0]} x {first[1][1]}: give "
+                    "images of one size"
+                )
+        assert first is not None
+        return first[1][1], first[1][0]
+
+
+class ArrayImages(LooseImages):
+    """The images of an npz file in the form of ADM's: `arr_0`, (n, H, W, 3), 8 bits or floats in [0, 1].
+
+    Raises:
+        UserError: the file is damaged, or its images are of another form, out of range or no numbers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.array, labels = _read(path)
+        if self.array.ndim != 4 or self.array.shape[3] != 3 or not len(self.array):
+            raise UserError(
+                f"{path} has {IMAGES} of shape {self.array.shape}: give images as uint8 of shape (n, height, width, 3)"
+            )
+        if self.array.dtype != np.uint8:
+            self.array = _as_uint8(self.array, path)
+        n_images = len(self.array)
+        fine = labels is not None and labels.shape == (n_images,) and np.issubdtype(labels.dtype, np.integer)
+        self.labels = torch.from_numpy(labels.astype(np.int64)) if fine else torch.zeros(n_images, dtype=torch.int64)
+        self.size = self.array.shape[1], self.array.shape[2]
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        index = key if isinstance(key, int) else key[0]
+        image = torch.from_numpy(np.array(self.array[index]))
+        return image.permute(2, 0, 1) / 255, self.labels[index]
+
+    def subset(self, indices: Sequence[int]) -> Images:
+        return Chosen(self, indices)
+
+    def fingerprint(self) -> str:
+        return file_sha256(self.path)
+
+
+class Chosen(Images):
+    """Some of the images of another data set."""
+
+    def __init__(self, images: Images, indices: Sequence[int]) -> None:
+        self.images = images
+        self.indices = list(indices)
+        self.labels = images.labels[self.indices]
+        self.decodes = images.decodes  # type: ignore[misc]
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        index, view = key if isinstance(key, tuple) else (key, None)
+        return self.images[self.indices[index] if view is None else (self.indices[index], view)]
+
+    def subset(self, indices: Sequence[int]) -> Images:
+        return Chosen(self.images, [self.indices[i] for i in indices])
+
+
+def open_images(path: Path, key: str) -> LooseImages:
+    """The images of a folder or of an npz file.
+
+    Args:
+        path: where they are.
+        key: the setting that names it, for errors.
+
+    Raises:
+        UserError: nothing is there, or the images cannot be used.
+    """
+    if path.is_dir():
+        return FolderImages(path.resolve())
+    if path.suffix == ".npz" and path.is_file():
+        return ArrayImages(path)
+    if not path.exists():
+        raise UserError(f"{key}={path} is not there: give a folder of images, or an npz file with {IMAGES}")
+    raise UserError(f"{key}={path} is no folder and no .npz file: give images in one of these forms")
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if IMAGES not in file.files:
+                raise UserError(f"{path} has no array {IMAGES}: give an npz file in the form of ADM's samples")
+            labels = file[LABELS] if LABELS in file.files else None
+            return _mapped(path) if _is_stored(path) else file[IMAGES], labels
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
+
+
+def _is_stored(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return archive.getinfo(f"{IMAGES}.npy").compress_type == zipfile.ZIP_STORED
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The images where they lie in the file, so that 50,000 of them need no memory."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(member)
+        header = member.tell()
+        start = archive.getinfo(f"{IMAGES}.npy").header_offset
+    if dtype.hasobject or fortran:
+        raise ValueError(f"{IMAGES} is of objects or in Fortran's order")
+    with path.open("rb") as file:
+        file.seek(start + 26)  # the lengths of a name and of extra fields end the local header of a zip file's member
+        lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
+    return np.memmap(path, dtype, "r", start + 30 + lengths + header, shape)
+
+
+def _as_uint8(array: np.ndarray, path: Path) -> np.ndarray:
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f"{path} has images of type {array.dtype}: give uint8, or floats in [0, 1]")
+    images: Any = np.empty(array.shape, np.uint8)
+    for i, image in enumerate(array):
+        if not np.isfinite(image).all():
+            raise UserError(f"{path} has values that are no numbers, in image {i}: give sound images")
+        if image.min() < 0 or image.max() > 1:
+            raise UserError(
+                f"{path} has floats from {image.min():.3g} to {image.max():.3g}, in image {i}: give uint8, or floats in "
+                "[0, 1]"
+            )
+        images[i] = np.rint(image * 255)
+    return images

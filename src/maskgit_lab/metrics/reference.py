@@ -1,0 +1,107 @@
+"""What is kept of real images, so that samples can be compared with them again and again.
+
+Shapes: n images, F features, S spatial features.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor
+
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.metrics.features import Features
+from maskgit_lab.metrics.statistics import Gaussian, fit_gaussian
+from maskgit_lab.nets.files import write_arrays
+
+ADM_POOL, ADM_SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")  # of ADM's reference files
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of real images by one extractor.
+
+    Args:
+        gaussian: fitted to the features of all images.
+        features_nF: features of some images, for precision, recall and KID; None where there are statistics alone.
+        spatial: fitted to the spatial features, if the extractor has any.
+    """
+
+    gaussian: Gaussian
+    features_nF: Float[Tensor, "n F"] | None
+    spatial: Gaussian | None = None
+
+    def save(self, path: Path) -> None:
+        """Writes it as safetensors."""
+        arrays = {"mean": self.gaussian.mean_F, "covariance": self.gaussian.covariance_FF}
+        if self.features_nF is not None:
+            arrays["features"] = self.features_nF
+        if self.spatial is not None:
+            arrays |= {"spatial_mean": self.spatial.mean_F, "spatial_covariance": self.spatial.covariance_FF}
+        write_arrays(arrays, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Reads what `save` wrote."""
+        arrays = load_file(path)
+        spatial = None
+        if "spatial_mean" in arrays:
+            spatial = Gaussian(arrays["spatial_mean"], arrays["spatial_covariance"])
+        return cls(Gaussian(arrays["mean"], arrays["covariance"]), arrays.get("features"), spatial)
+
+
+def reference_of(parts: Iterable[Features], n_images: int, most_features: int) -> Reference:
+    """The reference of images whose features come in parts.
+
+    Args:
+        parts: in the order of the images; gone through three times, so that only one has to be in memory at once.
+        n_images: how many images they are.
+        most_features: features of so many images are kept, spread evenly over them.
+
+    Raises:
+        ValueError: fewer than two images.
+    """
+    kept = torch.linspace(0, n_images - 1, min(n_images, most_features)).round().long().unique()
+    chosen, start = [], 0
+    for part in parts:
+        rows = kept[(kept >= start) & (kept < start + len(part.features_nF))] - start
+        chosen.append(part.features_nF[rows])
+        start += len(part.features_nF)
+    spatial = all(part.spatial_nS is not None for part in parts)
+    return Reference(
+        gaussian=fit_gaussian(part.features_nF for part in parts),
+        features_nF=torch.cat(chosen),
+        spatial=fit_gaussian(part.spatial_nS for part in parts if part.spatial_nS is not None) if spatial else None,
+    )
+
+
+def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
+    """The statistics that an ADM reference file has beside its images: of all images, pooled and spatial.
+
+    Raises:
+        UserError: they are damaged, or not those of the Inception network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            pooled, spatial = (
+                _gaussian(*(file[name] for name in names)) if set(names) <= set(file.files) else None
+                for names in (ADM_POOL, ADM_SPATIAL)
+            )
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
+    return pooled, spatial
+
+
+def _gaussian(mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise ValueError(f"statistics of shapes {mean.shape} and {covariance.shape}")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise ValueError("statistics that are no numbers")
+    return Gaussian(torch.from_numpy(mean.astype(np.float64)), torch.from_numpy(covariance.astype(np.float64)))

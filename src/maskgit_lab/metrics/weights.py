@@ -1,0 +1,90 @@
+"""The files of published weights: found, downloaded where there is a network, and known by their checksums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import file_sha256
+
+RANDOM = "random"  # weights for tries: as costly as the published ones, and without meaning
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights on the web.
+
+    Args:
+        features: the option of `features` that needs it.
+        url: where it is; None if it is only to be had by hand.
+        source: what a user without a network looks for.
+        sha256: the first digits of its checksum, which its name carries too.
+    """
+
+    features: str
+    url: str | None
+    source: str
+    sha256: str
+
+
+INCEPTION = Published(
+    "inception",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    "weights-inception-2015-12-05-6726825d.pth of github.com/toshas/torch-fidelity, release v0.2.0",
+    "6726825d",
+)
+VGG16 = Published(
+    "vgg16",
+    "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "torchvision's vgg16-397923af.pth (download.pytorch.org/models)",
+    "397923af",
+)
+RESNET56 = Published(
+    "resnet56_cifar10",
+    None,
+    "resnet56-4bfd9763.th of github.com/akamaster/pytorch_resnet_cifar10",
+    "4bfd9763",
+)
+
+
+def weights_file(published: Published, given: str | None) -> Path:
+    """The file of published weights: the one that is given, or torch.hub's, which is downloaded if it is absent.
+
+    Raises:
+        UserError: it is absent and cannot be downloaded, or is another file.
+    """
+    path = Path(given).expanduser() if given is not None else _downloaded(published)
+    key = f"features={published.features}"
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise UserError(
+            f"the weights of {key} cannot be read from {path} ({error.strerror}): get {published.source}, and give its "
+            "path with features.weights=FILE"
+        ) from error
+    if not found.startswith(published.sha256):
+        raise UserError(
+            f"{path} does not hold the weights of {key} (its SHA-256 begins with {found[:8]} and not with "
+            f"{published.sha256}): get {published.source}, and give its path with features.weights=FILE"
+        )
+    return path
+
+
+def _downloaded(published: Published) -> Path:
+    advice = f"get {published.source}, and give its path with features.weights=FILE"
+    if published.url is None:
+        raise UserError(f"the weights of features={published.features} are not here (no file is named): {advice}")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(published.url, str(path), published.sha256, progress=False)
+        except Exception as error:  # of the network, of the disk, or a checksum that differs
+            reason = first_line(error)
+            raise UserError(
+                f"the weights of features={published.features} are not here and cannot be downloaded ({reason}): {advice}"
+            ) from error
+    return path
