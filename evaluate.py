@@ -1,4 +1,4 @@
-"""Measures a model or any images: `python evaluate.py checkpoint=RUN_DIR`; `python evaluate.py --help` tells the rest."""
+"""Measures a model, or any images: `python evaluate.py checkpoint=RUN_DIR`; `python evaluate.py --help` tells more."""
 
 from maskgit_lab.commands.cli import Command
 

@@ -24,6 +24,9 @@ from rich.text import Text
 Advance = Callable[..., None]
 
 
+WIDTH_OF_LOGS = 140  # columns; of tables that go to a file or a pipe
+
+
 class _Speed(ProgressColumn):
     """Steps a second."""
 
@@ -44,6 +47,8 @@ class Terminal:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH_OF_LOGS
 
     def say(self, text: str) -> None:
         """Prints a line as it is."""

@@ -88,8 +88,8 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     if few := sorted({row["n_samples"] for row in rows if _is_few(row)}):
         said = " and ".join(f"{count:,}" for count in few)
         notes.append(
-            f"* from {said} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; compare "
-            "it only with distances from as many"
+            f"* from {said} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; "
+            "compare it only with distances from as many"
         )
     if rows and "cas_real_top1" in rows[0]:
         real = rows[0]["cas_real_top1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,9 +20,13 @@ CHOICES = {
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed"),
     "features.name": EXTRACTORS,
-    "eval.precision_features": (None, *EXTRACTORS),
     "tokenizer.perceptual": ("vgg16", "resnet50", "none"),
     "mvtm.loss_on": ("masked", "all"),
+}
+OPTIONAL_CHOICES = {
+    "features.name": EXTRACTORS,
+    "precision_features": EXTRACTORS,
+    "trainer.precision": CHOICES["trainer.precision"],
 }
 NOT_NEGATIVE = ("choice_temperature", "guidance", "weight_decay", "gradient_clip", "warmup_steps", "views", "workers")
 SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
@@ -58,6 +63,8 @@ def check_train(cfg: DictConfig) -> None:
     """Raises a `UserError` for a value of the config of `train.py` that makes no sense."""
     for key in CHOICES:
         _check_choice(cfg, key)
+    if cfg.eval.precision_features is not None:
+        _check_one_of(cfg, "eval.precision_features", EXTRACTORS)
     _check_numbers(cfg)
     check_steps("eval.steps", list(cfg.eval.steps))
     _check_metrics("eval.metrics", list(cfg.eval.metrics))
@@ -74,35 +81,45 @@ def check_train(cfg: DictConfig) -> None:
 
 def check_evaluate(cfg: DictConfig) -> None:
     """Raises a `UserError` for a value of the config of `evaluate.py` that makes no sense."""
-    if (cfg.checkpoint is None) == (cfg.samples is None):
-        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with reference=FOLDER_OR_NPZ")
-    if cfg.samples is not None and cfg.reference is None:
-        raise UserError("samples needs a reference: give reference=FOLDER_OR_NPZ, or data=NAME and reference=train")
+    _check_subject(cfg)
     for key in ("logger.mode", "trainer.accelerator"):
         _check_choice(cfg, key)
-    for key, choices in (("features.name", EXTRACTORS), ("precision_features", (None, *EXTRACTORS))):
-        value = OmegaConf.select(cfg, key)
-        _check(value is None or value in choices, key, value, f"choose one of {', '.join(EXTRACTORS)}")
-    if cfg.trainer.precision is not None:
-        _check_choice(cfg, "trainer.precision")
-    _check_numbers(cfg)
-    if cfg.decode.steps is not None:
-        check_steps("decode.steps", list(cfg.decode.steps))
-    if cfg.metrics is not None:
-        _check_metrics("metrics", list(cfg.metrics))
+    for key, choices in OPTIONAL_CHOICES.items():
+        if OmegaConf.select(cfg, key) is not None:
+            _check_one_of(cfg, key, choices)
+    _check_numbers(cfg, null_is_default=True)
+    _check_lists(cfg)
     for key in EVALUATE_AT_LEAST_ONE:
         _at_least_one(cfg, key)
     _check(cfg.n_samples is None or cfg.n_samples >= 2, "n_samples", cfg.n_samples, "give at least 2")
-    unknown = [form for form in cfg.save if form not in FORMS]
-    _check(not unknown, "save", list(cfg.save), f"choose of {', '.join(FORMS)}")
     for key in ("classifier.optim", "cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
             _check_optim(cfg, key)
 
 
+def _check_subject(cfg: DictConfig) -> None:
+    if (cfg.checkpoint is None) == (cfg.samples is None):
+        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with reference=FOLDER_OR_NPZ")
+    if cfg.samples is not None and cfg.reference is None:
+        raise UserError("samples needs a reference: give reference=FOLDER_OR_NPZ, or data=NAME and reference=train")
+
+
+def _check_lists(cfg: DictConfig) -> None:
+    if cfg.decode.steps is not None:
+        check_steps("decode.steps", list(cfg.decode.steps))
+    if cfg.metrics is not None:
+        _check_metrics("metrics", list(cfg.metrics))
+    unknown = [form for form in cfg.save if form not in FORMS]
+    _check(not unknown, "save", f"[{','.join(cfg.save)}]", f"choose of {', '.join(FORMS)}")
+
+
 def _check_choice(cfg: DictConfig, key: str) -> None:
+    _check_one_of(cfg, key, CHOICES[key])
+
+
+def _check_one_of(cfg: DictConfig, key: str, choices: Sequence[str]) -> None:
     value = OmegaConf.select(cfg, key)
-    _check(value in CHOICES[key], key, value, f"choose one of {', '.join(map(str, CHOICES[key]))}")
+    _check(value in choices, key, value, f"choose one of {', '.join(choices)}")
 
 
 def _check_metrics(key: str, metrics: list[str]) -> None:
@@ -111,23 +128,30 @@ def _check_metrics(key: str, metrics: list[str]) -> None:
     _check(bool(metrics) and not unknown, key, said, f"choose of {', '.join(METRICS)}")
 
 
-def _check_numbers(cfg: DictConfig) -> None:
+def _check_numbers(cfg: DictConfig, null_is_default: bool = False) -> None:
     """Every number of the config that has a range, whatever group it is in."""
     for key, value in flatten(plain(cfg)).items():
-        name = key.rpartition(".")[2]
-        if name in (*SHARES, *WHOLE):
-            fine = isinstance(value, int if name in WHOLE else int | float) and not isinstance(value, bool)
-            _check(fine, key, value, "give a whole number" if name in WHOLE else "give a number")
-        if isinstance(value, float):
-            _check(math.isfinite(value), key, value, "give a finite number")
-        if name == "seed":
-            _check(0 <= value < 2**32, key, value, "give a whole number from 0 to 4294967295")
-        if name in NOT_NEGATIVE or ".losses." in key:
-            _check(value is None or value >= 0, key, value, "give a number that is not negative")
-        if name in SHARES:
-            _check(0 <= value < 1, key, value, "give a number from 0 to below 1")
-        if name == "entropy_temperature":
-            _check(value > 0, key, value, "give a positive number")
+        if value is not None or not null_is_default:
+            _check_number(key, value)
+
+
+def _check_number(key: str, value: Any) -> None:
+    name = key.rpartition(".")[2]
+    if name in (*SHARES, *WHOLE):
+        fine = isinstance(value, int if name in WHOLE else int | float) and not isinstance(value, bool)
+        _check(fine, key, value, "give a whole number" if name in WHOLE else "give a number")
+    if isinstance(value, float):
+        _check(math.isfinite(value), key, value, "give a finite number")
+    if name == "seed":
+        _check(0 <= value < 2**32, key, value, "give a whole number from 0 to 4294967295")
+    if name in NOT_NEGATIVE or ".losses." in key:
+        _check(value is None or value >= 0, key, value, "give a number that is not negative")
+    if name in SHARES:
+        _check(0 <= value < 1, key, value, "give a number from 0 to below 1")
+    if name == "entropy_temperature":
+        _check(value > 0, key, value, "give a positive number")
+    if key.endswith("augment.magnitude"):
+        _check(0 <= value <= 30, key, value, "give a whole number from 0 to 30")
 
 
 def _check_optim(cfg: DictConfig, key: str) -> None:

@@ -120,9 +120,7 @@ def _train(
     net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)
     optim = as_object(conf.optim, Optim)
     module = LitClassifier(net, data.n_classes, optim, conf.label_smoothing, conf.seed, bench.together)
-    scores = fit(
-        module, train, data.test, hardware=bench.hardware, terminal=bench.terminal, title=title, folder=folder
-    )
+    scores = fit(module, train, data.test, hardware=bench.hardware, terminal=bench.terminal, title=title, folder=folder)
     best = module.best_net
     assert isinstance(best, Classifier)
     return best, {name: scores[f"classifier/{name}"] for name in ("top1", "top5")}

@@ -80,7 +80,8 @@ class Job(Bench):
 
 def by_main(bench: B, work: Callable[[B], T]) -> T:
     """What the main process makes alone while the others wait; every process calls this and gets it."""
-    return ranks.share(work(bench.alone()) if ranks.is_main() else None)  # type: ignore[arg-type]
+    made = work(bench.alone()) if ranks.is_main() else None
+    return ranks.share(made)  # type: ignore[return-value]
 
 
 def build(node: DictConfig, key: str, kind: type[T], **values: Any) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config
@@ -12,7 +14,6 @@ OF_EVAL = (
 )
 OF_DECODING = ("schedule", "choice_temperature", "guidance")
 GROUPS = ("data", "features", "classifier", "cas")
-WITHOUT_RUN = {"choice_temperature": None, "guidance": None}  # as the file of the transformer says
 
 
 def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
@@ -22,15 +23,13 @@ def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
         cfg: of `evaluate.py`.
         run: of the run; None for a file or for samples, where the defaults of the schema hold.
     """
-    whole = OmegaConf.structured(config.TrainConf) if run is None else run.copy()
-    whole = OmegaConf.create(OmegaConf.to_container(whole))  # without the schema's types, since null has a meaning here
+    whole = _untyped(OmegaConf.structured(config.TrainConf) if run is None else run)
     if run is None:
-        whole.decode |= WITHOUT_RUN
+        whole.decode.choice_temperature = whole.decode.guidance = None  # as the file of the transformer says
         whole.features.name = "inception"
-    for names, here, there in ((OF_EVAL, cfg, whole.eval), (OF_DECODING, cfg.decode, whole.decode), (GROUPS, cfg, whole)):
-        for name in names:
-            if here[name] is not None:
-                there[name] = config.plain(here[name]) if OmegaConf.is_config(here[name]) else here[name]
+    _lay_over(whole.eval, cfg, OF_EVAL)
+    _lay_over(whole.decode, cfg.decode, OF_DECODING)
+    _lay_over(whole, cfg, GROUPS)
     if cfg.decode.steps is not None:
         whole.eval.steps = list(cfg.decode.steps)
     whole.eval.batch_size = cfg.batch_size
@@ -40,3 +39,16 @@ def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
     whole.trainer = {**hardware, "precision": cfg.trainer.precision or whole.trainer.precision}  # type: ignore[dict-item]
     whole.logger, whole.cache_dir = config.plain(cfg.logger), cfg.cache_dir
     return whole
+
+
+def _lay_over(there: DictConfig, here: DictConfig, names: Sequence[str]) -> None:
+    for name in names:
+        if here[name] is not None:
+            there[name] = config.plain(here[name]) if OmegaConf.is_config(here[name]) else here[name]
+
+
+def _untyped(cfg: DictConfig) -> DictConfig:
+    """A copy without the schema's types, since null has a meaning here."""
+    copy = OmegaConf.create(OmegaConf.to_container(cfg))
+    assert isinstance(copy, DictConfig)
+    return copy

@@ -79,9 +79,7 @@ class FolderImages(LooseImages):
                 with Image.open(path) as picture:
                     size = picture.size
             except Exception as error:  # what a damaged file makes Pillow raise is nearly anything
-                raise UserError(
-                    f"the image {path} cannot be read ({first_line(error)}): mend or delete it"
-                ) from error
+                raise UserError(f"the image {path} cannot be read ({first_line(error)}): mend or delete it") from error
             first = first or (path, size)
             if size != first[1]:
                 raise UserError(
@@ -108,9 +106,9 @@ class ArrayImages(LooseImages):
             )
         if self.array.dtype != np.uint8:
             self.array = _as_uint8(self.array, path)
-        n_images = len(self.array)
-        fine = labels is not None and labels.shape == (n_images,) and np.issubdtype(labels.dtype, np.integer)
-        self.labels = torch.from_numpy(labels.astype(np.int64)) if fine else torch.zeros(n_images, dtype=torch.int64)
+        self.labels = torch.zeros(len(self.array), dtype=torch.int64)
+        if labels is not None and labels.shape == (len(self.array),) and np.issubdtype(labels.dtype, np.integer):
+            self.labels = torch.from_numpy(labels.astype(np.int64))
         self.size = self.array.shape[1], self.array.shape[2]
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
@@ -202,8 +200,8 @@ def _as_uint8(array: np.ndarray, path: Path) -> np.ndarray:
             raise UserError(f"{path} has values that are no numbers, in image {i}: give sound images")
         if image.min() < 0 or image.max() > 1:
             raise UserError(
-                f"{path} has floats from {image.min():.3g} to {image.max():.3g}, in image {i}: give uint8, or floats in "
-                "[0, 1]"
+                f"{path} has floats from {image.min():.3g} to {image.max():.3g}, in image {i}: give uint8, or floats "
+                "in [0, 1]"
             )
         images[i] = np.rint(image * 255)
     return images

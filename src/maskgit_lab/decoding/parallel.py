@@ -111,7 +111,7 @@ def _sample(
     return sampled_BN, p_BNK.gather(-1, sampled_BN[..., None])[..., 0].log()
 
 
-def _exponential(like: Float[Tensor, "B *shape"], generator: Randomness) -> Float[Tensor, "B *shape"]:
+def _exponential(like: Float[Tensor, "*shape"], generator: Randomness) -> Float[Tensor, "*shape"]:
     drawn = torch.empty_like(like, memory_format=torch.contiguous_format)
     if isinstance(generator, Sequence):
         for image, own in zip(drawn, generator, strict=True):

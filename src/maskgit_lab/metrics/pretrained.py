@@ -60,7 +60,7 @@ class InceptionFeatures:
         self.device = device
         self._spatial: Tensor | None = None
         branch = self.net.Mixed_6d.branch1x1  # type: ignore[union-attr]
-        branch.register_forward_hook(self._keep)  # type: ignore[operator, union-attr]
+        branch.register_forward_hook(self._keep)  # type: ignore[union-attr]
 
     def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self._spatial = output[:, :SPATIAL_CHANNELS].permute(0, 2, 3, 1).flatten(1)
@@ -125,8 +125,8 @@ class DINOv2Features:
             self.net = FeatureExtractorDinoV2("dinov2-vit-l-14", ["dinov2"]).to(device)
         except Exception as error:  # of the network, the disk, or the code that torch.hub loads
             raise UserError(
-                f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with a network, or copy torch.hub's "
-                f"folder of facebookresearch/dinov2 and its checkpoint to {torch.hub.get_dir()}"
+                f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with a network, or copy "
+                f"torch.hub's folder of facebookresearch/dinov2 and its checkpoint to {torch.hub.get_dir()}"
             ) from error
         self.device = device
 
@@ -191,7 +191,7 @@ def _named(features: str, weights: str | None) -> tuple[str, str]:
 def _untrained(kind: type[FeatureExtractorInceptionV3], *arguments: Any) -> nn.Module:
     """The network with drawn weights; its constructor insists on a file, whose content is then passed over."""
 
-    class Untrained(kind):  # type: ignore[misc, valid-type]
+    class Untrained(kind):
         def load_state_dict(self, *state: Any, **how: Any) -> None:
             """Loads nothing."""
 

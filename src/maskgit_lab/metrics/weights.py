@@ -85,6 +85,7 @@ def _downloaded(published: Published) -> Path:
         except Exception as error:  # of the network, of the disk, or a checksum that differs
             reason = first_line(error)
             raise UserError(
-                f"the weights of features={published.features} are not here and cannot be downloaded ({reason}): {advice}"
+                f"the weights of features={published.features} are not here and cannot be downloaded ({reason}): "
+                f"{advice}"
             ) from error
     return path

@@ -86,9 +86,9 @@ class ResNet50(Classifier):
         net = ResNet(Bottleneck, list(layers))
         if small_images:
             net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-            net.maxpool = nn.Identity()  # type: ignore[assignment]
+            net.maxpool = nn.Identity()
         self.head = nn.Linear(net.fc.in_features, n_classes)
-        net.fc = nn.Identity()  # type: ignore[assignment]
+        net.fc = nn.Identity()
         self.body = net
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
