@@ -131,7 +131,7 @@ def test_a_schedule_for_decoding_alone(command, tiny_cache, tmp_path):
         f"cache_dir={tiny_cache}",
         "run_dir=run",
         "eval.steps=[2]",
-        "eval.cas=null",
+        "cas=null",
     ]
     assert command("train", *settings, "decode.schedule=square_root").code == 0
     (row,) = rows(tmp_path / "run")

@@ -51,7 +51,7 @@ def test_a_token_cache_made_elsewhere_is_used_if_it_is_this_tokenizers(command, 
 def test_images_that_cannot_be_read_are_left_out_and_said(command, pets, tmp_path):
     (pets / "cat" / "3.png").write_bytes(b"cut")
     settings = ["debug=tiny", "logger=none", "cache_dir=cache", "data=image_folder", "data.root=pets", "data.size=16"]
-    settings += ["mvtm.optim.max_steps=1", "tokenizer.optim.max_steps=1", "eval.cas=null", "data.test_fraction=0.4"]
+    settings += ["mvtm.optim.max_steps=1", "tokenizer.optim.max_steps=1", "cas=null", "data.test_fraction=0.4"]
     said = command("train", *settings, "run_dir=run", "tokens.views=2", "eval.n_samples=6")
     assert said.code == 0 and "1 cannot be read and are left out: cat/3.png" in said.out, said.err
     assert re.search("encoding 2[34] images", said.out)  # 9 in two views and 7 held out, and one is left out

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from maskgit_lab.ablation.results import Row
+from maskgit_lab.ablation.results import Row, distance_key
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -23,7 +23,6 @@ MASK_GREY = 150
 
 # One panel each: its title, and the metrics it shows with their names.
 PANELS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("Fréchet distance (lower is better)", {"fid": "FID", "fd_classifier": "classifier features"}),
     ("Inception score", {"inception_score": "IS"}),
     ("Classification accuracy", {"cas_top1": "CAS", "sample_accuracy": "samples recognised", "cas_real_top1": "real"}),
     ("Precision and recall", {"precision": "precision", "recall": "recall"}),
@@ -65,7 +64,10 @@ def cover_masked(images: UInt8[Tensor, "R 3 H W"], mask: Bool[Tensor, "R h w"]) 
 def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     """Draws the metrics of one run over the number of decoding steps T."""
     ordered = sorted(rows, key=lambda row: row["steps"])
-    panels = [(name, metrics) for name, metrics in PANELS if any(key in row for row in rows for key in metrics)]
+    distances = {distance_key(row): f"{row.get('features')} features" for row in rows if distance_key(row) != "fid"}
+    distances |= {"fid": "FID"}
+    panels = [("Fréchet distance (lower is better)", distances), *PANELS]
+    panels = [(name, metrics) for name, metrics in panels if any(key in row for row in rows for key in metrics)]
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
     for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

@@ -18,6 +18,7 @@ HEADINGS = {
     "fid": "FID",
     "fd": "FD",
     "sfid": "sFID",
+    "sfd": "sFD",
     "kid": "KID",
     "kd": "KD",
     "inception_score": "IS",
@@ -29,6 +30,7 @@ HEADINGS = {
     "nll": "NLL",
     "images_per_second": "img/s",
 }
+DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}  # what they are called with another network than Inception
 # What a point is: rows that agree in all of these are of the same point.
 SETTINGS = (
     *("samples", "data", "schedule", "decode_schedule", "steps", "choice_temperature", "guidance", "seed", "n_samples"),
@@ -67,8 +69,7 @@ def identity(row: Row) -> str:
 
 def distance_key(row: Row, metric: str = "fid") -> str:
     """The key of a row's distance: `fid`, or `fd_` and the extractor's name; so too for `sfid` and `kid`."""
-    names = {"fid": "fd", "sfid": "sfd", "kid": "kd"}
-    return metric if metric in row else f"{names[metric]}_{row.get('features')}"
+    return metric if metric in row else f"{DISTANCES[metric]}_{row.get('features')}"
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -105,10 +106,10 @@ def _shown(row: Row) -> dict[str, str]:
     """The cells of a row, by heading."""
     values = {key: row.get(key) for key in HEADINGS}
     if distance_key(row) != "fid":
-        values |= {"fd": row.get(distance_key(row)), "kd": row.get(distance_key(row, "kid"))}
+        values |= {short: row.get(distance_key(row, metric)) for metric, short in DISTANCES.items()}
     star = "*" if _is_few(row) else ""
-    marked = {"fid", "fd", "sfid"}
-    return {key: _cell(value) + (star if key in marked else "") for key, value in values.items() if value is not None}
+    marked = {"fid", "fd", "sfid", "sfd"}
+    return {k: _cell(k, value) + (star if k in marked else "") for k, value in values.items() if value is not None}
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -120,7 +121,8 @@ def _parse(line: str) -> dict[str, Any] | None:
     return row if whole and all(isinstance(row.get(key, 0), int | float) for key in HEADINGS) else None
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
-    return str(value)
+def _cell(key: str, value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    digits = 5 if key in ("kid", "kd") else 0 if abs(value) >= 100 else 3
+    return f"{value:.{digits}f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,10 @@ class Parts:
         ranks.barrier()
 
     def remove(self) -> None:
-        """Deletes the folder."""
+        """Deletes the folder, and the one that it is in if nothing else is there."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # it is not empty
+            self.folder.parent.rmdir()
 
     def _missing(self, batch_size: int) -> list[range]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from maskgit_lab.commands.parts import Parts
 from maskgit_lab.data.loose import IMAGES, LABELS
 
 FORMS = ("npz", "png")
+TOKENS = "tokens"
 
 
 def save_samples(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path, form: str) -> Path:
@@ -26,7 +28,8 @@ def save_samples(parts: Parts, labels: Tensor, class_names: Sequence[str], folde
         labels: the class of each.
         class_names: of the folders.
         folder: of the files, made if it is absent.
-        form: `npz`, ADM's sample file (`arr_0`: uint8, (n, H, W, 3); `arr_1`: classes), or `png`, a file for each.
+        form: `npz`, ADM's sample file (`arr_0`: uint8, (n, H, W, 3); `arr_1`: classes), with the codes (n, N) as
+            `tokens`; or `png`, a file for each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if form == "npz":
@@ -60,9 +63,13 @@ def _save_npz(parts: Parts, labels: Tensor, path: Path) -> Path:
             shape,
             lambda file: [file.write(part["images"].permute(0, 2, 3, 1).numpy().tobytes()) for part in parts],
         )
-        classes = labels.numpy()
-        _write_array(archive, LABELS, classes.dtype, classes.shape, lambda file: file.write(classes.tobytes()))
+        for name, array in ((LABELS, labels.numpy()), (TOKENS, parts.array("tokens").numpy())):
+            _write_array(archive, name, array.dtype, array.shape, partial(_write_bytes, array))
     return temporary.replace(path)
+
+
+def _write_bytes(array: np.ndarray, file: IO[bytes]) -> None:
+    file.write(array.tobytes())
 
 
 def _write_array(

@@ -22,7 +22,7 @@ from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
 
 BLOCK = 2048  # rows whose distances to all others are in memory at once
 SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which images fall into splits
-DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}
+DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}  # what they are called with another network than Inception
 
 
 @dataclass(frozen=True)
