@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from maskgit_lab.ablation.results import Row, distance_key
+from maskgit_lab.ablation.results import Row
+from maskgit_lab.metrics.names import distance_name
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -64,8 +65,7 @@ def cover_masked(images: UInt8[Tensor, "R 3 H W"], mask: Bool[Tensor, "R h w"]) 
 def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     """Draws the metrics of one run over the number of decoding steps T."""
     ordered = sorted(rows, key=lambda row: row["steps"])
-    distances = {distance_key(row): f"{row.get('features')} features" for row in rows if distance_key(row) != "fid"}
-    distances |= {"fid": "FID"}
+    distances = {distance_name(name): f"{name} features" for row in rows if (name := row.get("features"))}
     panels = [("Fréchet distance (lower is better)", distances), *PANELS]
     panels = [(name, metrics) for name, metrics in panels if any(key in row for row in rows for key in metrics)]
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")

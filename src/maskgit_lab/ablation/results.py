@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.metrics.names import DISTANCES, distance_name
 
 Row = Mapping[str, Any]
 
@@ -30,7 +31,6 @@ HEADINGS = {
     "nll": "NLL",
     "images_per_second": "img/s",
 }
-DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}  # what they are called with another network than Inception
 # What a point is: rows that agree in all of these are of the same point.
 SETTINGS = (
     *("samples", "data", "schedule", "decode_schedule", "steps", "choice_temperature", "guidance", "seed", "n_samples"),
@@ -67,11 +67,6 @@ def identity(row: Row) -> str:
     return fingerprint({key: row[key] for key in SETTINGS if key in row})
 
 
-def distance_key(row: Row, metric: str = "fid") -> str:
-    """The key of a row's distance: `fid`, or `fd_` and the extractor's name; so too for `sfid` and `kid`."""
-    return metric if metric in row else f"{DISTANCES[metric]}_{row.get('features')}"
-
-
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and cells of the rows, ordered by T.
 
@@ -105,8 +100,10 @@ def _is_few(row: Row) -> bool:
 def _shown(row: Row) -> dict[str, str]:
     """The cells of a row, by heading."""
     values = {key: row.get(key) for key in HEADINGS}
-    if distance_key(row) != "fid":
-        values |= {short: row.get(distance_key(row, metric)) for metric, short in DISTANCES.items()}
+    if row.get("features") != "inception":
+        values |= {
+            short: row.get(distance_name(row.get("features", ""), metric)) for metric, short in DISTANCES.items()
+        }
     star = "*" if _is_few(row) else ""
     marked = {"fid", "fd", "sfid", "sfd"}
     return {k: _cell(k, value) + (star if k in marked else "") for k, value in values.items() if value is not None}

@@ -13,12 +13,13 @@ from omegaconf import DictConfig
 from maskgit_lab import config, ranks
 from maskgit_lab.ablation import results
 from maskgit_lab.commands.checks import check_evaluate
-from maskgit_lab.commands.evaluation import Subject, evaluate, say_results
+from maskgit_lab.commands.evaluation import evaluate, say_results
 from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
 from maskgit_lab.commands.free_folder import results_folder
 from maskgit_lab.commands.job import Bench, Job, as_object, by_main
 from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
 from maskgit_lab.commands.loose_samples import score_samples
+from maskgit_lab.commands.points import Subject
 from maskgit_lab.commands.referencing import SPLITS, RealImages, real_images
 from maskgit_lab.commands.resolving import resolved
 from maskgit_lab.commands.run_folder import RunFolder, held, read_config, read_run, run_name

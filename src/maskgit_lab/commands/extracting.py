@@ -17,8 +17,9 @@ from maskgit_lab.data.source import Images
 from maskgit_lab.fingerprints import code_version
 from maskgit_lab.lit.fit import workers
 from maskgit_lab.metrics.features import ClassifierFeatures, FeatureExtractor, extract, to_uint8
+from maskgit_lab.metrics.names import distance_name
 from maskgit_lab.metrics.pretrained import PRETRAINED
-from maskgit_lab.metrics.scores import distance_name, finite
+from maskgit_lab.metrics.scores import finite
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
 from maskgit_lab.objectives.quantization import codebook_perplexity
 from maskgit_lab.tokenizers.base import Tokenizer

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from maskgit_lab.commands.evaluation import Subject
 from maskgit_lab.commands.extracting import measure_reconstruction
 from maskgit_lab.commands.generation import Sampler, check_guidance
 from maskgit_lab.commands.job import Job, by_main, decode_schedule
 from maskgit_lab.commands.modelling import load_transformer
+from maskgit_lab.commands.points import Subject
 from maskgit_lab.commands.run_folder import RunFolder
 from maskgit_lab.commands.tokenizing import load_tokenizer
 from maskgit_lab.commands.trained import Trained, open_trained, recorded_data, tokenizer_file
@@ -19,7 +19,7 @@ from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.metrics.features import FeatureExtractor
-from maskgit_lab.metrics.scores import distance_name
+from maskgit_lab.metrics.names import distance_name
 
 
 def subject_of_run(cfg: DictConfig, run: RunFolder, cache: TokenCache | None) -> Subject:

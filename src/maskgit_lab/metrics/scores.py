@@ -17,12 +17,12 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import Features
+from maskgit_lab.metrics.names import distance_name
 from maskgit_lab.metrics.reference import Reference
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
 
 BLOCK = 2048  # rows whose distances to all others are in memory at once
 SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which images fall into splits
-DISTANCES = {"fid": "fd", "sfid": "sfd", "kid": "kd"}  # what they are called with another network than Inception
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,6 @@ def precision_recall(
         verbose=False,
     )
     return {name: found[name] for name in ("precision", "recall")}
-
-
-def distance_name(extractor: str, metric: str = "fid") -> str:
-    """Only what is measured on the Inception network of 2015 is called FID, sFID or KID."""
-    return metric if extractor == "inception" else f"{DISTANCES[metric]}_{extractor}"
 
 
 def finite(scores: Mapping[str, float]) -> dict[str, float]:

@@ -1,0 +1,135 @@
+"""One point of the curve: the samples of one T, made and measured batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskgit_lab import ranks
+from maskgit_lab.ablation.results import Results
+from maskgit_lab.commands.classifying import train_on_samples
+from maskgit_lab.commands.generation import Sampler
+from maskgit_lab.commands.job import Bench, by_main
+from maskgit_lab.commands.parts import PartImages, Parts
+from maskgit_lab.commands.saving import save_samples
+from maskgit_lab.commands.scoring import Scorer
+from maskgit_lab.data.tokens import TokenDataset
+from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.metrics.scores import accuracy
+from maskgit_lab.seeds import mix_seeds
+
+SAMPLES = 1  # the stream of seeds that samples draw from
+PLACE = "evaluation"  # the folder of points that are not finished
+MODULES = (
+    *("maskgit_lab.commands.generation", "maskgit_lab.decoding.parallel", "maskgit_lab.decoding.conditional"),
+    *("maskgit_lab.masking.schedules", "maskgit_lab.nets.transformer", "maskgit_lab.nets.vqgan", "maskgit_lab.seeds"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Args:
+        sampler: makes its samples.
+        trained_schedule: the schedule that it was trained with.
+        identity: what its weights depend on.
+        n_classes: C.
+        place: the folder of its results.
+        codes: held-out codes, for its NLL; None if there are none.
+        scores: what is known of it beforehand, such as how well its tokenizer reconstructs.
+        class_names: of saved samples.
+        data: the name of the data that it was trained on, if that is known.
+    """
+
+    sampler: Sampler
+    trained_schedule: Schedule
+    identity: Mapping[str, Any]
+    n_classes: int
+    place: Path
+    codes: TokenDataset | None
+    scores: Mapping[str, float]
+    class_names: Sequence[str]
+    data: str | None = None
+
+    @property
+    def results(self) -> Results:
+        """The points evaluated."""
+        return Results(self.place / "results.jsonl")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The samples of one T."""
+
+    bench: Bench
+    subject: Subject
+    scorer: Scorer
+    labels: Tensor
+    steps: int
+    save: Sequence[str]
+
+    @property
+    def wants_cas(self) -> bool:
+        return "cas" in self.bench.cfg.eval.metrics and self.bench.cfg.cas is not None
+
+    def measure(self, batch_size: int) -> dict[str, Any]:
+        """Every metric of these samples."""
+        parts = Parts(self._folder(), len(self.labels))
+        parts.fill(batch_size, self._sample, self.bench.terminal, f"T = {self.steps}")
+        row = by_main(self.bench, lambda _: self._scores(parts))
+        if self.wants_cas:
+            images = PartImages(parts.paths(), self.labels)
+            row |= train_on_samples(self.bench, self.bench.cfg.cas, images, parts.folder / "cas")
+        if ranks.is_main():
+            self._save(parts)
+            parts.remove()
+        ranks.barrier()
+        return row
+
+    def _folder(self) -> Path:
+        """Where the parts lie: a name for all that they depend on."""
+        sampler = self.subject.sampler
+        depends = {
+            "model": dict(self.subject.identity),
+            "how": [sampler.schedule.name, sampler.choice_temperature, sampler.guidance, self.steps],
+            "what": [self.bench.cfg.seed, fingerprint({"labels": self.labels.tolist()}), self._keeps_images],
+            "features": self.scorer.settings(),
+            "code": code_version(*MODULES),
+        }
+        return self.subject.place / PLACE / f"T{self.steps}-{fingerprint(depends)}"
+
+    @property
+    def _keeps_images(self) -> bool:
+        return self.wants_cas or bool(self.save)
+
+    def _sample(self, batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        for batch in batches:
+            start = time.perf_counter()
+            # A seed for each sample: it is the same image in any batch and in any process.
+            seeds = [mix_seeds(self.bench.cfg.seed, SAMPLES, self.steps, i) for i in batch]
+            made = self.subject.sampler(self.labels[batch.start : batch.stop], seeds, self.steps, len(batch))
+            seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)
+            arrays = {"tokens": made.tokens.int(), "seconds": seconds, **self.scorer.measure(made.images)}
+            yield arrays | ({"images": made.images} if self._keeps_images else {})
+
+    def _scores(self, parts: Parts) -> dict[str, float]:
+        scores = self.scorer.scores(parts)
+        features = self.scorer.features(parts)
+        if self.scorer.extractor.knows_classes and features.logits_nC is not None:
+            scores["sample_accuracy"] = accuracy(features.logits_nC, self.labels)
+        seconds = float(parts.array("seconds").sum())
+        return {"images_per_second": ranks.world_size() * len(self.labels) / seconds, **scores}
+
+    def _save(self, parts: Parts) -> None:
+        for form in self.save:
+            folder = self.subject.place / "samples" / parts.folder.name
+            written = save_samples(parts, self.labels, self.subject.class_names, folder, form)
+            self.bench.terminal.note("written", str(written))
