@@ -5,11 +5,13 @@ import torch
 from PIL import Image
 
 from maskgit_lab.ablation import drawing
-from maskgit_lab.ablation.results import Results, table
+from maskgit_lab.ablation.results import Results, footnotes, identity, table
 
 ROWS = [
     {
         "steps": t,
+        "n_samples": 1437,
+        "features": "classifier",
         "fd_classifier": 9.0 / t,
         "inception_score": 1.0 + t,
         "cas_top1": 0.9,
@@ -32,21 +34,48 @@ def test_a_line_cut_short_is_passed_over_and_harms_no_later_row(tmp_path):
     results = Results(tmp_path / "results.jsonl")
     results.append(ROWS[0])
     with results.path.open("a") as file:
-        file.write('{"steps": 1, "fd_cl')
+        file.write('{"steps": 1, "n_samples": 3, "fd_cl')
     results.append(ROWS[2])
     assert results.rows() == [ROWS[0], ROWS[2]]
 
 
 def test_the_table_is_ordered_and_has_no_column_for_what_was_not_measured():
     headings, cells = table(ROWS)
-    assert headings == ["T", "FD clf.", "IS", "CAS@1", "NLL"]
+    assert headings == ["T", "FD", "IS", "CAS@1", "NLL"]
     assert [row[0] for row in cells] == ["1", "2", "8"]
     assert table([ROWS[0], {"steps": 3, "nll": 123.4}])[1][0] == ["3", "-", "-", "-", "123"]
 
 
+def test_a_distance_of_few_samples_is_marked_and_explained():
+    few, enough = (
+        {"steps": t, "n_samples": n, "features": "inception", "fid": 6.18} for t, n in ((8, 999), (9, 50000))
+    )
+    assert [row[1] for row in table([few, enough])[1]] == ["6.180*", "6.180"]
+    assert "from 999 samples and not 50,000" in footnotes([few, enough])[0] and footnotes([enough]) == []
+    assert "instead of samples has CAS@1 0.990" in footnotes(ROWS)[1]
+
+
+def test_only_inceptions_distances_are_called_fid_and_kid():
+    row = {"steps": 8, "n_samples": 10, "features": "vgg16", "fd_vgg16": 1.0, "kd_vgg16": 0.00123}
+    assert table([row]) == (["T", "FD", "KD"], [["8", "1.000*", "0.00123"]])
+    row = {"steps": 8, "n_samples": 50000, "features": "inception", "fid": 1.0, "sfid": 2.0, "kid": 0.001}
+    assert table([row])[0] == ["T", "FID", "sFID", "KID"]
+
+
+def test_the_last_row_of_a_point_counts_and_other_settings_are_other_points(tmp_path):
+    results, row = Results(tmp_path / "results.jsonl"), ROWS[0]
+    again, other = row | {"nll": 3.0, "version_torch": "9"}, row | {"n_samples": 300}
+    for each in (row, other, again):
+        results.append(each)
+    assert results.rows() == [again, other]
+    assert identity(row) == identity(again) != identity(other)
+
+
 def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):
     drawing.draw_curve(ROWS, tmp_path / "wide.png", "title")
-    drawing.draw_curve([{"steps": 1, "inception_score": 2.0}], tmp_path / "narrow.png", "title")
+    drawing.draw_curve(
+        [{"steps": 1, "features": "classifier", "inception_score": 2.0}], tmp_path / "narrow.png", "title"
+    )
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "narrow.png") as narrow:
         assert wide.width > 2 * narrow.width and wide.height == narrow.height
 

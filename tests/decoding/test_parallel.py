@@ -147,3 +147,42 @@ def test_impossible_settings_are_refused(settings, word):
     settings = {"steps": 2, "mask_id": MASK} | settings
     with pytest.raises(ValueError, match=word):
         decode(torch.full((1, 4), settings["mask_id"]), random_logits(), schedule=Cosine(), **settings)
+
+
+def generators(numbers):
+    return [torch.Generator().manual_seed(number) for number in numbers]
+
+
+def test_with_a_generator_each_an_image_is_the_same_in_any_batch():
+    tokens = with_holes(23)
+    settings = {"schedule": Cosine(), "steps": 5, "mask_id": MASK}
+    whole = decode(tokens, random_logits(), **settings, generator=generators(range(23)))
+    parts = [
+        decode(tokens[i : i + 7], random_logits(), **settings, generator=generators(range(i, min(i + 7, 23))))
+        for i in range(0, 23, 7)
+    ]
+    assert torch.equal(whole.history, torch.cat([part.history for part in parts]))
+    backwards = decode(tokens.flip(0), random_logits(), **settings, generator=generators(reversed(range(23))))
+    assert torch.equal(whole.tokens, backwards.tokens.flip(0))
+
+
+def test_images_with_equal_generators_are_equal_and_others_differ():
+    tokens = torch.full((3, 30), MASK)
+    made = decode(tokens, random_logits(), schedule=Cosine(), steps=3, mask_id=MASK, generator=generators([1, 1, 2]))
+    assert torch.equal(made.tokens[0], made.tokens[1]) and not torch.equal(made.tokens[0], made.tokens[2])
+
+
+def test_samples_follow_the_model_with_a_generator_each_too():
+    p = torch.tensor([0.05, 0.1, 0.15, 0.2, 0.5])
+    tokens = torch.full((200, 100), MASK)
+    logits_fn = lambda x: p.log().expand(*x.shape, 5)  # noqa: E731
+    made = decode(tokens, logits_fn, schedule=Cosine(), steps=1, mask_id=MASK, generator=generators(range(200)))
+    share = torch.bincount(made.tokens.flatten(), minlength=5) / made.tokens.numel()
+    assert (share - p).abs().max() < 0.012
+
+
+def test_a_generator_for_some_images_only_is_refused():
+    with pytest.raises(ValueError, match="2 generators for 3 images"):
+        decode(
+            torch.full((3, 4), MASK), random_logits(), schedule=Cosine(), steps=2, mask_id=MASK, generator=generators([0, 1])
+        )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maskgit_lab.masking.schedules import Cosine
-from maskgit_lab.objectives.mvtm import masked_cross_entropy, negative_log_likelihood
+from maskgit_lab.objectives.mvtm import masked_cross_entropy, masked_nll
 
 B, N, K = 3, 6, 5
 
@@ -35,7 +35,7 @@ def test_known_positions_do_not_count():
 
 def test_an_ignorant_model_has_the_nll_of_a_uniform_guess(generator):
     tokens, labels = torch.randint(0, K, (20, N)), torch.zeros(20, dtype=torch.int64)
-    nll = negative_log_likelihood(lambda x, _: torch.zeros(*x.shape, K), [(tokens, labels)], Cosine(), K, 3, generator)
+    nll = masked_nll(lambda x, _: torch.zeros(*x.shape, K), tokens, labels, Cosine(), K, 3, generator)
     assert nll == pytest.approx(math.log(K), rel=1e-5)
 
 
@@ -47,5 +47,5 @@ def test_the_nll_sees_corrupted_tokens_only(generator):
         seen.append((x == K).any(dim=1).all().item() and torch.equal(x[x != K], tokens[x != K]))
         return torch.zeros(*x.shape, K)
 
-    negative_log_likelihood(predict, [(tokens, labels)], Cosine(), K, 4, generator)
+    masked_nll(predict, tokens, labels, Cosine(), K, 4, generator)
     assert seen == [True] * 4

@@ -161,7 +161,7 @@ def open_images(path: Path, key: str) -> LooseImages:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if IMAGES not in file.files:
                 raise UserError(f"{path} has no array {IMAGES}: give an npz file in the form of ADM's samples")
             labels = file[LABELS] if LABELS in file.files else None

@@ -89,7 +89,7 @@ def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
         UserError: they are damaged, or not those of the Inception network.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             pooled, spatial = (
                 _gaussian(*(file[name] for name in names)) if set(names) <= set(file.files) else None
                 for names in (ADM_POOL, ADM_SPATIAL)
