@@ -70,8 +70,8 @@ class DecodeConf:
 class AugmentConf:
     """RandAugment of the images that a classifier is trained on."""
 
-    n_ops: int = 2
-    magnitude: int = 9  # 0 to 30
+    n_ops: int = 0  # operations on each view; 0: the views of the data as they are
+    magnitude: int = 9  # of each, 0 to 30
 
 
 @dataclass
@@ -79,7 +79,7 @@ class ClassifierConf:
     """A classifier and its training."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    augment: AugmentConf | None = None  # null: the views of the data as they are
+    augment: AugmentConf = field(default_factory=AugmentConf)
     label_smoothing: float = 0.0
     optim: Optim = MISSING
     seed: int = 0

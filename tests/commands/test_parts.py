@@ -1,5 +1,6 @@
 """Loops over images that are kept batch by batch."""
 
+import contextlib
 import pickle
 
 import pytest
@@ -21,10 +22,8 @@ def fill(parts, batch_size, stop_after=None):
             numbers = torch.tensor(list(batch))
             yield {"number": numbers, "images": numbers.byte()[:, None, None, None].expand(-1, 3, 2, 2)}
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         parts.fill(batch_size, make, Terminal(), "numbers")
-    except KeyboardInterrupt:
-        pass
     return made
 
 

@@ -182,7 +182,6 @@ def test_samples_follow_the_model_with_a_generator_each_too():
 
 
 def test_a_generator_for_some_images_only_is_refused():
+    tokens, settings = torch.full((3, 4), MASK), {"schedule": Cosine(), "steps": 2, "mask_id": MASK}
     with pytest.raises(ValueError, match="2 generators for 3 images"):
-        decode(
-            torch.full((3, 4), MASK), random_logits(), schedule=Cosine(), steps=2, mask_id=MASK, generator=generators([0, 1])
-        )  # fmt: skip
+        decode(tokens, random_logits(), **settings, generator=generators([0, 1]))

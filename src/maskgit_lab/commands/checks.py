@@ -28,7 +28,16 @@ OPTIONAL_CHOICES = {
     "precision_features": EXTRACTORS,
     "trainer.precision": CHOICES["trainer.precision"],
 }
-NOT_NEGATIVE = ("choice_temperature", "guidance", "weight_decay", "gradient_clip", "warmup_steps", "views", "workers")
+NOT_NEGATIVE = (
+    "choice_temperature",
+    "n_ops",
+    "guidance",
+    "weight_decay",
+    "gradient_clip",
+    "warmup_steps",
+    "views",
+    "workers",
+)
 SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
 WHOLE = ("seed", "size")
 MOST_SAMPLES = 1_000_000
@@ -37,8 +46,7 @@ AT_LEAST_ONE = (
     *("eval.picture_classes", "eval.picture_columns"),
     *("trainer.threads", "trainer.save_every_epochs", "trainer.validate_every_epochs"),
     *("trainer.devices", "trainer.num_nodes", "trainer.accumulate", "tokenizer.dead_codes.window"),
-    *("eval.kid_subsets", "eval.kid_subset_size", "eval.reference_features", "cas.augment.n_ops"),
-    *("classifier.augment.n_ops",),
+    *("eval.kid_subsets", "eval.kid_subset_size", "eval.reference_features"),
     *("tokens.shard_size", "tokens.batch_size", "max_images", "eval.n_samples", "tokenizer.train_size"),
 )
 

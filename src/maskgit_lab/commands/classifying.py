@@ -114,7 +114,7 @@ def _train(
     bench: Bench, conf: DictConfig, train: Images, title: str, folder: Path
 ) -> tuple[Classifier, dict[str, float]]:
     data = bench.need_data("a classifier of real images")
-    if conf.augment is not None:
+    if conf.augment.n_ops > 0:
         train = Augmented(train, conf.augment.n_ops, conf.augment.magnitude, conf.seed)
     seed_all(conf.seed)
     net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from hydra.errors import InstantiationException
@@ -44,7 +44,7 @@ class Bench:
         hardware = as_object(self.cfg.trainer, Hardware)
         return hardware if self.together else replace(hardware, devices=1, num_nodes=1, accumulate=1)
 
-    def alone(self) -> Self:
+    def alone(self: B) -> B:
         """The same work for the main process by itself, on one device."""
         return replace(self, store=self.store.alone(), together=False)
 

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -68,7 +68,7 @@ def _save_npz(parts: Parts, labels: Tensor, path: Path) -> Path:
     return temporary.replace(path)
 
 
-def _write_bytes(array: np.ndarray, file: IO[bytes]) -> None:
+def _write_bytes(array: np.ndarray, file: Any) -> None:
     file.write(array.tobytes())
 
 
