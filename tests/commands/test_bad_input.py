@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 from safetensors.torch import save_file
 
 from maskgit_lab.commands.cli import EXIT_USER_ERROR
@@ -39,7 +41,7 @@ SETTINGS = {
     "mvtm.optim.lr=0": "mvtm.optim.lr=0.0 is not possible",
     "mvtm.optim.betas=[0.9]": "give two numbers",
     "tokenizer.optim.batch_size=0": "give a whole number of at least 1",
-    "eval.neighbours=5000": "eval.neighbours=5000 is not below",
+    "eval.neighbours=5000": "neighbours=5000 is not below",
     "eval.splits=5000": "lower it",
     "logger.mode=cloud": "choose one of auto, online, offline, none",
     "data=null": "Config group override must be a string",
@@ -58,7 +60,7 @@ SETTINGS = {
     "trainer.threads=100000": "trainer.threads=100000 is not possible",
     "trainer.precision=16-mixed trainer=cpu": "needs a GPU",
     "cache_dir=": "cache_dir= is not possible",
-    "~eval": "eval.batch_size is needed",
+    "~tokenizer": "tokenizer.net is needed",
     "hydra.run.dir=file/x": "file/x",
     "tokenizer.optim.lr=1e30": "diverged",
     "cache_dir=file/cache": "choose another with cache_dir=PATH",
@@ -86,15 +88,26 @@ SETTINGS = {
     "decode.guidance=2": "needs a model that was trained with mvtm.label_dropout above 0",
     "decode.guidance=-1 mvtm.label_dropout=0.1": "not negative",
     "max_images=0": "max_images=0 is not possible",
-    "eval.n_samples=2": "eval.neighbours=3 is not below the number of images, 2",
+    "eval.n_samples=2": "neighbours=3 is not below the number of images, 2",
     "mvtm.optim.max_steps=0": "give a whole number of at least 1",
     "trainer.devices=0": "give a whole number of at least 1",
     "trainer.accumulate=7": "does not divide over 1 devices and 7 accumulated batches",
     "trainer.devices=3": "does not divide over 3 devices",
     "trainer.devices=2 trainer.num_nodes=2": "needs this command to be started on each machine",
     "tokenizer.dead_codes.window=0": "give a whole number of at least 1",
-    "features=inception features.weights=file": "does not hold the weights of features=inception",
-    "features=resnet56_cifar10": "give their file with features.weights=FILE",
+    "features=inception features.weights=file": "does not hold the weights of features=inception (its SHA-256 begins",
+    "features=resnet56_cifar10": "give its path with features.weights=FILE",
+    "features=vgg16 features.weights=absent": "the weights of features=vgg16 cannot be read from absent",
+    "features=dinov2 features.weights=file": "features=dinov2 takes no file",
+    "eval.precision_features=vgg17": "choose one of classifier, inception, vgg16",
+    "eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose of fid, sfid",
+    "eval.metrics=[]": "eval.metrics=[] is not possible",
+    "eval.reference=absent": "reference=absent is not there",
+    "eval.reference=full": "full has no images",
+    "cas.augment.magnitude=31": "give a whole number from 0 to 30",
+    "cas=resnet50 cas.net.layers=[1,2]": "four stages",
+    "cas.net._target_=torch.nn.Identity": "cas.net._target_ makes no Classifier",
+    "cas=resnet": "did you mean resnet50?",
     "features=resnet56_cifar10 features.weights=file": "does not hold the weights of features=resnet56_cifar10",
     "data.seed=abc": "data.seed=abc is not possible: give a whole number",
     "mvtm.net.dropout=abc": "mvtm.net.dropout=abc is not possible: give a number",
@@ -246,3 +259,87 @@ def test_sample_needs_a_checkpoint(command):
 
 def test_sample_needs_a_trained_run(command, spoilt):
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "not trained to its end")
+
+
+EVALUATIONS = {
+    "": "give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ",
+    "checkpoint=RUN samples=good.npz": "give either checkpoint=RUN_DIR, or samples",
+    "checkpoint=nowhere": "nowhere holds no run",
+    "checkpoint=RUN decode.steps=[0]": "decode.steps=[0] is not possible",
+    "checkpoint=RUN decode.steps=[]": "name at least one number of decoding steps",
+    "checkpoint=RUN decode.steps=8": "decode.steps takes a list",
+    "checkpoint=RUN n_samples=1": "n_samples=1 is not possible: give at least 2",
+    "checkpoint=RUN n_samples=3": "neighbours=3 is not below the number of images, 3",
+    "checkpoint=RUN n_samples=12 splits=10": "splits=10 is too many for the 12 images",
+    "checkpoint=RUN splits=0": "give a whole number of at least 1",
+    "checkpoint=RUN metrics=[fud]": "metrics=[fud] is not possible: choose of fid, sfid, kid",
+    "checkpoint=RUN save=[jpg]": "save=[jpg] is not possible: choose of npz, png",
+    "checkpoint=RUN batch_size=0": "batch_size=0 is not possible",
+    "checkpoint=RUN seed=-1": "seed=-1 is not possible",
+    "checkpoint=RUN n_sample=9": "did you mean n_samples?",
+    "checkpoint=RUN features=incption": "did you mean inception?",
+    "checkpoint=RUN features=inception features.weights=absent": "get weights-inception-2015-12-05-6726825d.pth of",
+    "checkpoint=RUN features=inception features.weights=file": "SHA-256 begins with",
+    "checkpoint=RUN features=resnet56_cifar10": "are not here (no file is named): get resnet56-4bfd9763.th",
+    "checkpoint=RUN precision_features=vgg17": "choose one of classifier, inception",
+    "checkpoint=RUN reference=absent": "reference=absent is not there",
+    "checkpoint=RUN reference=file": "no folder and no .npz file",
+    "checkpoint=RUN reference=mixed": "give images of one size",
+    "checkpoint=RUN reference=small.npz": "has 8 x 8 pixels and the samples have 16 x 16",
+    "checkpoint=RUN data=digits data.seed=1": "are not those that the run in",
+    "checkpoint=RUN decode.schedule=cosin": "there is no such schedule",
+    "checkpoint=RUN decode.guidance=1": "needs a model that was trained with mvtm.label_dropout above 0",
+    "checkpoint=RUN tokenizer.weights=file": "is a run with a tokenizer of its own",
+    "checkpoint=RUN out=full": "out=full is not empty and holds no results",
+    "checkpoint=RUN out=file/x": "cannot write out=file/x",
+    "checkpoint=RUN trainer.devices=0": "give a whole number of at least 1",
+    "checkpoint=net.safetensors out=o reference=good.npz n_samples=4 RANDOM": "name its tokenizer's with",
+    "samples=good.npz": "samples needs a reference",
+    "samples=absent reference=good.npz RANDOM": "samples=absent is not there",
+    "samples=nan.npz reference=good.npz RANDOM": "values that are no numbers, in image 0",
+    "samples=floats.npz reference=good.npz RANDOM": "give uint8, or floats in [0, 1]",
+    "samples=mixed reference=good.npz RANDOM": "give images of one size",
+    "samples=good.npz reference=small.npz RANDOM": "give a reference of the same resolution",
+    "samples=good.npz reference=train RANDOM": "reference=train needs data",
+    "samples=good.npz reference=good.npz features=classifier": "needs real images with classes: name them with data=",
+    "samples=one.npz reference=good.npz RANDOM": "1 image is too few",
+    "samples=good.npz reference=good.npz neighbours=9 RANDOM": "neighbours=9 is not below the number of images, 6",
+}
+
+
+@pytest.mark.parametrize("settings", EVALUATIONS, ids=str)
+def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    (tmp_path / "mixed").mkdir()
+    for size in (16, 17):
+        Image.new("RGB", (16, size)).save(tmp_path / "mixed" / f"{size}.png")
+    save_file({"a": torch.zeros(1)}, tmp_path / "net.safetensors")
+    for name, array in {
+        "good": np.zeros((6, 16, 16, 3), np.uint8),
+        "one": np.zeros((1, 16, 16, 3), np.uint8),
+        "small": np.zeros((6, 8, 8, 3), np.uint8),
+        "nan": np.full((6, 16, 16, 3), np.nan),
+        "floats": np.full((6, 16, 16, 3), 255.0),
+    }.items():
+        np.savez(tmp_path / f"{name}.npz", arr_0=array)
+    before = (tiny_run / "results.jsonl").read_bytes()
+    asked = settings.replace("RUN", str(tiny_run), 1) if "checkpoint=RUN" in settings else settings
+    asked = asked.replace("RANDOM", "features=inception features.weights=random")
+    said = command("evaluate", "logger=none", f"cache_dir={tiny_cache}", *asked.split())
+    expect_refused(said, EVALUATIONS[settings])
+    assert (tiny_run / "results.jsonl").read_bytes() == before
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]
+
+
+def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, tiny_run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    with FileLock(tmp_path / "run" / ".lock"):
+        said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
+    expect_refused(said, "another process is working in run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["done"] = {}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
+    expect_refused(said, "has no data yet: give its train.py command again")

@@ -60,7 +60,7 @@ def test_another_run_reuses_tokenizer_tokens_and_classifier_and_the_same_seed_re
     command, tiny_run, tiny_cache, tmp_path
 ):
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=again")
-    assert said.code == 0 and said.out.count("found in the cache") == 3
+    assert said.code == 0 and said.out.count("found in the cache") == 4
     first, second = same_results(tiny_run, tmp_path / "again")
     assert first == second
     weights = [
@@ -131,7 +131,7 @@ def test_a_schedule_for_decoding_alone(command, tiny_cache, tmp_path):
         f"cache_dir={tiny_cache}",
         "run_dir=run",
         "eval.steps=[2]",
-        "cas=null",
+        "eval.metrics=[fid,inception_score]",
     ]
     assert command("train", *settings, "decode.schedule=square_root").code == 0
     (row,) = rows(tmp_path / "run")

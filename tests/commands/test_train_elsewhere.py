@@ -51,7 +51,12 @@ def test_a_token_cache_made_elsewhere_is_used_if_it_is_this_tokenizers(command, 
 def test_images_that_cannot_be_read_are_left_out_and_said(command, pets, tmp_path):
     (pets / "cat" / "3.png").write_bytes(b"cut")
     settings = ["debug=tiny", "logger=none", "cache_dir=cache", "data=image_folder", "data.root=pets", "data.size=16"]
-    settings += ["mvtm.optim.max_steps=1", "tokenizer.optim.max_steps=1", "cas=null", "data.test_fraction=0.4"]
+    settings += [
+        "mvtm.optim.max_steps=1",
+        "tokenizer.optim.max_steps=1",
+        "eval.metrics=[fid,inception_score]",
+        "data.test_fraction=0.4",
+    ]
     said = command("train", *settings, "run_dir=run", "tokens.views=2", "eval.n_samples=6")
     assert said.code == 0 and "1 cannot be read and are left out: cat/3.png" in said.out, said.err
     assert re.search("encoding 2[34] images", said.out)  # 9 in two views and 7 held out, and one is left out
@@ -82,7 +87,8 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
     one, both = (
         load_file(next((tmp_path / c / "tokenizer").glob("*/model.safetensors"))) for c in ("cache1", "cache2")
     )
-    assert all(torch.allclose(one[name], both[name], atol=1e-5) for name in one)
+    # Adam divides by the size of a gradient, so that rounding shows where it is nearly 0; a step moves weights by 2e-3.
+    assert all(torch.allclose(one[name], both[name], atol=1e-4) for name in one)
     scores = [json.loads((tmp_path / run / "run.json").read_text())["done"]["tokenizer"] for run in ("one", "two")]
     for key in ("val_mse", "val_perplexity", "val_codebook_usage"):
         assert scores[0][f"tokenizer/{key}"] == pytest.approx(scores[1][f"tokenizer/{key}"], rel=1e-2), key

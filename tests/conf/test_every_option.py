@@ -10,10 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config
 from maskgit_lab.commands import rehearsal
-from maskgit_lab.commands.checks import check_sample, check_train
+from maskgit_lab.commands.checks import check_evaluate, check_sample, check_train
 from maskgit_lab.commands.job import as_object, build
 from maskgit_lab.commands.modelling import build_transformer
 from maskgit_lab.commands.rehearsal import rehearse
+from maskgit_lab.commands.resolving import resolved
 from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.discriminator import Discriminator
@@ -103,6 +104,24 @@ def test_options_beyond_the_paper_are_off():
         mvtm = composed(f"experiment={experiment}").mvtm
         assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout, mvtm.optim.ema_decay) == (0, "masked", 0, 0)
     assert composed("experiment=places2").mvtm.optim.epochs == 200
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("=")[0] in ("data", "features", "classifier", "cas")])
+def test_evaluate_takes_the_options_too(option):
+    cfg = composed("checkpoint=x", option, verb="evaluate")
+    check_evaluate(cfg)
+    group = option.split("=")[0]
+    run = composed()
+    whole = resolved(cfg, run)
+    assert whole[group] == cfg[group] and whole.eval.steps == run.eval.steps and whole.mvtm == run.mvtm
+    assert whole.eval.batch_size is None and whole.trainer.precision == run.trainer.precision
+
+
+def test_evaluate_goes_over_the_runs_settings_where_it_says_so():
+    cfg = composed("checkpoint=x", "decode.steps=[3]", "n_samples=7", "splits=2", "seed=4", verb="evaluate")
+    whole = resolved(cfg, composed("decode.schedule=linear", "eval.neighbours=5"))
+    assert (whole.eval.steps, whole.eval.n_samples, whole.eval.splits, whole.seed) == ([3], 7, 2, 4)
+    assert (whole.decode.schedule, whole.eval.neighbours, whole.decode.choice_temperature) == ("linear", 5, 4.5)
 
 
 def test_sample():

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    return start(folder, "train.py", "debug=tiny", "cas=null", "run_dir=run")
+    return start(folder, "train.py", "debug=tiny", "eval.metrics=[fid,inception_score]", "run_dir=run")
 
 
 def records(folder: Path) -> list[dict]:

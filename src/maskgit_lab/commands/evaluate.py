@@ -21,6 +21,7 @@ from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
 from maskgit_lab.commands.loose_samples import score_samples
 from maskgit_lab.commands.points import Subject
 from maskgit_lab.commands.referencing import SPLITS, RealImages, real_images
+from maskgit_lab.commands.rehearsal import check_extractors
 from maskgit_lab.commands.resolving import resolved
 from maskgit_lab.commands.run_folder import RunFolder, held, read_config, read_run, run_name
 from maskgit_lab.commands.sourcing import leave_out_unreadable, list_images
@@ -61,6 +62,7 @@ def _prepare(cfg: DictConfig) -> _Prepared:
         raise UserError(f"{checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
     run = read_run(checkpoint) if is_run and checkpoint is not None else None
     whole = resolved(cfg, read_config(run.path) if run is not None else None)
+    check_extractors(whole)
     needs_data = run is not None and (_samples_need_data(whole) or not run.is_done(["mvtm"]))
     data = list_images(whole) if needs_data or cfg.data is not None else None
     if run is not None and data is not None and data.n_classes != recorded_data(run).n_classes:

@@ -18,7 +18,7 @@ from maskgit_lab.commands.scoring import choices_of
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.fit import batch_on_device
-from maskgit_lab.metrics.pretrained import PRETRAINED
+from maskgit_lab.metrics.pretrained import ensure_weights
 from maskgit_lab.nets.classifier import Classifier
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.nets.vqgan import VQGAN
@@ -62,12 +62,18 @@ def _check_files(cfg: DictConfig) -> None:
         if value not in (None, RANDOM) and not Path(value).expanduser().exists():
             raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
     if cfg.stage in ("tokenizer", "all"):
-        for name, weights in (
-            (cfg.features.name, cfg.features.weights),
-            (cfg.eval.precision_features, cfg.eval.precision_weights),
-        ):
-            if name in PRETRAINED:
-                PRETRAINED[name](weights, torch.device("cpu"))
+        check_extractors(cfg)
+
+
+def check_extractors(cfg: DictConfig) -> None:
+    """Finds or downloads the weights of the extractors.
+
+    Raises:
+        UserError: they are not to be had.
+    """
+    ensure_weights(cfg.features.name, cfg.features.weights)
+    if cfg.eval.precision_features is not None:
+        ensure_weights(cfg.eval.precision_features, cfg.eval.precision_weights)
 
 
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:

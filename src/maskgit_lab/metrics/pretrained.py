@@ -183,6 +183,19 @@ PRETRAINED: dict[str, Callable[[str | None, torch.device], FeatureExtractor]] = 
 }
 
 
+def ensure_weights(features: str, weights: str | None) -> None:
+    """Finds or downloads the weights of an extractor, so that no process has to later.
+
+    Raises:
+        UserError: they are not to be had, or the file is another one.
+    """
+    published = {each.features: each for each in (INCEPTION, VGG16, RESNET56)}
+    if features in published and weights != RANDOM:
+        weights_file(published[features], weights)
+    elif features == DINOv2Features.name:
+        DINOv2Features(weights, torch.device("cpu"))
+
+
 def _named(features: str, weights: str | None) -> tuple[str, str]:
     name = f"{features}_{RANDOM}" if weights == RANDOM else features
     return name, name
