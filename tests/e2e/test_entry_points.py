@@ -41,9 +41,9 @@ def test_a_run_says_its_stages_and_nothing_that_a_user_can_do_nothing_about(firs
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
     assert "arning" not in first.stdout and "\r" not in first.stdout
-    for stage in ("tokenizer", "tokens", "mvtm", "classifier", "rebuilding", "evaluation", "pictures"):
+    for stage in ("tokenizer", "tokens", "mvtm", "classifier", "rebuilding", "reference", "evaluation", "pictures"):
         assert any(line.startswith(f"{stage} ") for line in first.stdout.splitlines()), stage
-    assert first.stdout.count("done in") == 7
+    assert first.stdout.count("done in") == 8
     assert "Quality over the number of decoding steps T" in first.stdout
     assert all(
         f"run/pictures/{name}.png" in first.stdout for name in ("samples", "filling", "curve", "reconstructions")
