@@ -252,3 +252,22 @@ def test_wandb_keeps_an_evaluation_apart_from_the_training(command, run, tiny_ca
     assert said.code == 0 and "wandb sync" in said.out
     (offline,) = (run / "wandb").glob("offline-run-*")
     assert json.loads((run / "run.json").read_text())["wandb_id"] not in offline.name
+
+
+def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, run, tiny_cache, tmp_path):
+    asked = [
+        f"checkpoint={run}",
+        "decode.steps=[2]",
+        "n_samples=20",
+        "metrics=[fid]",
+        *QUIET,
+        f"cache_dir={tiny_cache}",
+    ]
+    assert command("evaluate", *asked).code == 0
+    before = rows(run)
+    said = command("evaluate", *asked, "save=[npz]")
+    assert said.code == 0 and said.out.count("written") == 1 and len(npz(run)["tokens"]) == 20
+    after = rows(run)
+    assert len(after) == len(before) and after[-1] | {"images_per_second": 0} == before[-1] | {"images_per_second": 0}
+    said = command("evaluate", *asked, "save=[npz]")
+    assert said.code == 0 and "written" not in said.out

@@ -57,7 +57,7 @@ def obtain_classifier(bench: Bench, conf: DictConfig) -> TrainedClassifier:
         if not _together(bench):
             by_main(bench, lambda alone: _obtain(alone, conf, ingredients) and None)
         entry = _obtain(bench, conf, ingredients)
-        net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)
+        net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
         net.load_state_dict(load_file(entry.path / WEIGHTS))
         bench.known[path.name] = TrainedClassifier(
             net.eval().to(bench.device), **entry.about, path=entry.path, identity=entry.files[WEIGHTS]
@@ -117,7 +117,7 @@ def _train(
     if conf.augment.n_ops > 0:
         train = Augmented(train, conf.augment.n_ops, conf.augment.magnitude, conf.seed)
     seed_all(conf.seed)
-    net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)
+    net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
     optim = as_object(conf.optim, Optim)
     module = LitClassifier(net, data.n_classes, optim, conf.label_smoothing, conf.seed, bench.together)
     scores = fit(module, train, data.test, hardware=bench.hardware, terminal=bench.terminal, title=title, folder=folder)

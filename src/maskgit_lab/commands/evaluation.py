@@ -50,28 +50,30 @@ def evaluate(
     Raises:
         UserError: too few samples, or a reference of another resolution.
     """
-    conf, labels = bench.cfg.eval, labels_of(bench.cfg, bench.data, subject.n_classes)
+    labels = labels_of(bench.cfg, bench.data, subject.n_classes)
     check_same_size(subject.sampler.size, real)
-    choices_of(conf).check(len(labels))
-    batch_size = ranks.share(_batch_size(conf, subject, extractor, bench.device))
+    choices_of(bench.cfg.eval).check(len(labels))
+    batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, extractor, bench.device))
     scorer = obtain_scorer(bench, real, extractor, batch_size)
     shared = _settings(bench, subject, scorer, labels)
-    points = [identity(shared | {"steps": steps}) for steps in conf.steps]
-    done = ranks.share({identity(row) for row in subject.results.rows()})
-    missing = [steps for steps, point in zip(conf.steps, points, strict=True) if point not in done]
-    if not missing:
-        return points
-    what = f"T = {', '.join(map(str, missing))}, {len(labels):,} samples each"
-    with bench.terminal.stage("evaluation", what):
-        known = dict(subject.scores) | _likelihood(bench, subject)
-        for steps in missing:
-            row: dict[str, Any] = shared | {"steps": steps}
-            row |= Point(bench, subject, scorer, labels, steps, save).measure(batch_size) | known
-            if ranks.is_main():
-                subject.results.append(row | versions())
-                log_point(logger, row)
-            bench.terminal.say(f"{'':<10} {_summary(row)}")
-    return points
+    todo = {steps: Point(bench, subject, scorer, labels, steps, save) for steps in bench.cfg.eval.steps}
+    points = {steps: identity(shared | {"steps": steps}) for steps in todo}
+    done = {identity(row) for row in subject.results.rows()}
+    missing = ranks.share([steps for steps, point in todo.items() if points[steps] not in done or not point.is_saved])
+    if missing:
+        what = f"T = {', '.join(map(str, missing))}, {len(labels):,} samples each"
+        with bench.terminal.stage("evaluation", what):
+            known = dict(subject.scores) | _likelihood(bench, subject)
+            for steps in missing:
+                _add(bench, subject, shared | {"steps": steps} | todo[steps].measure(batch_size) | known, logger)
+    return list(points.values())
+
+
+def _add(bench: Bench, subject: Subject, row: Row, logger: RunLogger | None) -> None:
+    if ranks.is_main():
+        subject.results.append({**row, **versions()})
+        log_point(logger, row)
+    bench.terminal.say(f"{'':<10} {_summary(row)}")
 
 
 def say_results(terminal: Terminal, rows: Sequence[Row]) -> None:

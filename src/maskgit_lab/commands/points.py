@@ -17,7 +17,7 @@ from maskgit_lab.commands.classifying import train_on_samples
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Bench, by_main
 from maskgit_lab.commands.parts import PartImages, Parts
-from maskgit_lab.commands.saving import save_samples
+from maskgit_lab.commands.saving import save_samples, saved_path
 from maskgit_lab.commands.scoring import Scorer
 from maskgit_lab.data.tokens import TokenDataset
 from maskgit_lab.fingerprints import code_version, fingerprint
@@ -41,23 +41,26 @@ class Subject:
         sampler: makes its samples.
         trained_schedule: the schedule that it was trained with.
         identity: what its weights depend on.
-        n_classes: C.
         place: the folder of its results.
         codes: held-out codes, for its NLL; None if there are none.
         scores: what is known of it beforehand, such as how well its tokenizer reconstructs.
-        class_names: of saved samples.
+        class_names: of its classes, in their order.
         data: the name of the data that it was trained on, if that is known.
     """
 
     sampler: Sampler
     trained_schedule: Schedule
     identity: Mapping[str, Any]
-    n_classes: int
     place: Path
     codes: TokenDataset | None
     scores: Mapping[str, float]
     class_names: Sequence[str]
     data: str | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
 
     @property
     def results(self) -> Results:
@@ -93,6 +96,14 @@ class Point:
             parts.remove()
         ranks.barrier()
         return row
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the samples are there in all the forms that are asked for."""
+        return all(saved_path(self._saved_folder(), form).exists() for form in self.save)
+
+    def _saved_folder(self) -> Path:
+        return self.subject.place / "samples" / self._folder().name
 
     def _folder(self) -> Path:
         """Where the parts lie: a name for all that they depend on."""
@@ -130,6 +141,5 @@ class Point:
 
     def _save(self, parts: Parts) -> None:
         for form in self.save:
-            folder = self.subject.place / "samples" / parts.folder.name
-            written = save_samples(parts, self.labels, self.subject.class_names, folder, form)
+            written = save_samples(parts, self.labels, self.subject.class_names, self._saved_folder(), form)
             self.bench.terminal.note("written", str(written))

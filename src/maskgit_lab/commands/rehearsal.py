@@ -92,7 +92,7 @@ def _run_networks(cfg: DictConfig, data: ImageData) -> None:
         _run_losses(cfg, torch.empty(2, 3, size, size))
     for key in ("classifier", "cas"):
         if (conf := cfg[key]) is not None:
-            classifier = build(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)
+            classifier = build(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
             _attempt(f"{key}.net", partial(classifier, images))
 
 

@@ -13,7 +13,6 @@ from maskgit_lab import config
 from maskgit_lab.ablation.drawing import draw_grid
 from maskgit_lab.commands.checks import check_sample
 from maskgit_lab.commands.free_folder import new_folder
-from maskgit_lab.commands.generation import Sampler, check_guidance
 from maskgit_lab.commands.saving import folder_names
 from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.console import Terminal
@@ -30,17 +29,7 @@ def run(cfg: DictConfig) -> None:
     if tokenizer is not None and not isinstance(tokenizer, str):
         raise UserError(f"tokenizer.weights={tokenizer} is no path: give the tokenizer's file")
     trained = open_trained(cfg.checkpoint, tokenizer, cfg.decode.schedule, cfg.accelerator)
-    guidance = trained.guidance if cfg.decode.guidance is None else cfg.decode.guidance
-    check_guidance("decode.guidance", guidance, trained.label_dropout)
-    temperature = cfg.decode.choice_temperature
-    sampler = Sampler(
-        trained.model,
-        trained.tokenizer,
-        trained.grid,
-        trained.schedule,
-        trained.choice_temperature if temperature is None else temperature,
-        guidance,
-    )
+    sampler = trained.sampler(cfg.decode.choice_temperature, cfg.decode.guidance)
     classes = _classes(config.plain(cfg).get("classes"), len(trained.class_names))
     out = new_folder(Path(cfg.out))
     labels = torch.tensor(classes).repeat_interleave(cfg.n)

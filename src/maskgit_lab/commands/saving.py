@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,10 +32,21 @@ def save_samples(parts: Parts, labels: Tensor, class_names: Sequence[str], folde
         form: `npz`, ADM's sample file (`arr_0`: uint8, (n, H, W, 3); `arr_1`: classes), with the codes (n, N) as
             `tokens`; or `png`, a file for each.
     """
+    path = saved_path(folder, form)
+    temporary = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(path, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     if form == "npz":
-        return _save_npz(parts, labels, folder / "samples.npz")
-    return _save_png(parts, labels, class_names, folder / "png")
+        _save_npz(parts, labels, temporary)
+    else:
+        _save_png(parts, labels, class_names, temporary)
+    return temporary.replace(path)
+
+
+def saved_path(folder: Path, form: str) -> Path:
+    """Where samples of this form lie in a folder."""
+    return folder / ("samples.npz" if form == "npz" else "png")
 
 
 def folder_names(class_names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
@@ -50,12 +62,11 @@ def folder_names(class_names: Sequence[str], taken: Sequence[str] = ()) -> list[
     return [name if fine(name) else f"class_{number:04}" for number, name in enumerate(names)]
 
 
-def _save_npz(parts: Parts, labels: Tensor, path: Path) -> Path:
+def _save_npz(parts: Parts, labels: Tensor, path: Path) -> None:
     """Part after part, so that the images need not be in memory together."""
-    temporary = path.with_suffix(".partial")
     first = next(iter(parts))["images"]
     shape = (parts.count, *first.shape[2:], first.shape[1])
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         _write_array(
             archive,
             IMAGES,
@@ -65,7 +76,6 @@ def _save_npz(parts: Parts, labels: Tensor, path: Path) -> Path:
         )
         for name, array in ((LABELS, labels.numpy()), (TOKENS, parts.array("tokens").numpy())):
             _write_array(archive, name, array.dtype, array.shape, partial(_write_bytes, array))
-    return temporary.replace(path)
 
 
 def _write_bytes(array: np.ndarray, file: Any) -> None:
@@ -81,7 +91,7 @@ def _write_array(
         write(file)
 
 
-def _save_png(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path) -> Path:
+def _save_png(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path) -> None:
     names, number = folder_names(class_names), 0
     for part in parts:
         for image in part["images"]:
@@ -89,4 +99,3 @@ def _save_png(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: 
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(place / f"{number:06}.png")
             number += 1
-    return folder

@@ -8,13 +8,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from maskgit_lab.commands.extracting import measure_reconstruction
-from maskgit_lab.commands.generation import Sampler, check_guidance
-from maskgit_lab.commands.job import Job, by_main, decode_schedule
-from maskgit_lab.commands.modelling import load_transformer
+from maskgit_lab.commands.job import Job, by_main
 from maskgit_lab.commands.points import Subject
 from maskgit_lab.commands.run_folder import RunFolder
-from maskgit_lab.commands.tokenizing import load_tokenizer
-from maskgit_lab.commands.trained import Trained, open_trained, recorded_data, tokenizer_file
+from maskgit_lab.commands.trained import open_trained, recorded_data, trained_of_run
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
@@ -33,27 +30,16 @@ def subject_of_run(cfg: DictConfig, run: RunFolder, cache: TokenCache | None) ->
     Raises:
         UserError: its files are gone or damaged.
     """
-    data = recorded_data(run)
-    tokenizer = load_tokenizer(cfg, tokenizer_file(run))
-    side = data.size // tokenizer.downsample
-    check_guidance("decode.guidance", cfg.decode.guidance, cfg.mvtm.label_dropout)
+    trained = trained_of_run(cfg, run)
     return Subject(
-        sampler=Sampler(
-            load_transformer(cfg, run, data),
-            tokenizer,
-            (side, side),
-            decode_schedule(cfg, cfg.decode.schedule),
-            cfg.decode.choice_temperature,
-            cfg.decode.guidance,
-        ),
-        trained_schedule=decode_schedule(cfg, None),
+        sampler=trained.sampler(),
+        trained_schedule=trained.trained_schedule,
         identity={"run": run.record["fingerprint"], **{part: run.record["done"][part] for part in ("mvtm", "tokens")}},
-        n_classes=data.n_classes,
         place=run.path,
         codes=cache.test if cache is not None else None,
         scores={},
-        class_names=data.class_names,
-        data=data.name,
+        class_names=trained.class_names,
+        data=recorded_data(run).name,
     )
 
 
@@ -77,27 +63,16 @@ def subject_of_files(cfg: DictConfig, checkpoint: Path, tokenizer: str | None, p
     Raises:
         UserError: they are not there, are damaged, or do not belong together.
     """
-    trained: Trained = open_trained(str(checkpoint), tokenizer, cfg.decode.schedule, cfg.trainer.accelerator)
-    temperature, guidance = cfg.decode.choice_temperature, cfg.decode.guidance
-    guidance = trained.guidance if guidance is None else guidance
-    check_guidance("decode.guidance", guidance, trained.label_dropout)
     if tokenizer is None:
         raise UserError(f"{checkpoint} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
+    trained = open_trained(str(checkpoint), tokenizer, cfg.decode.schedule, cfg.trainer.accelerator)
     return Subject(
-        sampler=Sampler(
-            trained.model,
-            trained.tokenizer,
-            trained.grid,
-            trained.schedule,
-            trained.choice_temperature if temperature is None else temperature,
-            guidance,
-        ),
+        sampler=trained.sampler(cfg.decode.choice_temperature, cfg.decode.guidance),
         trained_schedule=trained.trained_schedule,
         identity={
             "transformer": file_sha256(checkpoint.expanduser()),
             "tokenizer": file_sha256(Path(tokenizer).expanduser()),
         },
-        n_classes=len(trained.class_names),
         place=place,
         codes=None,
         scores={},

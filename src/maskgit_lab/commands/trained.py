@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
+from maskgit_lab.commands.generation import Sampler, check_guidance
 from maskgit_lab.commands.job import decode_schedule, device_of, named_schedule
 from maskgit_lab.commands.modelling import load_transformer
 from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
@@ -41,6 +44,23 @@ class Trained:
         side = math.isqrt(self.model.n_tokens)
         return side, side
 
+    def sampler(self, choice_temperature: float | None = None, guidance: float | None = None) -> Sampler:
+        """A sampler that decodes as they say, where nothing else is asked for.
+
+        Raises:
+            UserError: guidance, of a model that was not trained for it.
+        """
+        guidance = self.guidance if guidance is None else guidance
+        check_guidance("decode.guidance", guidance, self.label_dropout)
+        return Sampler(
+            self.model,
+            self.tokenizer,
+            self.grid,
+            self.schedule,
+            self.choice_temperature if choice_temperature is None else choice_temperature,
+            guidance,
+        )
+
 
 @dataclass(frozen=True)
 class RecordedData:
@@ -73,7 +93,10 @@ def open_trained(checkpoint: str, tokenizer: str | None, schedule: str | None, a
     if path.is_dir() or not path.suffix:
         if tokenizer is not None:
             raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
-        return _of_run(path, schedule, accelerator)
+        run = read_run(path)
+        cfg = read_config(run.path)
+        cfg.trainer.accelerator, cfg.decode.schedule = accelerator, schedule or cfg.decode.schedule
+        return trained_of_run(cfg, run)
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
     return _of_files(path, Path(tokenizer).expanduser(), schedule, accelerator)
@@ -106,10 +129,16 @@ def tokenizer_file(run: RunFolder) -> Path:
     return path
 
 
-def _of_run(path: Path, schedule: str | None, accelerator: str) -> Trained:
-    run = read_run(path)
-    cfg = read_config(run.path)
-    cfg.trainer.accelerator = accelerator
+def trained_of_run(cfg: DictConfig, run: RunFolder) -> Trained:
+    """The networks of a run.
+
+    Args:
+        cfg: how they decode, and where they go.
+        run: the run.
+
+    Raises:
+        UserError: it is not trained to its end, or its files are gone or damaged.
+    """
     if not run.is_done(["mvtm"]):
         raise UserError(f"the run in {run.path} is not trained to its end: give its train.py command again")
     data = recorded_data(run)
@@ -117,7 +146,7 @@ def _of_run(path: Path, schedule: str | None, accelerator: str) -> Trained:
         model=load_transformer(cfg, run, data),
         tokenizer=load_tokenizer(cfg, tokenizer_file(run)),
         class_names=data.class_names,
-        schedule=decode_schedule(cfg, schedule or cfg.decode.schedule),
+        schedule=decode_schedule(cfg, cfg.decode.schedule),
         trained_schedule=decode_schedule(cfg, None),
         choice_temperature=cfg.decode.choice_temperature,
         guidance=cfg.decode.guidance,

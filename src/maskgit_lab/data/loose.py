@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,14 +27,14 @@ from maskgit_lab.fingerprints import file_sha256
 IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), and the classes if it has them
 
 
-class LooseImages(Images):
+class LooseImages(Images, ABC):
     """Images without augmented views; those without classes are all of class 0."""
 
     size: tuple[int, int]  # height and width in pixels
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Of what the images are."""
-        raise NotImplementedError
 
 
 class FolderImages(LooseImages):

@@ -5,6 +5,7 @@ Shapes: B images, H x W pixels, F features, C classes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -16,14 +17,14 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """A network with features of images, and a linear head on them."""
 
     head: nn.Linear
 
+    @abstractmethod
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F"]:
         """Features of images in [0, 1], before the head."""
-        raise NotImplementedError
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C"]:
         """Class logits of images in [0, 1]."""
