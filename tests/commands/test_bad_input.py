@@ -197,7 +197,7 @@ def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_ca
 def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    expect_refused(said, "is damaged: delete it and give the same command again")
+    expect_refused(said, "is damaged: delete it and give its train.py command again")
 
 
 def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):

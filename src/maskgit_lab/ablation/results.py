@@ -33,8 +33,9 @@ HEADINGS = {
 }
 # What a point is: rows that agree in all of these are of the same point.
 SETTINGS = (
-    *("samples", "data", "schedule", "decode_schedule", "steps", "choice_temperature", "guidance", "seed", "n_samples"),
-    *("features", "features_weights", "precision_features", "precision_weights", "reference", "reference_fingerprint"),
+    *("samples", "samples_fingerprint", "model", "labels", "data", "schedule", "decode_schedule", "steps"),
+    *("choice_temperature", "guidance", "seed", "n_samples", "features", "features_weights"),
+    *("precision_features", "precision_weights", "reference", "reference_fingerprint", "reference_features"),
     *("splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "cas_classifier", "metrics"),
 )
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published

@@ -41,6 +41,8 @@ NOT_NEGATIVE = (
 SHARES = ("label_smoothing", "dropout", "label_dropout", "min_masking_rate")
 WHOLE = ("seed", "size")
 MOST_SAMPLES = 1_000_000
+MOST_STEPS = 100_000
+MOST = 100_000_000  # of any count of images or subsets: more is a slip of the keyboard
 AT_LEAST_ONE = (
     *("eval.batch_size", "eval.splits", "eval.neighbours", "eval.nll_draws", "eval.picture_steps"),
     *("eval.picture_classes", "eval.picture_columns"),
@@ -51,7 +53,16 @@ AT_LEAST_ONE = (
 )
 
 EVALUATE_AT_LEAST_ONE = (
-    *("batch_size", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "reference_features"),
+    *(
+        "n_samples",
+        "batch_size",
+        "splits",
+        "neighbours",
+        "kid_subsets",
+        "kid_subset_size",
+        "nll_draws",
+        "reference_features",
+    ),
     *("max_images", "trainer.devices", "trainer.num_nodes", "trainer.threads"),
 )
 
@@ -99,7 +110,9 @@ def check_evaluate(cfg: DictConfig) -> None:
     _check_lists(cfg)
     for key in EVALUATE_AT_LEAST_ONE:
         _at_least_one(cfg, key)
-    _check(cfg.n_samples is None or cfg.n_samples >= 2, "n_samples", cfg.n_samples, "give at least 2")
+    for key in ("n_samples", "kid_subset_size"):
+        _check(cfg[key] is None or cfg[key] >= 2, key, cfg[key], "give at least 2")
+    _check(cfg.cache_dir != "", "cache_dir", "", "name a folder, or leave it out")
     for key in ("classifier.optim", "cas.optim"):
         if OmegaConf.select(cfg, key) is not None:
             _check_optim(cfg, key)
@@ -134,6 +147,7 @@ def _check_metrics(key: str, metrics: list[str]) -> None:
     unknown = [metric for metric in metrics if metric not in METRICS]
     said = f"[{','.join(metrics)}]"
     _check(bool(metrics) and not unknown, key, said, f"choose of {', '.join(METRICS)}")
+    _check(len(set(metrics)) == len(metrics), key, said, "name every metric once")
 
 
 def _check_numbers(cfg: DictConfig, null_is_default: bool = False) -> None:
@@ -180,11 +194,13 @@ def check_steps(key: str, steps: list[int]) -> None:
     _check(len(steps) > 0, key, said, "name at least one number of decoding steps, such as [8]")
     _check(all(t >= 1 for t in steps), key, said, "decoding takes at least 1 step, so every number has to be 1 or more")
     _check(len(set(steps)) == len(steps), key, said, "name every number of steps once")
+    _check(max(steps) <= MOST_STEPS, key, said, f"give at most {MOST_STEPS}")
 
 
 def _at_least_one(cfg: DictConfig, key: str) -> None:
     value = OmegaConf.select(cfg, key)
     _check(value is None or value >= 1, key, value, "give a whole number of at least 1")
+    _check(value is None or value <= MOST, key, value, f"give at most {MOST}")
 
 
 def _check(fine: bool, key: str, value: Any, advice: str) -> None:

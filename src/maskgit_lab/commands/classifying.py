@@ -14,7 +14,7 @@ from maskgit_lab import config, ranks
 from maskgit_lab.commands.job import WEIGHTS, Bench, as_object, build, by_main
 from maskgit_lab.data.augment import Augmented
 from maskgit_lab.data.source import Images
-from maskgit_lab.fingerprints import code_version
+from maskgit_lab.fingerprints import code_version, fingerprint
 from maskgit_lab.lit.checkpoints import LAST
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
@@ -65,18 +65,18 @@ def obtain_classifier(bench: Bench, conf: DictConfig) -> TrainedClassifier:
     return bench.known[path.name]
 
 
-def train_on_samples(bench: Bench, conf: DictConfig, samples: Images, folder: Path) -> dict[str, float]:
+def train_on_samples(bench: Bench, samples: Images, folder: Path) -> dict[str, float]:
     """Classification accuracy score (Ravuri and Vinyals 2019): trained on samples alone, tested on real images.
 
     Args:
-        bench: with the real images.
-        conf: of the classifier.
+        bench: with the real images, and the classifier in its config's `cas`.
         samples: with the classes that they were made for.
-        folder: keeps its checkpoints, from which a training that was killed goes on.
+        folder: keeps checkpoints, from which a training that was killed goes on.
 
     Returns:
         `cas_top1` and `cas_top5`, and with `cas_real_` the same of a classifier trained on real images.
     """
+    conf, folder = bench.cfg.cas, folder / f"cas-{cas_identity(bench)}"
     real = obtain_classifier(bench, conf)
     if _together(bench):
         scores = _train(bench, conf, samples, "CAS", folder)[1]
@@ -84,6 +84,13 @@ def train_on_samples(bench: Bench, conf: DictConfig, samples: Images, folder: Pa
         scores = by_main(bench, lambda alone: _train(alone, conf, samples, "CAS", folder)[1])
     made = {f"cas_{name}": value for name, value in scores.items()}
     return made | {"cas_real_top1": real.top1, "cas_real_top5": real.top5}
+
+
+def cas_identity(bench: Bench) -> str:
+    """What a score of CAS depends on besides the samples."""
+    data = bench.need_data("CAS")
+    precision = bench.cfg.trainer.precision
+    return fingerprint({"cas": config.plain(bench.cfg.cas), "data": data.fingerprint, "precision": precision})
 
 
 def _together(bench: Bench) -> bool:

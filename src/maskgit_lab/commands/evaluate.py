@@ -35,7 +35,7 @@ from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.logger import RunLogger, finishing, wandb_logger
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.settings import Hardware
-from maskgit_lab.store import Store
+from maskgit_lab.store import Store, open_sound
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ def _prepare(cfg: DictConfig) -> _Prepared:
     run = read_run(checkpoint) if is_run and checkpoint is not None else None
     whole = resolved(cfg, read_config(run.path) if run is not None else None)
     check_extractors(whole)
+    if whole.features.name == "classifier" and run is None and whole.get("classifier") is None:
+        raise UserError("features=classifier needs to know which: add classifier=small")
     needs_data = run is not None and (_samples_need_data(whole) or not run.is_done(["mvtm"]))
     data = list_images(whole) if needs_data or cfg.data is not None else None
     if run is not None and data is not None and data.n_classes != recorded_data(run).n_classes:
@@ -96,13 +98,15 @@ def _run(cfg: DictConfig, prepared: _Prepared) -> None:
         assert prepared.real is not None
         score_samples(cfg, bench, prepared.real)
         return
-    place = _place(cfg, prepared.run)
-    with held(place, "out" if cfg.out else "checkpoint") if ranks.is_main() else nullcontext():
-        if prepared.run is not None:
+    if prepared.run is not None:
+        place = _place(cfg, prepared.run)
+        with held(place, "out" if cfg.out else "checkpoint") if ranks.is_main() else nullcontext():
             _evaluate_run(cfg, bench, prepared.run, place)
-        else:
-            subject = subject_of_files(whole, Path(cfg.checkpoint), cfg.tokenizer.get("weights"), place)
-            _evaluate(cfg, bench, subject, _extractor(bench), {})
+        return
+    subject = subject_of_files(whole, Path(cfg.checkpoint), cfg.tokenizer.get("weights"), Path(cfg.out).expanduser())
+    place = _place(cfg, None)
+    with held(place, "out") if ranks.is_main() else nullcontext():
+        _evaluate(cfg, bench, subject, _extractor(bench), {})
 
 
 def _place(cfg: DictConfig, run: RunFolder | None) -> Path:
@@ -110,11 +114,10 @@ def _place(cfg: DictConfig, run: RunFolder | None) -> Path:
     if not cfg.out:
         assert run is not None
         return run.path
-    place = Path(cfg.out).expanduser()
     if ranks.is_main():
-        results_folder(place)
+        results_folder(Path(cfg.out))
     ranks.barrier()
-    return place
+    return Path(cfg.out).expanduser()
 
 
 def _evaluate_run(cfg: DictConfig, bench: Bench, run: RunFolder, place: Path) -> None:
@@ -124,7 +127,7 @@ def _evaluate_run(cfg: DictConfig, bench: Bench, run: RunFolder, place: Path) ->
     if not run.is_done(["mvtm"]):
         _measure_tokenizer(bench, run, extractor)
         return
-    subject = replace(subject_of_run(bench.cfg, run, _codes(run)), place=place)
+    subject = replace(subject_of_run(bench.cfg, run, _codes(bench.cfg, run)), place=place)
     if bench.data is not None:
         subject = with_reconstruction(subject, _job(bench, run, bench.data), extractor)
     _evaluate(cfg, bench, subject, extractor, {"run": run.record["fingerprint"]})
@@ -132,6 +135,8 @@ def _evaluate_run(cfg: DictConfig, bench: Bench, run: RunFolder, place: Path) ->
 
 def _measure_tokenizer(bench: Bench, run: RunFolder, extractor: FeatureExtractor) -> None:
     """What can be said of a run that has no transformer yet."""
+    if "mvtm" in run.record["done"]:
+        raise UserError(f"the checkpoint {run.checkpoint} is gone: give the train.py command of the run again")
     if "tokenizer" not in run.record["done"]:
         raise UserError(f"the run in {run.path} has trained nothing yet: give its train.py command again")
     tokenizer = load_tokenizer(bench.cfg, tokenizer_file(run))
@@ -191,7 +196,10 @@ def _check_same_data(run: RunFolder, data: ImageData) -> None:
         )
 
 
-def _codes(run: RunFolder) -> TokenCache | None:
-    """The codes of the run, if they are still in the cache."""
+def _codes(cfg: DictConfig, run: RunFolder) -> TokenCache | None:
+    """The codes of the run, if they are needed and still in the cache."""
     folder = Path(run.record["done"]["tokens"]["path"])
-    return TokenCache.open(folder) if folder.is_dir() else None
+    if "nll" not in cfg.eval.metrics or not folder.is_dir():
+        return None
+    open_sound(folder)
+    return TokenCache.open(folder)

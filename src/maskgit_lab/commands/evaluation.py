@@ -9,13 +9,14 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from maskgit_lab import config, ranks
+from maskgit_lab import ranks
 from maskgit_lab.ablation.results import Row, footnotes, identity, table
+from maskgit_lab.commands.classifying import cas_identity
 from maskgit_lab.commands.job import Bench
 from maskgit_lab.commands.likelihood import obtain_nll
 from maskgit_lab.commands.memory import fitting_batch
-from maskgit_lab.commands.points import Point, Subject
-from maskgit_lab.commands.referencing import RealImages, check_same_size
+from maskgit_lab.commands.points import Point, Subject, labels_fingerprint
+from maskgit_lab.commands.referencing import RealImages, check_enough, check_same_size
 from maskgit_lab.commands.scoring import Scorer, choices_of, obtain_scorer, versions
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
@@ -53,17 +54,19 @@ def evaluate(
     labels = labels_of(bench.cfg, bench.data, subject.n_classes)
     check_same_size(subject.sampler.size, real)
     choices_of(bench.cfg.eval).check(len(labels))
+    check_enough(choices_of(bench.cfg.eval), real)
     batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, extractor, bench.device))
     scorer = obtain_scorer(bench, real, extractor, batch_size)
-    shared = _settings(bench, subject, scorer, labels)
-    todo = {steps: Point(bench, subject, scorer, labels, steps, save) for steps in bench.cfg.eval.steps}
+    metrics = possible_metrics(bench, has_codes=subject.codes is not None)
+    shared = _settings(bench, subject, scorer, labels, metrics)
+    todo = {steps: Point(bench, subject, scorer, labels, steps, metrics, save) for steps in bench.cfg.eval.steps}
     points = {steps: identity(shared | {"steps": steps}) for steps in todo}
     done = {identity(row) for row in subject.results.rows()}
     missing = ranks.share([steps for steps, point in todo.items() if points[steps] not in done or not point.is_saved])
     if missing:
         what = f"T = {', '.join(map(str, missing))}, {len(labels):,} samples each"
         with bench.terminal.stage("evaluation", what):
-            known = dict(subject.scores) | _likelihood(bench, subject)
+            known = dict(subject.scores) | (_likelihood(bench, subject) if "nll" in metrics else {})
             for steps in missing:
                 _add(bench, subject, shared | {"steps": steps} | todo[steps].measure(batch_size) | known, logger)
     return list(points.values())
@@ -83,6 +86,24 @@ def say_results(terminal: Terminal, rows: Sequence[Row]) -> None:
         terminal.table(title, *table(rows))
         for note in footnotes(rows):
             terminal.say(note)
+
+
+def possible_metrics(bench: Bench, *, has_codes: bool, has_classes: bool = True) -> tuple[str, ...]:
+    """The metrics that are asked for, without those that what is at hand does not allow; what is left out is said.
+
+    Args:
+        bench: its config names the metrics.
+        has_codes: whether there are held-out codes, for the NLL.
+        has_classes: whether the samples have classes, for CAS.
+    """
+    asked = set(bench.cfg.eval.metrics)
+    if "nll" in asked and not has_codes:
+        asked.remove("nll")
+        bench.terminal.note("nll", "left out: the codes of the held-out images are not at hand")
+    if "cas" in asked and not (has_classes and bench.cfg.cas is not None and bench.data is not None):
+        asked.remove("cas")
+        bench.terminal.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
+    return tuple(sorted(asked))
 
 
 def labels_of(cfg: DictConfig, data: ImageData | None, n_classes: int) -> Tensor:
@@ -112,28 +133,28 @@ def _batch_size(conf: DictConfig, subject: Subject, extractor: FeatureExtractor,
 
 
 def _likelihood(bench: Bench, subject: Subject) -> dict[str, float]:
-    if subject.codes is None or "nll" not in bench.cfg.eval.metrics:
-        return {}
     model = subject.sampler.model
+    assert subject.codes is not None
     return {"nll": obtain_nll(bench, model, subject.codes, subject.trained_schedule, subject.identity)}
 
 
-def _settings(bench: Bench, subject: Subject, scorer: Scorer, labels: Tensor) -> dict[str, Any]:
+def _settings(bench: Bench, subject: Subject, scorer: Scorer, labels: Tensor, metrics: Sequence[str]) -> dict[str, Any]:
     """What a row was measured with."""
     sampler, cfg = subject.sampler, bench.cfg
     told = {
+        "model": fingerprint(subject.identity),
         "schedule": subject.trained_schedule.name,
         "decode_schedule": sampler.schedule.name,
         "choice_temperature": sampler.choice_temperature,
         "guidance": sampler.guidance,
         "seed": cfg.seed,
         "n_samples": len(labels),
+        "labels": labels_fingerprint(labels),
         **scorer.settings(),
         "nll_draws": cfg.eval.nll_draws,
-        "metrics": " ".join(sorted(cfg.eval.metrics)),
+        "metrics": " ".join(metrics),
     }
-    if "cas" in cfg.eval.metrics and cfg.cas is not None:
-        told |= {"cas_classifier": fingerprint({"cas": config.plain(cfg.cas)})}
+    told |= {"cas_classifier": cas_identity(bench)} if "cas" in metrics else {}
     return told | ({"data": subject.data} if subject.data is not None else {})
 
 

@@ -39,6 +39,7 @@ def results_folder(out: Path) -> Path:
     Raises:
         UserError: it holds something else, or cannot be made.
     """
+    out = out.expanduser()
     if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= OF_RESULTS):
         raise UserError(f"out={out} is not empty and holds no results: choose another folder, so that nothing is lost")
     return made_folder(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from maskgit_lab.lit import processes
 from maskgit_lab.settings import Hardware
 
 T = TypeVar("T")
+OTHER_ENDED = re.compile(r"closed by peer|reset by peer|gloo|NCCL", re.IGNORECASE)  # how torch says that one is gone
 
 
 def in_processes(hardware: Hardware, prepare: Callable[[], T], work: Callable[[T], None]) -> None:
@@ -36,7 +38,12 @@ def in_processes(hardware: Hardware, prepare: Callable[[], T], work: Callable[[T
         return
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
-    work(prepared)
+    try:
+        work(prepared)
+    except RuntimeError as error:
+        if ranks.is_main() or not OTHER_ENDED.search(str(error)):
+            raise
+        sys.exit(1)  # the main process has said why it ended
     processes.leave()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,23 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from maskgit_lab import ranks
-from maskgit_lab.ablation.results import Results
-from maskgit_lab.commands.classifying import train_on_samples
-from maskgit_lab.commands.evaluation import say_results
+from maskgit_lab.ablation.results import Results, Row, identity
+from maskgit_lab.commands.classifying import cas_identity, train_on_samples
+from maskgit_lab.commands.evaluation import possible_metrics, say_results
 from maskgit_lab.commands.extracting import batches_of, obtain_extractor
 from maskgit_lab.commands.free_folder import results_folder
 from maskgit_lab.commands.job import Bench, by_main
 from maskgit_lab.commands.memory import fitting_batch
 from maskgit_lab.commands.parts import Parts
-from maskgit_lab.commands.referencing import RealImages, check_same_size
+from maskgit_lab.commands.referencing import RealImages, check_enough, check_same_size
+from maskgit_lab.commands.run_folder import held
 from maskgit_lab.commands.scoring import Scorer, choices_of, obtain_scorer, versions
-from maskgit_lab.data.loose import open_images
-from maskgit_lab.data.source import Images
-from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.data.loose import LooseImages, open_images
+from maskgit_lab.data.source import ImageData, Images
+from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import FeatureExtractor, to_uint8
+
+RESULTS = "results.jsonl"
 
 
 def score_samples(cfg: DictConfig, bench: Bench, real: RealImages) -> None:
@@ -40,36 +44,78 @@ def score_samples(cfg: DictConfig, bench: Bench, real: RealImages) -> None:
     """
     loose = open_images(Path(cfg.samples).expanduser(), "samples")
     check_same_size(loose.size, real)
-    count = min(len(loose), cfg.n_samples or len(loose))
-    choices_of(bench.cfg.eval).check(count)
-    images: Images = loose
-    if count < len(loose):  # spread evenly, since files are often sorted by class
-        images = loose.subset(torch.linspace(0, len(loose) - 1, count).round().long().tolist())
-    extractor = obtain_extractor(bench, bench.cfg.features.name, bench.cfg.features.weights)
-    batch_size = ranks.share(cfg.batch_size or _fitting(extractor, loose.size, bench.device))
-    scorer = obtain_scorer(bench, real, extractor, batch_size)
-    told = {"samples": Path(cfg.samples).name, "n_samples": count, **scorer.settings()}
-    told["metrics"] = " ".join(sorted(bench.cfg.eval.metrics))
-    depends = fingerprint({"images": loose.fingerprint(), **told})
-    parts = Parts(bench.store.root / "scoring" / depends, count)
-    row = {**told, **_measure(bench, images, scorer, parts, batch_size)}
-    if cfg.out and ranks.is_main():
-        results = Results(results_folder(Path(cfg.out)) / "results.jsonl")
-        results.append(row | versions())
-        bench.terminal.note("results", str(results.path))
+    images = _chosen(loose, cfg.n_samples)
+    choices_of(bench.cfg.eval).check(len(images))
+    check_enough(choices_of(bench.cfg.eval), real)
+    metrics = possible_metrics(bench, has_codes=True, has_classes=loose.classes is not None)
+    if "cas" in metrics:
+        _check_fits(loose, bench.need_data("CAS"))
+    place = results_folder(Path(cfg.out)) if cfg.out and ranks.is_main() else None
+    with held(place, "out") if place is not None else nullcontext():
+        row = _score(bench, loose, images, real, metrics, Results(place / RESULTS) if place is not None else None)
     say_results(bench.terminal, [row])
 
 
-def _measure(bench: Bench, images: Images, scorer: Scorer, parts: Parts, batch_size: int) -> dict[str, Any]:
+def _score(
+    bench: Bench, loose: LooseImages, images: Images, real: RealImages, metrics: Sequence[str], results: Results | None
+) -> Row:
+    """The row of these images: measured, or found in the results."""
+    extractor = obtain_extractor(bench, bench.cfg.features.name, bench.cfg.features.weights)
+    batch_size = ranks.share(bench.cfg.eval.batch_size or _fitting(extractor, loose.size, bench.device))
+    scorer = obtain_scorer(bench, real, extractor, batch_size)
+    told = {
+        "samples": loose.title,
+        "samples_fingerprint": loose.fingerprint()[:12],
+        "n_samples": len(images),
+        **scorer.settings(),
+        "metrics": " ".join(metric for metric in metrics if metric != "nll"),
+    }
+    if "cas" in metrics:
+        told |= {"cas_classifier": cas_identity(bench), "data": bench.need_data("CAS").name}
+    found = {identity(row): row for row in results.rows()} if results is not None else {}
+    if ranks.share(identity(told) in found):
+        return found.get(identity(told), told)
+    row = {**told, **_measure(bench, images, scorer, identity(told), batch_size, "cas" in metrics)}
+    if results is not None:
+        results.append(row | versions())
+        bench.terminal.note("results", str(results.path))
+    return row
+
+
+def _chosen(loose: LooseImages, count: int | None) -> Images:
+    """So many images, spread evenly, since files are often sorted by class."""
+    if count is None or count >= len(loose):
+        return loose
+    return loose.subset(torch.linspace(0, len(loose) - 1, count).round().long().tolist())
+
+
+def _check_fits(loose: LooseImages, data: ImageData) -> None:
+    """Raises a `UserError` if a classifier of the samples cannot be tested on the data."""
+    if loose.size != (data.size, data.size):
+        raise UserError(
+            f"the samples have {loose.size[0]} x {loose.size[1]} pixels and the data {data.size} x {data.size}: CAS needs "
+            "them to be of one size, so leave it out with metrics=[...]"
+        )
+    low, high = int(loose.labels.min()), int(loose.labels.max())
+    if low < 0 or high >= data.n_classes:
+        raise UserError(
+            f"the samples have classes from {low} to {high} and the data have {data.n_classes}: give the classes as "
+            f"whole numbers from 0 to {data.n_classes - 1}, or leave CAS out with metrics=[...]"
+        )
+
+
+def _measure(
+    bench: Bench, images: Images, scorer: Scorer, name: str, batch_size: int, with_cas: bool
+) -> dict[str, Any]:
     def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
         return (scorer.measure(to_uint8(batch)) for batch in batches_of(bench, images, batches))
 
+    parts = Parts(bench.store.root / "scoring" / name, len(images))
     with bench.terminal.stage("samples", f"features of {len(images):,} images"):
         parts.fill(batch_size, make, bench.terminal, "samples")
         row = by_main(bench, lambda _: scorer.scores(parts))
-    has_classes = len(images.labels.unique()) > 1
-    if has_classes and bench.cfg.cas is not None and bench.data is not None and "cas" in bench.cfg.eval.metrics:
-        row |= train_on_samples(bench, bench.cfg.cas, images, parts.folder / "cas")
+    if with_cas:
+        row |= train_on_samples(bench, images, parts.folder)
     if ranks.is_main():
         parts.remove()
     ranks.barrier()

@@ -68,6 +68,11 @@ class Subject:
         return Results(self.place / "results.jsonl")
 
 
+def labels_fingerprint(labels: Tensor) -> str:
+    """Of the classes of the samples, in their order."""
+    return fingerprint({"labels": labels.tolist()})
+
+
 @dataclass(frozen=True)
 class Point:
     """The samples of one T."""
@@ -77,20 +82,16 @@ class Point:
     scorer: Scorer
     labels: Tensor
     steps: int
+    metrics: Sequence[str]
     save: Sequence[str]
-
-    @property
-    def wants_cas(self) -> bool:
-        return "cas" in self.bench.cfg.eval.metrics and self.bench.cfg.cas is not None
 
     def measure(self, batch_size: int) -> dict[str, Any]:
         """Every metric of these samples."""
         parts = Parts(self._folder(), len(self.labels))
         parts.fill(batch_size, self._sample, self.bench.terminal, f"T = {self.steps}")
         row = by_main(self.bench, lambda _: self._scores(parts))
-        if self.wants_cas:
-            images = PartImages(parts.paths(), self.labels)
-            row |= train_on_samples(self.bench, self.bench.cfg.cas, images, parts.folder / "cas")
+        if "cas" in self.metrics:
+            row |= train_on_samples(self.bench, PartImages(parts.paths(), self.labels), parts.folder)
         if ranks.is_main():
             self._save(parts)
             parts.remove()
@@ -111,7 +112,7 @@ class Point:
         depends = {
             "model": dict(self.subject.identity),
             "how": [sampler.schedule.name, sampler.choice_temperature, sampler.guidance, self.steps],
-            "what": [self.bench.cfg.seed, fingerprint({"labels": self.labels.tolist()}), self._keeps_images],
+            "what": [self.bench.cfg.seed, labels_fingerprint(self.labels), self._keeps_images],
             "features": self.scorer.settings(),
             "code": code_version(*MODULES),
         }
@@ -119,7 +120,7 @@ class Point:
 
     @property
     def _keeps_images(self) -> bool:
-        return self.wants_cas or bool(self.save)
+        return "cas" in self.metrics or bool(self.save)
 
     def _sample(self, batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
         for batch in batches:

@@ -20,6 +20,7 @@ from maskgit_lab.fingerprints import code_version, file_sha256
 from maskgit_lab.metrics.features import FeatureExtractor, Features, to_uint8
 from maskgit_lab.metrics.pretrained import POOL_WIDTH, SPATIAL_WIDTH
 from maskgit_lab.metrics.reference import Reference, published_statistics, reference_of
+from maskgit_lab.metrics.scores import Choices
 from maskgit_lab.metrics.statistics import Gaussian
 
 REFERENCE = "reference.safetensors"
@@ -86,6 +87,12 @@ def check_same_size(samples: tuple[int, int], reference: RealImages) -> None:
             f"the reference {reference.name} has {reference.size[0]} x {reference.size[1]} pixels and the samples have "
             f"{samples[0]} x {samples[1]}: give a reference of the same resolution"
         )
+
+
+def check_enough(choices: Choices, real: RealImages) -> None:
+    """Raises a `UserError` if the reference has too few images for the metrics."""
+    if real.images is not None:
+        choices.check(len(real.images))
 
 
 def obtain_reference(bench: Bench, real: RealImages, extractor: FeatureExtractor, batch_size: int) -> Reference:

@@ -13,7 +13,7 @@ from torch import nn
 from maskgit_lab.commands.generation import check_guidance
 from maskgit_lab.commands.job import as_object, build, decode_schedule, device_of
 from maskgit_lab.commands.modelling import build_transformer
-from maskgit_lab.commands.referencing import check_same_size, real_images
+from maskgit_lab.commands.referencing import check_enough, check_same_size, real_images
 from maskgit_lab.commands.scoring import choices_of
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
@@ -52,7 +52,7 @@ def rehearse(cfg: DictConfig, data: ImageData) -> None:
     real = real_images(cfg.eval.reference, data)
     check_same_size((data.size, data.size), real)
     choices_of(cfg.eval).check(cfg.eval.n_samples or len(data.train))
-    choices_of(cfg.eval).check(len(real.images) if real.images is not None else len(data.train))
+    check_enough(choices_of(cfg.eval), real)
 
 
 def _check_files(cfg: DictConfig) -> None:
@@ -71,9 +71,9 @@ def check_extractors(cfg: DictConfig) -> None:
     Raises:
         UserError: they are not to be had.
     """
-    ensure_weights(cfg.features.name, cfg.features.weights)
+    ensure_weights(cfg.features.name, cfg.features.weights, "features.weights")
     if cfg.eval.precision_features is not None:
-        ensure_weights(cfg.eval.precision_features, cfg.eval.precision_weights)
+        ensure_weights(cfg.eval.precision_features, cfg.eval.precision_weights, "precision_weights")
 
 
 def _run_networks(cfg: DictConfig, data: ImageData) -> None:

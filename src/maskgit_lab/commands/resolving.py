@@ -27,6 +27,7 @@ def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
     if run is None:
         whole.decode.choice_temperature = whole.decode.guidance = None  # as the file of the transformer says
         whole.features.name = "inception"
+        whole.classifier = None
     _lay_over(whole.eval, cfg, OF_EVAL)
     _lay_over(whole.decode, cfg.decode, OF_DECODING)
     _lay_over(whole, cfg, GROUPS)

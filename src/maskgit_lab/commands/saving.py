@@ -19,6 +19,7 @@ from maskgit_lab.data.loose import IMAGES, LABELS
 
 FORMS = ("npz", "png")
 TOKENS = "tokens"
+MOST_BYTES = 200  # of a folder's name; file systems take 255
 
 
 def save_samples(parts: Parts, labels: Tensor, class_names: Sequence[str], folder: Path, form: str) -> Path:
@@ -57,7 +58,8 @@ def folder_names(class_names: Sequence[str], taken: Sequence[str] = ()) -> list[
     names = list(class_names)
 
     def fine(name: str) -> bool:
-        return bool(re.fullmatch(r"\w[\w .,()'-]{0,99}", name)) and names.count(name) == 1 and name not in taken
+        plain = re.fullmatch(r"\w[\w .,()'-]*", name) and len(name.encode()) < MOST_BYTES
+        return bool(plain and not re.fullmatch(r"class_\d+", name)) and names.count(name) == 1 and name not in taken
 
     return [name if fine(name) else f"class_{number:04}" for number, name in enumerate(names)]
 

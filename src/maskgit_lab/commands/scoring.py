@@ -32,6 +32,7 @@ class Scorer:
         real: the images of the reference.
         references: by the extractors' names.
         choices: what is computed, and how.
+        kept: of so many real images there are features, at the most.
     """
 
     extractor: FeatureExtractor
@@ -39,6 +40,7 @@ class Scorer:
     real: RealImages
     references: dict[str, Reference]
     choices: Choices
+    kept: int
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
         """The features of 8-bit images (B, 3, H, W) by every extractor, as arrays of a part."""
@@ -73,6 +75,7 @@ class Scorer:
             "features_weights": self.extractor.identity[:12],
             "reference": self.real.name,
             "reference_fingerprint": self.real.fingerprint[:18],
+            "reference_features": self.kept,
             "splits": self.choices.splits,
             "neighbours": self.choices.neighbours,
             "kid_subsets": self.choices.kid_subsets,
@@ -95,7 +98,7 @@ def obtain_scorer(bench: Bench, real: RealImages, extractor: FeatureExtractor, b
     references = {
         each.name: obtain_reference(bench, real, each, batch_size) for each in (extractor, precise) if each is not None
     }
-    return Scorer(extractor, precise, real, references, choices_of(conf))
+    return Scorer(extractor, precise, real, references, choices_of(conf), conf.reference_features)
 
 
 def choices_of(conf: DictConfig) -> Choices:

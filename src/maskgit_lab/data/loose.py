@@ -30,7 +30,9 @@ IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), 
 class LooseImages(Images, ABC):
     """Images without augmented views; those without classes are all of class 0."""
 
+    title: str  # what results call them
     size: tuple[int, int]  # height and width in pixels
+    classes: np.ndarray | None = None  # (n,) int64, of images that have any
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -55,6 +57,7 @@ class FolderImages(LooseImages):
         )
         if not found:
             raise UserError(f"{folder} has no images: name a folder that has ({', '.join(IMG_EXTENSIONS)})")
+        self.title = folder.name
         self.pictures = PictureFiles(folder, [(path, 0) for path in found])
         self.labels = self.pictures.labels
         self.size = self._one_size([Path(path) for path in found])
@@ -99,8 +102,8 @@ class ArrayImages(LooseImages):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.array, labels = _read(path)
+        self.path, self.title = path, path.name
+        self.array, self.classes = _read(path)
         if self.array.ndim != 4 or self.array.shape[3] != 3 or not len(self.array):
             raise UserError(
                 f"{path} has {IMAGES} of shape {self.array.shape}: give images as uint8 of shape (n, height, width, 3)"
@@ -108,8 +111,8 @@ class ArrayImages(LooseImages):
         if self.array.dtype != np.uint8:
             self.array = _as_uint8(self.array, path)
         self.labels = torch.zeros(len(self.array), dtype=torch.int64)
-        if labels is not None and labels.shape == (len(self.array),) and np.issubdtype(labels.dtype, np.integer):
-            self.labels = torch.from_numpy(labels.astype(np.int64))
+        if self.classes is not None:
+            self.labels = torch.from_numpy(self.classes)
         self.size = self.array.shape[1], self.array.shape[2]
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
@@ -161,35 +164,40 @@ def open_images(path: Path, key: str) -> LooseImages:
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images, and their classes if there is a whole number for each."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if IMAGES not in file.files:
                 raise UserError(f"{path} has no array {IMAGES}: give an npz file in the form of ADM's samples")
+            mapped = _mapped(path)
+            images = file[IMAGES] if mapped is None else mapped
             labels = file[LABELS] if LABELS in file.files else None
-            return _mapped(path) if _is_stored(path) else file[IMAGES], labels
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:  # what a damaged or hostile file makes numpy and zipfile raise is nearly anything
         raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
+    whole = labels is not None and labels.shape == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
+    return images, labels.astype(np.int64) if whole and labels is not None else None
 
 
-def _is_stored(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return archive.getinfo(f"{IMAGES}.npy").compress_type == zipfile.ZIP_STORED
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """The images where they lie in the file, so that 50,000 of them need no memory."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{IMAGES}.npy") as member:
+def _mapped(path: Path) -> np.ndarray | None:
+    """The images where they lie in the file, so that 50,000 of them need no memory; None if they are compressed."""
+    name = f"{IMAGES}.npy"
+    with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+        info = archive.getinfo(name)
         version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(member)
+        if info.compress_type != zipfile.ZIP_STORED or version != (1, 0):
+            return None
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
         header = member.tell()
-        start = archive.getinfo(f"{IMAGES}.npy").header_offset
-    if dtype.hasobject or fortran:
-        raise ValueError(f"{IMAGES} is of objects or in Fortran's order")
+        if fortran or dtype.hasobject:
+            return None
+        while member.read(2**20):  # to the end, where the checksum is compared
+            pass
     with path.open("rb") as file:
-        file.seek(start + 26)  # the lengths of a name and of extra fields end the local header of a zip file's member
+        file.seek(info.header_offset + 26)  # the lengths of a name and of extra fields end the header of a member
         lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
-    return np.memmap(path, dtype, "r", start + 30 + lengths + header, shape)
+    return np.memmap(path, dtype, "r", info.header_offset + 30 + lengths + header, shape)
 
 
 def _as_uint8(array: np.ndarray, path: Path) -> np.ndarray:

@@ -59,4 +59,4 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(f"there is no checkpoint {path}: train first, or name a run that was trained") from error
     except Exception as error:  # a damaged file makes torch.load raise nearly anything
-        raise UserError(f"the checkpoint {path} is damaged: delete it and give the same command again") from error
+        raise UserError(f"the checkpoint {path} is damaged: delete it and give its train.py command again") from error

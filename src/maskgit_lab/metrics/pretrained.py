@@ -183,15 +183,20 @@ PRETRAINED: dict[str, Callable[[str | None, torch.device], FeatureExtractor]] = 
 }
 
 
-def ensure_weights(features: str, weights: str | None) -> None:
+def ensure_weights(features: str, weights: str | None, key: str) -> None:
     """Finds or downloads the weights of an extractor, so that no process has to later.
+
+    Args:
+        features: its name.
+        weights: its file; None downloads it.
+        key: the setting that names the file, for errors.
 
     Raises:
         UserError: they are not to be had, or the file is another one.
     """
     published = {each.features: each for each in (INCEPTION, VGG16, RESNET56)}
     if features in published and weights != RANDOM:
-        weights_file(published[features], weights)
+        weights_file(published[features], weights, key)
     elif features == DINOv2Features.name:
         DINOv2Features(weights, torch.device("cpu"))
 

@@ -5,7 +5,6 @@ Shapes: n images, F features, S spatial features.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from maskgit_lab.metrics.features import Features
 from maskgit_lab.metrics.statistics import Gaussian, fit_gaussian
 from maskgit_lab.nets.files import write_arrays
 
+ROUNDING = 1e-5  # of statistics that were kept in float32, beside their largest value
 ADM_POOL, ADM_SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")  # of ADM's reference files
 
 
@@ -94,7 +94,7 @@ def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
                 _gaussian(*(file[name] for name in names)) if set(names) <= set(file.files) else None
                 for names in (ADM_POOL, ADM_SPATIAL)
             )
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # what a damaged file makes numpy and zipfile raise is nearly anything
         raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
     return pooled, spatial
 
@@ -102,6 +102,18 @@ def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
 def _gaussian(mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise ValueError(f"statistics of shapes {mean.shape} and {covariance.shape}")
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+    if not all(np.issubdtype(array.dtype, np.floating) for array in (mean, covariance)):
+        raise ValueError(f"statistics of types {mean.dtype} and {covariance.dtype}")
+    mean_F, covariance_FF = (torch.from_numpy(array.astype(np.float64)) for array in (mean, covariance))
+    if not (mean_F.isfinite().all() and covariance_FF.isfinite().all()):
         raise ValueError("statistics that are no numbers")
-    return Gaussian(torch.from_numpy(mean.astype(np.float64)), torch.from_numpy(covariance.astype(np.float64)))
+    _check_covariance(covariance_FF)
+    return Gaussian(mean_F, covariance_FF)
+
+
+def _check_covariance(covariance_FF: Tensor) -> None:
+    scale = float(covariance_FF.abs().max())
+    if not torch.allclose(covariance_FF, covariance_FF.T, rtol=0, atol=ROUNDING * scale):
+        raise ValueError("a covariance that is not symmetric")
+    if float(torch.linalg.eigvalsh(covariance_FF)[0]) < -ROUNDING * scale * len(covariance_FF):
+        raise ValueError("a covariance with negative variances")

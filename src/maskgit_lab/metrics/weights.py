@@ -50,33 +50,35 @@ RESNET56 = Published(
 )
 
 
-def weights_file(published: Published, given: str | None) -> Path:
+def weights_file(published: Published, given: str | None, key: str = "features.weights") -> Path:
     """The file of published weights: the one that is given, or torch.hub's, which is downloaded if it is absent.
+
+    Args:
+        published: the weights.
+        given: the path of their file.
+        key: the setting that takes it, for errors.
 
     Raises:
         UserError: it is absent and cannot be downloaded, or is another file.
     """
-    path = Path(given).expanduser() if given is not None else _downloaded(published)
-    key = f"features={published.features}"
+    advice = f"get {published.source}, and give its path with {key}=FILE"
+    what = f"the weights of features={published.features}"
+    path = Path(given).expanduser() if given is not None else _downloaded(published, what, advice)
     try:
         found = file_sha256(path)
     except OSError as error:
-        raise UserError(
-            f"the weights of {key} cannot be read from {path} ({error.strerror}): get {published.source}, and give its "
-            "path with features.weights=FILE"
-        ) from error
+        raise UserError(f"{what} cannot be read from {path} ({error.strerror}): {advice}") from error
     if not found.startswith(published.sha256):
         raise UserError(
-            f"{path} does not hold the weights of {key} (its SHA-256 begins with {found[:8]} and not with "
-            f"{published.sha256}): get {published.source}, and give its path with features.weights=FILE"
+            f"{path} does not hold {what} (its SHA-256 begins with {found[:8]} and not with {published.sha256}): "
+            f"{advice}"
         )
     return path
 
 
-def _downloaded(published: Published) -> Path:
-    advice = f"get {published.source}, and give its path with features.weights=FILE"
+def _downloaded(published: Published, what: str, advice: str) -> Path:
     if published.url is None:
-        raise UserError(f"the weights of features={published.features} are not here (no file is named): {advice}")
+        raise UserError(f"{what} are not here (no file is named): {advice}")
     path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,8 +86,5 @@ def _downloaded(published: Published) -> Path:
             torch.hub.download_url_to_file(published.url, str(path), published.sha256, progress=False)
         except Exception as error:  # of the network, of the disk, or a checksum that differs
             reason = first_line(error)
-            raise UserError(
-                f"the weights of features={published.features} are not here and cannot be downloaded ({reason}): "
-                f"{advice}"
-            ) from error
+            raise UserError(f"{what} are not here and cannot be downloaded ({reason}): {advice}") from error
     return path
