@@ -301,8 +301,19 @@ EVALUATIONS = {
     "samples=mixed reference=good.npz RANDOM": "give images of one size",
     "samples=good.npz reference=small.npz RANDOM": "give a reference of the same resolution",
     "samples=good.npz reference=train RANDOM": "reference=train needs data",
-    "samples=good.npz reference=good.npz features=classifier": "needs real images with classes: name them with data=",
+    "samples=good.npz reference=good.npz features=classifier": "add classifier=small",
+    "samples=good.npz reference=good.npz features=classifier classifier=small": "name them with data=",
     "samples=one.npz reference=good.npz RANDOM": "1 image is too few",
+    "samples=good.npz reference=one.npz RANDOM": "1 image is too few",
+    "samples=labels.npz reference=good.npz RANDOM CAS": "classes from 0 to 99 and the data have 10",
+    "samples=small.npz reference=small.npz RANDOM CAS": "8 x 8 pixels and the data 16 x 16",
+    "samples=good.npz reference=good.npz RANDOM out=full": "out=full is not empty and holds no results",
+    "samples=good.npz reference=good.npz RANDOM cache_dir=": "cache_dir= is not possible",
+    "samples=good.npz reference=good.npz RANDOM kid_subset_size=1": "kid_subset_size=1 is not possible",
+    "checkpoint=RUN metrics=[fid,fid]": "name every metric once",
+    "checkpoint=RUN n_samples=10000000000000": "n_samples=10000000000000 is not possible",
+    "checkpoint=RUN decode.steps=[99999999999999999999]": "give at most 100000",
+    "checkpoint=RUN precision_features=vgg16 precision_weights=file": "give its path with precision_weights=FILE",
     "samples=good.npz reference=good.npz neighbours=9 RANDOM": "neighbours=9 is not below the number of images, 6",
 }
 
@@ -321,12 +332,15 @@ def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
         "one": np.zeros((1, 16, 16, 3), np.uint8),
         "small": np.zeros((6, 8, 8, 3), np.uint8),
         "nan": np.full((6, 16, 16, 3), np.nan),
+        "labels": np.zeros((6, 16, 16, 3), np.uint8),
         "floats": np.full((6, 16, 16, 3), 255.0),
     }.items():
-        np.savez(tmp_path / f"{name}.npz", arr_0=array)
+        labels = {"arr_1": np.array([0, 1, 2, 3, 4, 99])} if name in ("labels", "small") else {}
+        np.savez(tmp_path / f"{name}.npz", arr_0=array, **labels)
     before = (tiny_run / "results.jsonl").read_bytes()
     asked = settings.replace("RUN", str(tiny_run), 1) if "checkpoint=RUN" in settings else settings
     asked = asked.replace("RANDOM", "features=inception features.weights=random")
+    asked = asked.replace("CAS", "data=digits metrics=[cas] cas=small")
     said = command("evaluate", "logger=none", f"cache_dir={tiny_cache}", *asked.split())
     expect_refused(said, EVALUATIONS[settings])
     assert (tiny_run / "results.jsonl").read_bytes() == before

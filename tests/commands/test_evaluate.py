@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from maskgit_lab.ablation.results import Results
 from maskgit_lab.commands import parts as parts_module
 from maskgit_lab.commands.generation import Sampler
+from maskgit_lab.commands.saving import folder_names
 from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.errors import UserError
 
@@ -146,6 +148,8 @@ def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_
     for samples, out in ((folder / "samples.npz", "a"), (folder / "png", "b")):
         said = command("evaluate", f"samples={samples}", *settings, f"out={out}")
         assert said.code == 0, said.err
+    said = command("evaluate", f"samples={folder / 'png'}", *settings, "out=b")
+    assert said.code == 0 and "features of 40" not in said.out
     ours, (a,), (b,) = rows(tmp_path / "made")[0], rows(tmp_path / "a"), rows(tmp_path / "b")
     assert a["samples"] == "samples.npz" and a["n_samples"] == 40
     for key in ("fd_classifier", "kd_classifier"):
@@ -271,3 +275,45 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
     assert len(after) == len(before) and after[-1] | {"images_per_second": 0} == before[-1] | {"images_per_second": 0}
     said = command("evaluate", *asked, "save=[npz]")
     assert said.code == 0 and "written" not in said.out
+
+
+def test_two_models_in_one_folder_are_two_points(command, run, tiny_cache, tmp_path):
+    assert command("export", f"checkpoint={run}", "out=files").code == 0
+    arrays = load_file(tmp_path / "files" / "transformer.safetensors")
+    with safe_open(tmp_path / "files" / "transformer.safetensors", "pt") as file:
+        about = file.metadata()
+    arrays["head_bias"] += torch.randn(arrays["head_bias"].shape, generator=torch.Generator().manual_seed(0))
+    save_file(arrays, tmp_path / "files" / "other.safetensors", about)
+    np.savez(tmp_path / "real.npz", arr_0=np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), np.uint8))
+    asked = ["tokenizer.weights=files/tokenizer.safetensors", "reference=real.npz", "n_samples=6", "decode.steps=[2]"]
+    asked += ["features=inception", "features.weights=random", "metrics=[fid]", *QUIET, "cache_dir=cache", "out=o"]
+    for name in ("transformer", "other"):
+        assert command("evaluate", f"checkpoint=files/{name}.safetensors", *asked).code == 0
+    one, other = rows(tmp_path / "o")
+    assert one["model"] != other["model"] and one["fd_inception_random"] != other["fd_inception_random"]
+
+
+def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tiny_cache, tmp_path):
+    shutil.copytree(tiny_cache, tmp_path / "cache")
+    record = json.loads((run / "run.json").read_text())
+    codes = tmp_path / "cache" / "tokens" / Path(record["done"]["tokens"]["path"]).name
+    record["done"]["tokens"]["path"] = str(codes)
+    (run / "run.json").write_text(json.dumps(record))
+    asked = [f"checkpoint={run}", "decode.steps=[2]", "n_samples=20", "metrics=[fid,nll]", *QUIET, "cache_dir=cache"]
+    held_out = codes / "test-00000.npy"
+    whole = held_out.read_bytes()
+    held_out.write_bytes(whole[:-9] + b"\0" * 9)
+    said = command("evaluate", *asked)
+    assert said.code == 2 and "its file test-00000.npy is damaged" in said.err
+    codes.rename(tmp_path / "elsewhere")
+    said = command("evaluate", *asked)
+    assert said.code == 0 and "nll        left out" in said.out and "nll" not in rows(run)[-1]
+    (tmp_path / "elsewhere").rename(codes)
+    held_out.write_bytes(whole)
+    assert command("evaluate", *asked).code == 0 and rows(run)[-1]["nll"] > 0
+
+
+def test_folders_of_classes_are_theirs_alone():
+    names = ["class_0001", "a/b", "x", "x", "日" * 100, "ok", "grid.png"]
+    made = folder_names(names, taken=["grid.png"])
+    assert made == ["class_0000", "class_0001", "class_0002", "class_0003", "class_0004", "ok", "class_0006"]

@@ -10,6 +10,14 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import to_uint8
 
 
+def damage(path, array, position, value):
+    """Writes an npz file with another byte at a position of its first array, whose checksum then differs."""
+    np.savez(path, arr_0=array)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"\x93NUMPY") + position] = value
+    path.write_bytes(bytes(whole))
+
+
 @pytest.fixture
 def array():
     return np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3), dtype=np.uint8)
@@ -47,6 +55,17 @@ def test_a_folder_is_read_in_the_order_of_names_whatever_lies_in_it(tmp_path, ar
     assert (pixels(images.subset([4, 1])) == array[[3, 0]]).all()
 
 
+@pytest.mark.parametrize("classes", [np.arange(5.0), np.arange(4), np.array(list("abcde"))])
+def test_classes_that_are_no_whole_number_for_each_image_are_none(tmp_path, array, classes):
+    np.savez(tmp_path / "s.npz", arr_0=array, arr_1=classes)
+    assert open_images(tmp_path / "s.npz", "samples").classes is None
+
+
+def test_arrays_in_fortrans_order_are_read(tmp_path, array):
+    np.savez(tmp_path / "s.npz", arr_0=np.asfortranarray(array))
+    assert (pixels(open_images(tmp_path / "s.npz", "samples")) == array).all()
+
+
 def test_the_fingerprint_is_of_the_images(tmp_path, array):
     np.savez(tmp_path / "a.npz", arr_0=array)
     np.savez(tmp_path / "b.npz", arr_0=255 - array)
@@ -66,6 +85,8 @@ WRONG = {
     "NaN": (lambda p, a: np.savez(p, arr_0=np.full(a.shape, np.nan)), "no numbers, in image 0"),
     "0 to 255": (lambda p, a: np.savez(p, arr_0=a.astype(np.float32)), "floats from .* in image 0: give uint8"),
     "-1 to 1": (lambda p, a: np.savez(p, arr_0=a / 127.5 - 1), "floats from -1"),
+    "a version of the future": (lambda p, a: damage(p, a, 6, 9), "no sound npz file"),
+    "another byte": (lambda p, a: damage(p, a, 200, 77), "no sound npz file"),
     "objects": (lambda p, a: np.savez(p, arr_0=np.array([{}, {}])), "no sound npz file"),
 }
 

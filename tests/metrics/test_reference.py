@@ -57,6 +57,10 @@ def test_a_file_without_statistics_has_none(tmp_path):
         {"mu": np.zeros(3), "sigma": np.zeros((2, 2))},
         {"mu": np.full(2, np.nan), "sigma": np.zeros((2, 2))},
         {"mu": np.array([{}, {}]), "sigma": np.zeros((2, 2))},
+        {"mu": np.zeros(2), "sigma": -np.eye(2)},
+        {"mu": np.zeros(2), "sigma": np.array([[1.0, 0.5], [0.1, 1.0]])},
+        {"mu": np.zeros(2, np.complex128), "sigma": np.eye(2)},
+        {"mu": np.array(["a", "b"]), "sigma": np.eye(2)},
     ],
 )
 def test_statistics_that_cannot_be_are_refused(tmp_path, arrays):

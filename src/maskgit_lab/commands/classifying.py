@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from maskgit_lab import config, ranks
 from maskgit_lab.commands.job import WEIGHTS, Bench, as_object, build, by_main
+from maskgit_lab.commands.tokenizing import how_long
 from maskgit_lab.data.augment import Augmented
 from maskgit_lab.data.source import Images
 from maskgit_lab.fingerprints import code_version, fingerprint
@@ -102,7 +103,7 @@ def _obtain(bench: Bench, conf: DictConfig, ingredients: Mapping[str, Any]) -> E
     data = bench.need_data("a classifier of real images")
 
     def train(folder: Path) -> Mapping[str, Any]:
-        what = f"training on {len(data.train):,} real images for {conf.optim.epochs} epochs"
+        what = f"training on {len(data.train):,} real images for {how_long(as_object(conf.optim, Optim))}"
         with bench.terminal.stage("classifier", what) as notes:
             net, scores = _train(bench, conf, data.train, "classifier", folder)
             notes.append(f"accuracy on held-out images {scores['top1']:.4f}")

@@ -93,8 +93,8 @@ def _check_fits(loose: LooseImages, data: ImageData) -> None:
     """Raises a `UserError` if a classifier of the samples cannot be tested on the data."""
     if loose.size != (data.size, data.size):
         raise UserError(
-            f"the samples have {loose.size[0]} x {loose.size[1]} pixels and the data {data.size} x {data.size}: CAS needs "
-            "them to be of one size, so leave it out with metrics=[...]"
+            f"the samples have {loose.size[0]} x {loose.size[1]} pixels and the data {data.size} x {data.size}: CAS "
+            "needs them to be of one size, so leave it out with metrics=[...]"
         )
     low, high = int(loose.labels.min()), int(loose.labels.max())
     if low < 0 or high >= data.n_classes:
