@@ -55,9 +55,10 @@ def obtain_classifier(bench: Bench, conf: DictConfig) -> TrainedClassifier:
     }
     path = bench.store.path("classifier", ingredients)
     if path.name not in bench.known:
-        if not _together(bench):
-            by_main(bench, lambda alone: _obtain(alone, conf, ingredients) and None)
-        entry = _obtain(bench, conf, ingredients)
+        if _together(bench):
+            entry = _obtain(bench, conf, ingredients)
+        else:
+            entry = by_main(bench, lambda alone: _obtain(alone, conf, ingredients))
         net = build(conf.net, "classifier", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
         net.load_state_dict(load_file(entry.path / WEIGHTS))
         bench.known[path.name] = TrainedClassifier(
@@ -113,7 +114,7 @@ def _obtain(bench: Bench, conf: DictConfig, ingredients: Mapping[str, Any]) -> E
         return scores
 
     entry = bench.store.obtain("classifier", ingredients, train)
-    if entry.reused and (bench.together or ranks.world_size() == 1):
+    if entry.reused:
         bench.terminal.note("classifier", f"found in the cache: {entry.path}")
     return entry
 

@@ -38,8 +38,8 @@ class PeakMemory(TorchDispatchMode):
         return made
 
     def _count(self, storage: torch.UntypedStorage) -> None:
-        place, size = storage._cdata, storage.nbytes()
-        if place not in self._seen:
+        place, size = storage.data_ptr(), storage.nbytes()
+        if size and place not in self._seen:
             self._seen.add(place)
             self.alive += size
             weakref.finalize(storage, self._forget, place, size)
