@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from maskgit_lab import config, ranks
 from maskgit_lab.ablation import results
 from maskgit_lab.commands.checks import check_evaluate
-from maskgit_lab.commands.evaluation import evaluate, say_results
+from maskgit_lab.commands.evaluation import plan_evaluation, say_results
 from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
 from maskgit_lab.commands.free_folder import results_folder
 from maskgit_lab.commands.job import Bench, Job, as_object, by_main
@@ -72,9 +72,15 @@ def _prepare(cfg: DictConfig) -> _Prepared:
             f"the data have {data.n_classes} classes and the run was trained on {recorded_data(run).n_classes}: give "
             "the images that it was trained on"
         )
-    if cfg.samples is None and run is None and not cfg.out:
-        raise UserError(f"out is needed, since {checkpoint} is a file: give the folder of the results as out=DIR")
+    if cfg.samples is None and run is None:
+        _check_file_settings(cfg)
     return _Prepared(whole, run, data, None if run and not run.is_done(["mvtm"]) else _reference(whole, data))
+
+
+def _check_file_settings(cfg: DictConfig) -> None:
+    for key, value in (("out", cfg.out), ("decode.steps", cfg.decode.steps), ("reference", cfg.reference)):
+        if value is None:
+            raise UserError(f"{key} is needed, since {cfg.checkpoint} is a file and no run: give {key}=VALUE")
 
 
 def _samples_need_data(cfg: DictConfig) -> bool:
@@ -161,12 +167,12 @@ def _job(bench: Bench, run: RunFolder, data: ImageData) -> Job:
 def _evaluate(
     cfg: DictConfig, bench: Bench, subject: Subject, extractor: FeatureExtractor, of: Mapping[str, Any]
 ) -> None:
-    real = _reference(bench.cfg, bench.data)
-    logger = _logger(bench, subject.place, of) if ranks.is_main() else None
+    evaluation = plan_evaluation(bench, subject, extractor, _reference(bench.cfg, bench.data), list(cfg.save))
+    logger = _logger(bench, subject.place, of) if evaluation.missing and ranks.is_main() else None
     with finishing(logger):
-        points = evaluate(bench, subject, extractor, real, logger, list(cfg.save))
+        evaluation.carry_out(logger)
     rows = {results.identity(row): row for row in subject.results.rows()}
-    say_results(bench.terminal, [rows[point] for point in points if point in rows])
+    say_results(bench.terminal, [rows[point] for point in evaluation.points if point in rows])
     bench.terminal.note("results", str(subject.results.path))
 
 

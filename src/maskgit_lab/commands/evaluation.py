@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,56 +28,84 @@ from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.metrics.names import distance_name
 
 
-def evaluate(
-    bench: Bench,
-    subject: Subject,
-    extractor: FeatureExtractor,
-    real: RealImages,
-    logger: RunLogger | None,
-    save: Sequence[str] = (),
-) -> list[str]:
-    """Adds a row to the results for each T of `eval.steps` that has none yet; every process calls this.
+@dataclass(frozen=True)
+class Evaluation:
+    """Points that are to be measured, with what is done of them.
+
+    Args:
+        bench: its config's `eval` and `seed` say what is measured.
+        subject: what is evaluated.
+        scorer: measures the samples.
+        metrics: that can be computed.
+        shared: what the rows of all points say of their settings.
+        todo: the points by T.
+        missing: the T that have no row yet, or whose samples are to be saved.
+    """
+
+    bench: Bench
+    subject: Subject
+    scorer: Scorer
+    metrics: Sequence[str]
+    shared: Row
+    todo: Mapping[int, Point]
+    missing: Sequence[int]
+
+    @property
+    def points(self) -> list[str]:
+        """The identities of the points, in the order of `eval.steps`."""
+        return [identity({**self.shared, "steps": steps}) for steps in self.todo]
+
+    def carry_out(self, logger: RunLogger | None) -> None:
+        """Adds a row to the results for each missing T; every process calls this.
+
+        Args:
+            logger: where points go.
+        """
+        if not self.missing:
+            return
+        bench, subject = self.bench, self.subject
+        batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, self.scorer.extractor, bench.device))
+        n_samples = self.shared["n_samples"]
+        what = f"T = {', '.join(map(str, self.missing))}, {n_samples:,} samples each"
+        with bench.terminal.stage("evaluation", what):
+            self.scorer.obtain_references(bench, batch_size)
+            known = dict(subject.scores) | (_likelihood(bench, subject) if "nll" in self.metrics else {})
+            for steps in self.missing:
+                self._add({**self.shared, "steps": steps, **self.todo[steps].measure(batch_size), **known}, logger)
+
+    def _add(self, row: Row, logger: RunLogger | None) -> None:
+        if ranks.is_main():
+            self.subject.results.append({**row, **versions()})
+            log_point(logger, row)
+        self.bench.terminal.say(f"{'':<10} {_summary(row)}")
+
+
+def plan_evaluation(
+    bench: Bench, subject: Subject, extractor: FeatureExtractor, real: RealImages, save: Sequence[str] = ()
+) -> Evaluation:
+    """What `eval.steps` asks for; every process calls this.
 
     Args:
         bench: its config's `eval` and `seed` say what is measured.
         subject: what is evaluated.
         extractor: of the features.
         real: the images of the reference.
-        logger: where points go.
         save: forms in which the samples are kept; see `save_samples`.
 
-    Returns:
-        The identities of the points, in the order of `eval.steps`.
-
     Raises:
-        UserError: too few samples, or a reference of another resolution.
+        UserError: too few samples, or a reference that does not fit them.
     """
     labels = labels_of(bench.cfg, bench.data, subject.n_classes)
     check_same_size(subject.sampler.size, real)
     choices_of(bench.cfg.eval).check(len(labels))
     check_enough(choices_of(bench.cfg.eval), real)
-    batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, extractor, bench.device))
-    scorer = obtain_scorer(bench, real, extractor, batch_size)
+    scorer = obtain_scorer(bench, real, extractor)
     metrics = possible_metrics(bench, has_codes=subject.codes is not None)
     shared = _settings(bench, subject, scorer, labels, metrics)
     todo = {steps: Point(bench, subject, scorer, labels, steps, metrics, save) for steps in bench.cfg.eval.steps}
-    points = {steps: identity(shared | {"steps": steps}) for steps in todo}
     done = {identity(row) for row in subject.results.rows()}
-    missing = ranks.share([steps for steps, point in todo.items() if points[steps] not in done or not point.is_saved])
-    if missing:
-        what = f"T = {', '.join(map(str, missing))}, {len(labels):,} samples each"
-        with bench.terminal.stage("evaluation", what):
-            known = dict(subject.scores) | (_likelihood(bench, subject) if "nll" in metrics else {})
-            for steps in missing:
-                _add(bench, subject, shared | {"steps": steps} | todo[steps].measure(batch_size) | known, logger)
-    return list(points.values())
-
-
-def _add(bench: Bench, subject: Subject, row: Row, logger: RunLogger | None) -> None:
-    if ranks.is_main():
-        subject.results.append({**row, **versions()})
-        log_point(logger, row)
-    bench.terminal.say(f"{'':<10} {_summary(row)}")
+    missing = [t for t, point in todo.items() if identity({**shared, "steps": t}) not in done or not point.is_saved]
+    return Evaluation(bench, subject, scorer, metrics, shared, todo, ranks.share(missing))
 
 
 def say_results(terminal: Terminal, rows: Sequence[Row]) -> None:

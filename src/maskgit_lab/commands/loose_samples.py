@@ -61,8 +61,7 @@ def _score(
 ) -> Row:
     """The row of these images: measured, or found in the results."""
     extractor = obtain_extractor(bench, bench.cfg.features.name, bench.cfg.features.weights)
-    batch_size = ranks.share(bench.cfg.eval.batch_size or _fitting(extractor, loose.size, bench.device))
-    scorer = obtain_scorer(bench, real, extractor, batch_size)
+    scorer = obtain_scorer(bench, real, extractor)
     told = {
         "samples": loose.title,
         "samples_fingerprint": loose.fingerprint()[:12],
@@ -75,6 +74,8 @@ def _score(
     found = {identity(row): row for row in results.rows()} if results is not None else {}
     if ranks.share(identity(told) in found):
         return found.get(identity(told), told)
+    batch_size = ranks.share(bench.cfg.eval.batch_size or _fitting(extractor, loose.size, bench.device))
+    scorer.obtain_references(bench, batch_size)
     row = {**told, **_measure(bench, images, scorer, identity(told), batch_size, "cas" in metrics)}
     if results is not None:
         results.append(row | versions())

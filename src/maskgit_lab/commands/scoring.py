@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -30,17 +30,22 @@ class Scorer:
         extractor: of every metric, but where `precise` is given.
         precise: the extractor of precision and recall, if it is another one.
         real: the images of the reference.
-        references: by the extractors' names.
         choices: what is computed, and how.
         kept: of so many real images there are features, at the most.
+        references: by the extractors' names, once they are obtained.
     """
 
     extractor: FeatureExtractor
     precise: FeatureExtractor | None
     real: RealImages
-    references: dict[str, Reference]
     choices: Choices
     kept: int
+    references: dict[str, Reference] = field(default_factory=dict)
+
+    def obtain_references(self, bench: Bench, batch_size: int) -> None:
+        """Computes what is kept of the real images, or finds it in the store; every process calls this."""
+        for extractor in self._extractors():
+            self.references[extractor.name] = obtain_reference(bench, self.real, extractor, batch_size)
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
         """The features of 8-bit images (B, 3, H, W) by every extractor, as arrays of a part."""
@@ -89,16 +94,13 @@ class Scorer:
         return (self.extractor,) if self.precise is None else (self.extractor, self.precise)
 
 
-def obtain_scorer(bench: Bench, real: RealImages, extractor: FeatureExtractor, batch_size: int) -> Scorer:
-    """The scorer of a config, with its references computed or found in the store; every process calls this."""
+def obtain_scorer(bench: Bench, real: RealImages, extractor: FeatureExtractor) -> Scorer:
+    """The scorer of a config, whose references are yet to be obtained."""
     conf = bench.cfg.eval
     precise = None
     if conf.precision_features not in (None, extractor.name):
         precise = obtain_extractor(bench, conf.precision_features, conf.precision_weights)
-    references = {
-        each.name: obtain_reference(bench, real, each, batch_size) for each in (extractor, precise) if each is not None
-    }
-    return Scorer(extractor, precise, real, references, choices_of(conf), conf.reference_features)
+    return Scorer(extractor, precise, real, choices_of(conf), conf.reference_features)
 
 
 def choices_of(conf: DictConfig) -> Choices:

@@ -34,7 +34,11 @@ def subject_of_run(cfg: DictConfig, run: RunFolder, cache: TokenCache | None) ->
     return Subject(
         sampler=trained.sampler(),
         trained_schedule=trained.trained_schedule,
-        identity={"run": run.record["fingerprint"], **{part: run.record["done"][part] for part in ("mvtm", "tokens")}},
+        identity={
+            "run": run.record["fingerprint"],
+            "mvtm": run.record["done"]["mvtm"],
+            "tokens": run.record["done"]["tokens"]["digest"],
+        },
         place=run.path,
         codes=cache.test if cache is not None else None,
         scores={},

@@ -11,7 +11,7 @@ from maskgit_lab.ablation import results
 from maskgit_lab.commands import pictures
 from maskgit_lab.commands.caching import obtain_tokens
 from maskgit_lab.commands.checks import check_train
-from maskgit_lab.commands.evaluation import evaluate, say_results
+from maskgit_lab.commands.evaluation import plan_evaluation, say_results
 from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
 from maskgit_lab.commands.job import Job, as_object, by_main
 from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
@@ -112,10 +112,11 @@ def _run_stages(job: Job) -> None:
 
 def _evaluate(job: Job, cache: TokenCache, extractor: FeatureExtractor) -> None:
     subject = with_reconstruction(subject_of_run(job.cfg, job.run, cache), job, extractor)
-    points = evaluate(job, subject, extractor, real_images(job.cfg.eval.reference, job.data), job.logger)
-    job.run.mark_done("evaluation", points=points)
+    evaluation = plan_evaluation(job, subject, extractor, real_images(job.cfg.eval.reference, job.data))
+    evaluation.carry_out(job.logger)
+    job.run.mark_done("evaluation", points=evaluation.points)
     if ranks.is_main():
-        pictures.draw_run(job, subject.sampler, points)
+        pictures.draw_run(job, subject.sampler, evaluation.points)
     job.run.mark_done("pictures")
 
 
