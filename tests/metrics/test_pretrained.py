@@ -52,7 +52,8 @@ def test_inception_is_torch_fidelitys_network(inception, tmp_path):
     )
     features, logits = theirs(images())
     ours = inception(images())
-    assert torch.equal(ours.features_nF, features) and torch.equal(ours.logits_nC, logits)
+    assert torch.allclose(ours.features_nF, features, rtol=1e-4, atol=1e-5 * features.max())
+    assert torch.allclose(ours.logits_nC, logits, rtol=1e-4, atol=1e-5 * logits.abs().max())
 
 
 def test_spatial_features_are_the_first_channels_of_mixed_6_in_the_order_of_tensorflow(inception):

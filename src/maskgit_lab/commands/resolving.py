@@ -13,6 +13,7 @@ OF_EVAL = (
     *("reference_features", "precision_features", "precision_weights"),
 )
 OF_DECODING = ("schedule", "choice_temperature", "guidance")
+NEED_DATA = ("nll", "cas")  # without a run these are computed only if they are asked for
 GROUPS = ("data", "features", "classifier", "cas")
 
 
@@ -28,6 +29,7 @@ def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
         whole.decode.choice_temperature = whole.decode.guidance = None  # as the file of the transformer says
         whole.features.name = "inception"
         whole.classifier = None
+        whole.eval.metrics = [metric for metric in config.METRICS if metric not in NEED_DATA]
     _lay_over(whole.eval, cfg, OF_EVAL)
     _lay_over(whole.decode, cfg.decode, OF_DECODING)
     _lay_over(whole, cfg, GROUPS)

@@ -29,6 +29,7 @@ POOL_WIDTH, SPATIAL_WIDTH = 2048, 17 * 17 * SPATIAL_CHANNELS
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CIFAR_SIZE = 32
+FAST = torch.channels_last  # the layout in which convolutions on a CPU take two thirds of the time
 
 
 class InceptionFeatures:
@@ -56,7 +57,7 @@ class InceptionFeatures:
             self.net = FeatureExtractorInceptionV3(
                 "inception-v3-compat", INCEPTION_LAYERS, feature_extractor_weights_path=str(path)
             )
-        self.net.to(device)
+        self.net.to(device, memory_format=FAST)  # type: ignore[call-overload]
         self.device = device
         self._spatial: Tensor | None = None
         branch = self.net.Mixed_6d.branch1x1  # type: ignore[union-attr]
@@ -93,7 +94,8 @@ class VGG16Features:
         else:
             path = weights_file(VGG16, weights)
             self.identity = file_sha256(path)
-        self.net = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=path).to(device)
+        self.net = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=path)
+        self.net.to(device, memory_format=FAST)
         self.device = device
 
     @torch.no_grad()
