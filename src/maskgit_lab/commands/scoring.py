@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor
 
+from maskgit_lab import __version__
 from maskgit_lab.commands.extracting import obtain_extractor
 from maskgit_lab.commands.job import Bench
 from maskgit_lab.commands.parts import Parts
@@ -18,7 +19,7 @@ from maskgit_lab.metrics.features import FeatureExtractor, Features
 from maskgit_lab.metrics.reference import Reference
 from maskgit_lab.metrics.scores import Choices, sample_scores
 
-MEASURED_BY = ("maskgit_lab", "torch", "torchvision", "torch-fidelity", "lightning")
+MEASURED_BY = ("torch", "torchvision", "torch-fidelity", "lightning")
 NEAR = "precision_recall"
 
 
@@ -111,7 +112,8 @@ def choices_of(conf: DictConfig) -> Choices:
 
 def versions() -> dict[str, str]:
     """The packages that measure, with their versions."""
-    return {f"version_{name.replace('-', '_')}": version(name) for name in MEASURED_BY}
+    others = {f"version_{name.replace('-', '_')}": version(name) for name in MEASURED_BY}
+    return {"version_maskgit_lab": __version__, **others}
 
 
 def _only(choices: Choices, wanted: Callable[[str], bool]) -> Choices:
