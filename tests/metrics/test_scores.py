@@ -124,7 +124,7 @@ def test_samples_are_rounded_to_eight_bits():
 
 def test_features_do_not_depend_on_the_batches():
     torch.manual_seed(0)
-    extractor = ClassifierFeatures(SmallConvNet(10, width=4), "seed 0")
+    extractor = ClassifierFeatures(SmallConvNet(10, width=4), "seed 0", "digits")
     images = torch.randint(0, 256, (9, 3, 16, 16), dtype=torch.uint8)
     whole, parts = extractor(images), extract(extractor, images.split(4))
     assert torch.allclose(whole.features_nF, parts.features_nF, atol=1e-6)

@@ -38,7 +38,7 @@ def obtain_extractor(bench: Bench, name: str, weights: str | None) -> FeatureExt
     if name in PRETRAINED:
         return PRETRAINED[name](weights, bench.device)
     trained = obtain_classifier(bench, bench.cfg.classifier)
-    return ClassifierFeatures(trained.net, trained.identity)
+    return ClassifierFeatures(trained.net, trained.identity, bench.need_data("a classifier").name)
 
 
 def batches_of(bench: Bench, images: Images, batches: Sequence[range]) -> Iterator[Tensor]:

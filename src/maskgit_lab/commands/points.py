@@ -135,7 +135,8 @@ class Point:
     def _scores(self, parts: Parts) -> dict[str, float]:
         scores = self.scorer.scores(parts)
         features = self.scorer.features(parts)
-        if self.scorer.extractor.knows_classes and features.logits_nC is not None:
+        known = self.scorer.extractor.classes_of
+        if features.logits_nC is not None and known is not None and known == self.subject.data:
             scores["sample_accuracy"] = accuracy(features.logits_nC, self.labels)
         seconds = float(parts.array("seconds").sum())
         return {"images_per_second": ranks.world_size() * len(self.labels) / seconds, **scores}

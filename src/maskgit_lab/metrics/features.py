@@ -33,7 +33,7 @@ class FeatureExtractor(Protocol):
 
     name: str
     identity: str  # of its weights: what features that are kept depend on
-    knows_classes: bool  # whether its class logits are over the classes of the data
+    classes_of: str | None  # the data whose classes its logits are of, if they are of any data here
 
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
         """Features of 8-bit images, and class logits and spatial features where it has them."""
@@ -46,14 +46,15 @@ class ClassifierFeatures:
     Args:
         net: the classifier, where it runs.
         identity: of its weights.
+        data: the name of the data.
     """
 
     name = "classifier"
-    knows_classes = True
 
-    def __init__(self, net: Classifier, identity: str) -> None:
+    def __init__(self, net: Classifier, identity: str, data: str) -> None:
         self.net = net.eval()
         self.identity = identity
+        self.classes_of: str | None = data
 
     @torch.no_grad()
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:

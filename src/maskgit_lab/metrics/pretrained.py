@@ -45,7 +45,7 @@ class InceptionFeatures:
         UserError: the weights are not to be had, or the file is another one.
     """
 
-    knows_classes = False  # its 1,008 outputs are not the classes of the data
+    classes_of: str | None = None  # its 1,008 outputs are the classes of no data here
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
         self.name, self.identity = _named(INCEPTION.features, weights)
@@ -85,7 +85,7 @@ class VGG16Features:
         UserError: the weights are not to be had, or the file is another one.
     """
 
-    knows_classes = False
+    classes_of: str | None = None
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
         self.name, self.identity = _named(VGG16.features, weights)
@@ -116,7 +116,7 @@ class DINOv2Features:
     """
 
     name = identity = "dinov2"
-    knows_classes = False
+    classes_of: str | None = None
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
         if weights is not None:
@@ -150,7 +150,7 @@ class ResNet56Features:
     """
 
     name = "resnet56_cifar10"
-    knows_classes = True
+    classes_of: str | None = "cifar10"
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
         path = weights_file(RESNET56, weights)
