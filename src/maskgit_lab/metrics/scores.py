@@ -21,7 +21,7 @@ from maskgit_lab.metrics.names import distance_name
 from maskgit_lab.metrics.reference import Reference
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
 
-BLOCK = 2048  # rows whose distances to all others are in memory at once
+BLOCK = 1024  # rows whose distances to all others are in memory at once
 SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which images fall into splits
 
 
