@@ -305,6 +305,7 @@ EVALUATIONS = {
     "samples=good.npz reference=good.npz features=classifier classifier=small": "name them with data=",
     "samples=one.npz reference=good.npz RANDOM": "1 image is too few",
     "samples=good.npz reference=one.npz RANDOM": "1 image is too few",
+    "samples=good.npz reference=broken.npz RANDOM": "of shape (6, 16, 16): give images as uint8",
     "samples=labels.npz reference=good.npz RANDOM CAS": "classes from 0 to 99 and the data have 10",
     "samples=small.npz reference=small.npz RANDOM CAS": "8 x 8 pixels and the data 16 x 16",
     "samples=good.npz reference=good.npz RANDOM out=full": "out=full is not empty and holds no results",
@@ -337,6 +338,7 @@ def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
     }.items():
         labels = {"arr_1": np.array([0, 1, 2, 3, 4, 99])} if name in ("labels", "small") else {}
         np.savez(tmp_path / f"{name}.npz", arr_0=array, **labels)
+    np.savez(tmp_path / "broken.npz", mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((6, 16, 16), np.uint8))
     before = (tiny_run / "results.jsonl").read_bytes()
     asked = settings.replace("RUN", str(tiny_run), 1) if "checkpoint=RUN" in settings else settings
     asked = asked.replace("RANDOM", "features=inception features.weights=random")

@@ -13,7 +13,7 @@ from maskgit_lab import ranks
 from maskgit_lab.commands.extracting import batches_of
 from maskgit_lab.commands.job import Bench
 from maskgit_lab.commands.parts import Parts
-from maskgit_lab.data.loose import ArrayImages, LooseImages, open_images
+from maskgit_lab.data.loose import ArrayImages, holds_images, open_images
 from maskgit_lab.data.source import ImageData, Images
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import code_version, file_sha256
@@ -70,12 +70,7 @@ def real_images(name: str, data: ImageData | None) -> RealImages:
 
 def _of_file(path: Path) -> RealImages:
     pooled, _ = published_statistics(path)
-    try:
-        loose: LooseImages | None = ArrayImages(path)
-    except UserError:
-        if pooled is None:
-            raise
-        loose = None
+    loose = ArrayImages(path) if pooled is None or holds_images(path) else None
     size = loose.size if loose is not None else None
     return RealImages(path.name, loose, file_sha256(path), size, path if pooled is not None else None)
 

@@ -163,6 +163,12 @@ def open_images(path: Path, key: str) -> LooseImages:
     raise UserError(f"{key}={path} is no folder and no .npz file: give images in one of these forms")
 
 
+def holds_images(path: Path) -> bool:
+    """Whether a sound npz file has images, and not statistics alone."""
+    with np.load(path, allow_pickle=False) as file:
+        return IMAGES in file.files
+
+
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """The images, and their classes if there is a whole number for each."""
     try:
