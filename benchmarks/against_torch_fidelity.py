@@ -64,7 +64,7 @@ def main() -> None:
     times: dict[str, float] = {}
     ours = _timed(times, "this suite", lambda: _ours(extractor, fake, real))
     settings = {"input1": Pictures(fake), "input2": Pictures(real), "cuda": False, "batch_size": BATCH, "isc_splits": 1}
-    settings |= {"verbose": False, "save_cpu_ram": True, **theirs}
+    settings |= {"verbose": False, "save_cpu_ram": True, "kid_subset_size": min(1000, options.count), **theirs}
     whole = dict.fromkeys(NEEDED, True)
     found = _timed(times, "once for all", lambda: torch_fidelity.calculate_metrics(**settings, **whole))
     for own, their in NAMES.items():
