@@ -4,15 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from PIL import Image
 from safetensors.torch import save_file
 
-from maskgit_lab.commands.cli import EXIT_USER_ERROR
 from maskgit_lab.lit.checkpoints import LAST
+from refusals import expect_refused
 
 SETTINGS = {
     "schedule=cosin": "did you mean cosine?",
@@ -120,14 +118,6 @@ SETTINGS = {
     "data=huggingface data.path=full": "cannot be loaded",
     "tokenizer=released256": "tokenizer.weights is needed",
 }
-
-
-def expect_refused(said, sentence: str) -> None:
-    """Checks that a command ended with one sentence."""
-    assert said.code == EXIT_USER_ERROR
-    errors = said.err.strip().splitlines()
-    assert len(errors) == 1 and errors[0].startswith("error: ") and sentence in errors[0], said.err
-    assert "Traceback" not in said.out + said.err
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -259,104 +249,3 @@ def test_sample_needs_a_checkpoint(command):
 
 def test_sample_needs_a_trained_run(command, spoilt):
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "not trained to its end")
-
-
-EVALUATIONS = {
-    "": "give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ",
-    "checkpoint=RUN samples=good.npz": "give either checkpoint=RUN_DIR, or samples",
-    "checkpoint=nowhere": "nowhere holds no run",
-    "checkpoint=RUN decode.steps=[0]": "decode.steps=[0] is not possible",
-    "checkpoint=RUN decode.steps=[]": "name at least one number of decoding steps",
-    "checkpoint=RUN decode.steps=8": "decode.steps takes a list",
-    "checkpoint=RUN n_samples=1": "n_samples=1 is not possible: give at least 2",
-    "checkpoint=RUN n_samples=3": "neighbours=3 is not below the number of images, 3",
-    "checkpoint=RUN n_samples=12 splits=10": "splits=10 is too many for the 12 images",
-    "checkpoint=RUN splits=0": "give a whole number of at least 1",
-    "checkpoint=RUN metrics=[fud]": "metrics=[fud] is not possible: choose of fid, sfid, kid",
-    "checkpoint=RUN save=[jpg]": "save=[jpg] is not possible: choose of npz, png",
-    "checkpoint=RUN batch_size=0": "batch_size=0 is not possible",
-    "checkpoint=RUN seed=-1": "seed=-1 is not possible",
-    "checkpoint=RUN n_sample=9": "did you mean n_samples?",
-    "checkpoint=RUN features=incption": "did you mean inception?",
-    "checkpoint=RUN features=inception features.weights=absent": "get weights-inception-2015-12-05-6726825d.pth of",
-    "checkpoint=RUN features=inception features.weights=file": "SHA-256 begins with",
-    "checkpoint=RUN features=resnet56_cifar10": "are not here (no file is named): get resnet56-4bfd9763.th",
-    "checkpoint=RUN precision_features=vgg17": "choose one of classifier, inception",
-    "checkpoint=RUN reference=absent": "reference=absent is not there",
-    "checkpoint=RUN reference=file": "no folder and no .npz file",
-    "checkpoint=RUN reference=mixed": "give images of one size",
-    "checkpoint=RUN reference=small.npz": "has 8 x 8 pixels and the samples have 16 x 16",
-    "checkpoint=RUN data=digits data.seed=1": "are not those that the run in",
-    "checkpoint=RUN decode.schedule=cosin": "there is no such schedule",
-    "checkpoint=RUN decode.guidance=1": "needs a model that was trained with mvtm.label_dropout above 0",
-    "checkpoint=RUN tokenizer.weights=file": "is a run with a tokenizer of its own",
-    "checkpoint=RUN out=full": "out=full is not empty and holds no results",
-    "checkpoint=RUN out=file/x": "cannot write out=file/x",
-    "checkpoint=RUN trainer.devices=0": "give a whole number of at least 1",
-    "checkpoint=net.safetensors out=o reference=good.npz n_samples=4 decode.steps=[2] RANDOM": "name its tokenizer's",
-    "checkpoint=net.safetensors out=o reference=good.npz n_samples=4 RANDOM": "decode.steps is needed, since",
-    "samples=good.npz": "samples needs a reference",
-    "samples=absent reference=good.npz RANDOM": "samples=absent is not there",
-    "samples=nan.npz reference=good.npz RANDOM": "values that are no numbers, in image 0",
-    "samples=floats.npz reference=good.npz RANDOM": "give uint8, or floats in [0, 1]",
-    "samples=mixed reference=good.npz RANDOM": "give images of one size",
-    "samples=good.npz reference=small.npz RANDOM": "give a reference of the same resolution",
-    "samples=good.npz reference=train RANDOM": "reference=train needs data",
-    "samples=good.npz reference=good.npz features=classifier": "add classifier=small",
-    "samples=good.npz reference=good.npz features=classifier classifier=small": "name them with data=",
-    "samples=one.npz reference=good.npz RANDOM": "1 image is too few",
-    "samples=good.npz reference=one.npz RANDOM": "1 image is too few",
-    "samples=good.npz reference=broken.npz RANDOM": "of shape (6, 16, 16): give images as uint8",
-    "samples=labels.npz reference=good.npz RANDOM CAS": "classes from 0 to 99 and the data have 10",
-    "samples=small.npz reference=small.npz RANDOM CAS": "8 x 8 pixels and the data 16 x 16",
-    "samples=good.npz reference=good.npz RANDOM out=full": "out=full is not empty and holds no results",
-    "samples=good.npz reference=good.npz RANDOM cache_dir=": "cache_dir= is not possible",
-    "samples=good.npz reference=good.npz RANDOM kid_subset_size=1": "kid_subset_size=1 is not possible",
-    "checkpoint=RUN metrics=[fid,fid]": "name every metric once",
-    "checkpoint=RUN n_samples=10000000000000": "n_samples=10000000000000 is not possible",
-    "checkpoint=RUN decode.steps=[99999999999999999999]": "give at most 100000",
-    "checkpoint=RUN precision_features=vgg16 precision_weights=file": "give its path with precision_weights=FILE",
-    "samples=good.npz reference=good.npz neighbours=9 RANDOM": "neighbours=9 is not below the number of images, 6",
-}
-
-
-@pytest.mark.parametrize("settings", EVALUATIONS, ids=str)
-def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.txt").write_text("mine")
-    (tmp_path / "mixed").mkdir()
-    for size in (16, 17):
-        Image.new("RGB", (16, size)).save(tmp_path / "mixed" / f"{size}.png")
-    save_file({"a": torch.zeros(1)}, tmp_path / "net.safetensors")
-    for name, array in {
-        "good": np.zeros((6, 16, 16, 3), np.uint8),
-        "one": np.zeros((1, 16, 16, 3), np.uint8),
-        "small": np.zeros((6, 8, 8, 3), np.uint8),
-        "nan": np.full((6, 16, 16, 3), np.nan),
-        "labels": np.zeros((6, 16, 16, 3), np.uint8),
-        "floats": np.full((6, 16, 16, 3), 255.0),
-    }.items():
-        labels = {"arr_1": np.array([0, 1, 2, 3, 4, 99])} if name in ("labels", "small") else {}
-        np.savez(tmp_path / f"{name}.npz", arr_0=array, **labels)
-    np.savez(tmp_path / "broken.npz", mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((6, 16, 16), np.uint8))
-    before = (tiny_run / "results.jsonl").read_bytes()
-    asked = settings.replace("RUN", str(tiny_run), 1) if "checkpoint=RUN" in settings else settings
-    asked = asked.replace("RANDOM", "features=inception features.weights=random")
-    asked = asked.replace("CAS", "data=digits metrics=[cas] cas=small")
-    said = command("evaluate", "logger=none", f"cache_dir={tiny_cache}", *asked.split())
-    expect_refused(said, EVALUATIONS[settings])
-    assert (tiny_run / "results.jsonl").read_bytes() == before
-    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]
-
-
-def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
-    with FileLock(tmp_path / "run" / ".lock"):
-        said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
-    expect_refused(said, "another process is working in run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["done"] = {}
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
-    expect_refused(said, "has no data yet: give its train.py command again")
