@@ -15,8 +15,6 @@ from maskgit_lab.commands.saving import folder_names
 from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_path):
     asked = ["decode.steps=[2]", "n_samples=40", "save=[npz,png]", "out=made", "metrics=[fid,kid]"]
