@@ -111,7 +111,7 @@ def test_evaluate_takes_the_options_too(option):
     cfg = composed("checkpoint=x", option, verb="evaluate")
     check_evaluate(cfg)
     group = option.split("=")[0]
-    run = composed()
+    run = composed("trainer.precision=bf16-mixed")
     whole = resolved(cfg, run)
     assert whole[group] == cfg[group] and whole.eval.steps == run.eval.steps and whole.mvtm == run.mvtm
     assert whole.eval.batch_size is None and whole.trainer.precision == run.trainer.precision

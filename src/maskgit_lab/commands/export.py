@@ -42,6 +42,7 @@ Data: {data}, {n_classes:,} classes, {size} x {size} pixels, fingerprint {finger
 ```yaml
 {config}```
 """
+DECODING = ("steps", "decode_schedule", "choice_temperature", "guidance", "seed")
 SHOWN = ("n_samples", "features", "reference", "inception_score", "precision", "recall", "cas_top1", "nll")
 
 
@@ -92,8 +93,8 @@ def _card(folder: RunFolder, files: dict[str, nn.Module], settings: dict[str, An
 def _metrics(folder: RunFolder) -> str:
     rebuilt = {key: value for key, value in folder.record["done"].get("reconstruction", {}).items() if key != "path"}
     rows = folder.results.rows()
-    distances = [key for key in (rows[0] if rows else {}) if key == "fid" or key.startswith("fd_")]
-    keys = [key for key in ("steps", *distances, *SHOWN) if rows and key in rows[0]]
+    distances = sorted({key for row in rows for key in row if key == "fid" or key.startswith("fd_")})
+    keys = [key for key in (*DECODING, *distances, *SHOWN) if any(key in row for row in rows)]
     parts = [("Reconstructions of held-out images:", list(rebuilt), [rebuilt]), ("Samples by T (steps):", keys, rows)]
     told = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
     return "\n\n".join(told) or "Not measured."

@@ -112,9 +112,11 @@ def _measure(
         return (scorer.measure(to_uint8(batch)) for batch in batches_of(bench, images, batches))
 
     parts = Parts(bench.store.root / "scoring" / name, len(images))
-    with bench.terminal.stage("samples", f"features of {len(images):,} images"):
-        parts.fill(batch_size, make, bench.terminal, "samples")
-        row = by_main(bench, lambda _: scorer.scores(parts))
+    row: dict[str, Any] = {}
+    if scorer.needs_features:
+        with bench.terminal.stage("samples", f"features of {len(images):,} images"):
+            parts.fill(batch_size, make, bench.terminal, "samples")
+            row = by_main(bench, lambda _: scorer.scores(parts))
     if with_cas:
         row |= train_on_samples(bench, images, parts.folder)
     if ranks.is_main():

@@ -134,10 +134,10 @@ class Point:
 
     def _scores(self, parts: Parts) -> dict[str, float]:
         scores = self.scorer.scores(parts)
-        features = self.scorer.features(parts)
         known = self.scorer.extractor.classes_of
-        if features.logits_nC is not None and known is not None and known == self.subject.data:
-            scores["sample_accuracy"] = accuracy(features.logits_nC, self.labels)
+        if self.scorer.needs_features and known is not None and known == self.subject.data:
+            logits_nC = self.scorer.features(parts).logits_nC
+            scores |= {} if logits_nC is None else {"sample_accuracy": accuracy(logits_nC, self.labels)}
         seconds = float(parts.array("seconds").sum())
         return {"images_per_second": ranks.world_size() * len(self.labels) / seconds, **scores}
 

@@ -21,6 +21,7 @@ from maskgit_lab.metrics.scores import Choices, sample_scores
 
 MEASURED_BY = ("torch", "torchvision", "torch-fidelity", "lightning")
 NEAR = "precision_recall"
+FROM_FEATURES = ("fid", "sfid", "kid", "inception_score", NEAR)
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,20 @@ class Scorer:
     kept: int
     references: dict[str, Reference] = field(default_factory=dict)
 
+    @property
+    def needs_features(self) -> bool:
+        """Whether any metric is computed from features."""
+        return bool(set(self.choices.metrics) & set(FROM_FEATURES))
+
     def obtain_references(self, bench: Bench, batch_size: int) -> None:
         """Computes what is kept of the real images, or finds it in the store; every process calls this."""
-        for extractor in self._extractors():
+        for extractor in self._extractors() if self.needs_features else ():
             self.references[extractor.name] = obtain_reference(bench, self.real, extractor, batch_size)
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """The features of 8-bit images (B, 3, H, W) by every extractor, as arrays of a part."""
+        """The features of 8-bit images (B, 3, H, W) by every extractor, as arrays of a part, if any are needed."""
+        if not self.needs_features:
+            return {}
         return {
             f"{extractor.name}/{name}": value
             for extractor in self._extractors()
@@ -63,7 +71,9 @@ class Scorer:
         return Features(**{name.removeprefix(prefix): parts.array(name) for name in names})
 
     def scores(self, parts: Parts) -> dict[str, float]:
-        """Every metric that was asked for and can be computed."""
+        """Every metric of the features that was asked for and can be computed."""
+        if not self.needs_features:
+            return {}
         own = self.choices
         if self.precise is not None:
             own = _only(self.choices, lambda metric: metric != NEAR)

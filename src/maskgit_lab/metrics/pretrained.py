@@ -5,6 +5,7 @@ Shapes: n images, F features, C classes, S spatial features.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -115,7 +116,7 @@ class DINOv2Features:
         UserError: a file is named, or torch.hub has neither the network nor a copy.
     """
 
-    name = identity = "dinov2"
+    name = "dinov2"
     classes_of: str | None = None
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
@@ -130,6 +131,7 @@ class DINOv2Features:
                 f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with a network, or copy "
                 f"torch.hub's folder of facebookresearch/dinov2 and its checkpoint to {torch.hub.get_dir()}"
             ) from error
+        self.identity = _digest(self.net)
         self.device = device
 
     @torch.no_grad()
@@ -206,6 +208,14 @@ def ensure_weights(features: str, weights: str | None, key: str) -> None:
 def _named(features: str, weights: str | None) -> tuple[str, str]:
     name = f"{features}_{RANDOM}" if weights == RANDOM else features
     return name, name
+
+
+def _digest(net: nn.Module) -> str:
+    """Of the weights of a network that has no file of its own."""
+    digest = hashlib.sha256()
+    for name, value in net.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _untrained(kind: type[FeatureExtractorInceptionV3], *arguments: Any) -> nn.Module:
