@@ -159,3 +159,11 @@ def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tin
     (tmp_path / "elsewhere").rename(codes)
     held_out.write_bytes(whole)
     assert command("evaluate", *asked).code == 0 and rows(run)[-1]["nll"] > 0
+
+
+def test_no_features_are_computed_where_none_are_needed(command, run, tiny_cache):
+    asked = ["decode.steps=[2]", "n_samples=20", "metrics=[nll]", "reference=train", *QUIET]
+    said = command("evaluate", f"checkpoint={run}", *asked, f"cache_dir={tiny_cache}")
+    assert said.code == 0 and "reference" not in said.out, said.err
+    row = rows(run)[-1]
+    assert row["nll"] > 0 and row["images_per_second"] > 0 and not {"fd_classifier", "sample_accuracy"} & row.keys()
