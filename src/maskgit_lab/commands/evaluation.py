@@ -65,10 +65,10 @@ class Evaluation:
             return
         bench, subject = self.bench, self.subject
         batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, self.scorer.extractor, bench.device))
+        self.scorer.obtain_references(bench, batch_size)
         n_samples = self.shared["n_samples"]
         what = f"T = {', '.join(map(str, self.missing))}, {n_samples:,} samples each"
         with bench.terminal.stage("evaluation", what):
-            self.scorer.obtain_references(bench, batch_size)
             known = dict(subject.scores) | (_likelihood(bench, subject) if "nll" in self.metrics else {})
             for steps in self.missing:
                 self._add({**self.shared, "steps": steps, **self.todo[steps].measure(batch_size), **known}, logger)
