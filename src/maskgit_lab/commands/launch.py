@@ -14,11 +14,14 @@ from rich.console import Console
 
 from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
 from maskgit_lab.lit import processes
 from maskgit_lab.settings import Hardware
 
 T = TypeVar("T")
-OTHER_ENDED = re.compile(r"closed by peer|reset by peer|gloo|NCCL", re.IGNORECASE)  # how torch says that one is gone
+OTHER_ENDED = re.compile(
+    r"closed by peer|reset by peer|socket closed", re.IGNORECASE
+)  # how torch says that one is gone
 
 
 def in_processes(hardware: Hardware, prepare: Callable[[], T], work: Callable[[T], None]) -> None:
@@ -41,9 +44,13 @@ def in_processes(hardware: Hardware, prepare: Callable[[], T], work: Callable[[T
     try:
         work(prepared)
     except RuntimeError as error:
-        if ranks.is_main() or not OTHER_ENDED.search(str(error)):
+        if not OTHER_ENDED.search(str(error)):
             raise
-        sys.exit(1)  # the main process has said why it ended
+        if ranks.is_main():
+            raise UserError(
+                "another process of this command has ended: it has said why, or was killed, perhaps for want of memory"
+            ) from error
+        sys.exit(1)
     processes.leave()
 
 
