@@ -41,6 +41,9 @@ SETTINGS = (
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 
 
+RESULTS = "results.jsonl"
+
+
 class Results:
     """Reads and extends a results file."""
 

@@ -53,17 +53,8 @@ AT_LEAST_ONE = (
 )
 
 EVALUATE_AT_LEAST_ONE = (
-    *(
-        "n_samples",
-        "batch_size",
-        "splits",
-        "neighbours",
-        "kid_subsets",
-        "kid_subset_size",
-        "nll_draws",
-        "reference_features",
-    ),
-    *("max_images", "trainer.devices", "trainer.num_nodes", "trainer.threads"),
+    *("n_samples", "batch_size", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws"),
+    *("reference_features", "max_images", "trainer.devices", "trainer.num_nodes", "trainer.threads"),
 )
 
 

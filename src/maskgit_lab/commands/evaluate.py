@@ -45,7 +45,7 @@ class _Prepared:
     cfg: DictConfig  # of train.py, with evaluate.py's settings in it
     run: RunFolder | None
     data: ImageData | None
-    real: RealImages | None
+    real: RealImages | None  # None for a run that has no transformer yet
 
 
 def run(cfg: DictConfig) -> None:
@@ -74,7 +74,8 @@ def _prepare(cfg: DictConfig) -> _Prepared:
         )
     if cfg.samples is None and run is None:
         _check_file_settings(cfg)
-    return _Prepared(whole, run, data, None if run and not run.is_done(["mvtm"]) else _reference(whole, data))
+    has_samples = run is None or run.is_done(["mvtm"])
+    return _Prepared(whole, run, data, real_images(whole.eval.reference, data) if has_samples else None)
 
 
 def _check_file_settings(cfg: DictConfig) -> None:
@@ -89,30 +90,29 @@ def _samples_need_data(cfg: DictConfig) -> bool:
     return of_data or wants_cas or cfg.eval.n_samples is None
 
 
-def _reference(cfg: DictConfig, data: ImageData | None) -> RealImages:
-    return real_images(cfg.eval.reference, data)
-
-
 def _run(cfg: DictConfig, prepared: _Prepared) -> None:
     terminal = main_terminal()
     store = Store(Path(cfg.cache_dir).resolve(), lambda line: terminal.note("cache", line))
-    whole, data = prepared.cfg, prepared.data
+    whole, data, real = prepared.cfg, prepared.data, prepared.real
     if data is not None:
         data = leave_out_unreadable(whole, data, store, terminal)
+    if real is not None and data is not prepared.data:  # the reference may be a split that lost images
+        real = real_images(whole.eval.reference, data)
     bench = Bench(cfg=whole, terminal=terminal, store=store, data=data)
     if cfg.samples is not None:
-        assert prepared.real is not None
-        score_samples(cfg, bench, prepared.real)
+        assert real is not None
+        score_samples(cfg, bench, real)
         return
     if prepared.run is not None:
         place = _place(cfg, prepared.run)
         with held(place, "out" if cfg.out else "checkpoint") if ranks.is_main() else nullcontext():
-            _evaluate_run(cfg, bench, prepared.run, place)
+            _evaluate_run(cfg, bench, prepared.run, real, place)
         return
+    assert real is not None
     subject = subject_of_files(whole, Path(cfg.checkpoint), cfg.tokenizer.get("weights"), Path(cfg.out).expanduser())
     place = _place(cfg, None)
     with held(place, "out") if ranks.is_main() else nullcontext():
-        _evaluate(cfg, bench, subject, _extractor(bench), {})
+        _evaluate(cfg, bench, subject, _extractor(bench), real, {})
 
 
 def _place(cfg: DictConfig, run: RunFolder | None) -> Path:
@@ -126,17 +126,17 @@ def _place(cfg: DictConfig, run: RunFolder | None) -> Path:
     return Path(cfg.out).expanduser()
 
 
-def _evaluate_run(cfg: DictConfig, bench: Bench, run: RunFolder, place: Path) -> None:
+def _evaluate_run(cfg: DictConfig, bench: Bench, run: RunFolder, real: RealImages | None, place: Path) -> None:
     if bench.data is not None:
         _check_same_data(run, bench.data)
     extractor = _extractor(bench)
-    if not run.is_done(["mvtm"]):
+    if real is None:
         _measure_tokenizer(bench, run, extractor)
         return
     subject = replace(subject_of_run(bench.cfg, run, _codes(bench.cfg, run)), place=place)
     if bench.data is not None:
         subject = with_reconstruction(subject, _job(bench, run, bench.data), extractor)
-    _evaluate(cfg, bench, subject, extractor, {"run": run.record["fingerprint"]})
+    _evaluate(cfg, bench, subject, extractor, real, {"run": run.record["fingerprint"]})
 
 
 def _measure_tokenizer(bench: Bench, run: RunFolder, extractor: FeatureExtractor) -> None:
@@ -165,9 +165,14 @@ def _job(bench: Bench, run: RunFolder, data: ImageData) -> Job:
 
 
 def _evaluate(
-    cfg: DictConfig, bench: Bench, subject: Subject, extractor: FeatureExtractor, of: Mapping[str, Any]
+    cfg: DictConfig,
+    bench: Bench,
+    subject: Subject,
+    extractor: FeatureExtractor,
+    real: RealImages,
+    of: Mapping[str, Any],
 ) -> None:
-    evaluation = plan_evaluation(bench, subject, extractor, _reference(bench.cfg, bench.data), list(cfg.save))
+    evaluation = plan_evaluation(bench, subject, extractor, real, list(cfg.save))
     logger = _logger(bench, subject.place, of) if evaluation.missing and ranks.is_main() else None
     with finishing(logger):
         evaluation.carry_out(logger)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from maskgit_lab import ranks
-from maskgit_lab.ablation.results import Results, Row, identity
+from maskgit_lab.ablation.results import RESULTS, Results, Row, identity
 from maskgit_lab.commands.classifying import cas_identity, train_on_samples
 from maskgit_lab.commands.evaluation import possible_metrics, say_results
 from maskgit_lab.commands.extracting import batches_of, obtain_extractor
@@ -27,8 +27,6 @@ from maskgit_lab.data.loose import LooseImages, open_images
 from maskgit_lab.data.source import ImageData, Images
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import FeatureExtractor, to_uint8
-
-RESULTS = "results.jsonl"
 
 
 def score_samples(cfg: DictConfig, bench: Bench, real: RealImages) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maskgit_lab import ranks
-from maskgit_lab.ablation.results import Results
+from maskgit_lab.ablation.results import RESULTS, Results
 from maskgit_lab.commands.classifying import train_on_samples
 from maskgit_lab.commands.generation import Sampler
 from maskgit_lab.commands.job import Bench, by_main
@@ -65,7 +65,7 @@ class Subject:
     @property
     def results(self) -> Results:
         """The points evaluated."""
-        return Results(self.place / "results.jsonl")
+        return Results(self.place / RESULTS)
 
 
 def labels_fingerprint(labels: Tensor) -> str:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config, ranks
-from maskgit_lab.ablation.results import Results, identity
+from maskgit_lab.ablation.results import RESULTS, Results, identity
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
 
@@ -46,7 +46,7 @@ class RunFolder:
     @property
     def results(self) -> Results:
         """The points evaluated."""
-        return Results(self.path / "results.jsonl")
+        return Results(self.path / RESULTS)
 
     def picture(self, name: str) -> Path:
         """Path of a picture, in a folder that exists."""

@@ -22,13 +22,12 @@ from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.metrics.features import FeatureExtractor, Features
 from maskgit_lab.metrics.weights import INCEPTION, RANDOM, RESNET56, VGG16, weights_file
+from maskgit_lab.nets.classifier import IMAGENET_MEAN, IMAGENET_STD
 from maskgit_lab.nets.resnet_cifar import CifarResNet
 
 INCEPTION_LAYERS = ["2048", "logits_unbiased"]
 SPATIAL_CHANNELS = 7  # of ADM's sFID, on a grid of 17 x 17
 POOL_WIDTH, SPATIAL_WIDTH = 2048, 17 * 17 * SPATIAL_CHANNELS
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 CIFAR_SIZE = 32
 FAST = torch.channels_last  # the layout in which convolutions on a CPU take two thirds of the time
 

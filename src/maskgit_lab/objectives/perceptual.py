@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.nets.classifier import IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_TAPS = (3, 8, 15, 22, 29)  # the last ReLU of each of VGG16's five blocks
 RANDOM = "random"
 RESNET50_TAPS = ("layer1", "layer2", "layer3", "layer4")
