@@ -27,7 +27,7 @@ format: $(READY) ## Mends what can be mended by itself
 	$(RUN)/ruff format .
 
 lock: $(READY) ## Writes the newest versions that pyproject.toml allows to requirements.txt
-	$(UV) pip compile -q --upgrade --universal --all-extras --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
+	$(UV) pip compile -q --upgrade --universal --extra dev --extra huggingface --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
 
 clean: ## Removes the environment; outputs/ stays
 	rm -rf $(VENV)

@@ -7,6 +7,7 @@ The dataclasses are registered with Hydra as `base_train` and `base_sample`; the
 from __future__ import annotations
 
 from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -16,8 +17,7 @@ from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.settings import DeadCodes, Hardware, MVTMLoss, Optim, TokenizerLosses
 
 # Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
-PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer")
-
+PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait")
 
 METRICS = ("fid", "sfid", "kid", "inception_score", "precision_recall", "nll", "cas")
 
@@ -126,6 +126,17 @@ class LoggerConf:
 
 
 @dataclass
+class SweepConf:
+    """Several jobs of one command; `sweeps/` has those of the paper."""
+
+    name: str | None = None  # of the folder of logs and of the W&B group; null: after the settings that are swept
+    verb: str | None = None  # the command that it is for: train | evaluate
+    params: dict[str, Any] = field(default_factory=dict)  # settings and their values; a job for each combination
+    seeds: list[int] = field(default_factory=lambda: [0])
+    runs: str | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
+
+
+@dataclass
 class TrainConf:
     """`train.py`."""
 
@@ -135,6 +146,8 @@ class TrainConf:
     run_dir: str | None = None
     cache_dir: str = "outputs/cache"
     max_images: int | None = None  # of each split, spread evenly; null: all
+    wait: bool = False  # for another command that works in the same folder, instead of stopping
+    sweep: SweepConf = field(default_factory=SweepConf)
     data: dict[str, Any] = MISSING  # with _target_
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
@@ -206,6 +219,8 @@ class EvaluateConf:
     out: str | None = None  # the folder of the results; null: the run's
     cache_dir: str = "outputs/cache"
     max_images: int | None = None
+    wait: bool = False
+    sweep: SweepConf = field(default_factory=SweepConf)
     seed: int | None = None
     batch_size: int | None = None  # null: as many images as fit the memory at hand
     splits: int | None = None
@@ -232,7 +247,34 @@ class ExportConf:
     out: str = MISSING
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConf, "evaluate": EvaluateConf, "sample": SampleConf, "export": ExportConf}
+@dataclass
+class WandbReportConf:
+    """The report as a W&B Report."""
+
+    report: bool = False
+    project: str = "maskgit-lab"
+    entity: str | None = None
+    group: str | None = None  # of the runs; null: all of the project
+
+
+@dataclass
+class ReportConf:
+    """`report.py`."""
+
+    runs: str = MISSING
+    out: str = "outputs/report"
+    wandb: WandbReportConf = field(default_factory=WandbReportConf)
+    bootstrap: int = 2000  # resamples over seeds
+    seed: int = 0  # of the resamples
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainConf,
+    "evaluate": EvaluateConf,
+    "sample": SampleConf,
+    "export": ExportConf,
+    "report": ReportConf,
+}
 
 
 def register() -> None:
@@ -251,6 +293,21 @@ def checked(cfg: DictConfig, schema: type) -> DictConfig:
     assert isinstance(fitted, DictConfig)
     plain(fitted)  # raises for what is missing
     return fitted
+
+
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """A composed config without Hydra's own settings."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def register_sweeps(folder: Path) -> None:
+    """Makes the files of a folder known to Hydra as the options of `sweeps=`.
+
+    Raises:
+        OmegaConfBaseException, yaml.YAMLError: one of them cannot be read.
+    """
+    for file in sorted(folder.glob("*.yaml")):
+        ConfigStore.instance().store(group="sweeps", name=file.stem, node=OmegaConf.load(file), package="_global_")
 
 
 def plain(node: Any) -> Any:

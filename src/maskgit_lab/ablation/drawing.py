@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from maskgit_lab.ablation.results import Row
@@ -53,6 +54,14 @@ def draw_grid(
     for c, name in enumerate(column_names):
         axes[0, c].set_title(name, fontsize=8)
     figure.savefig(path)
+
+
+def draw_tiles(images: UInt8[Tensor, "R C 3 H W"], path: Path) -> None:
+    """Draws images edge to edge, a pixel for a pixel."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns, _, height, width = images.shape
+    tiles = images.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
+    Image.fromarray(tiles.contiguous().numpy()).save(path)
 
 
 def cover_masked(images: UInt8[Tensor, "R 3 H W"], mask: Bool[Tensor, "R h w"]) -> UInt8[Tensor, "R 3 H W"]:

@@ -52,10 +52,15 @@ class Results:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every whole row, the last of each point; a line that a kill cut short is passed over."""
+        return self.read()[0]
+
+    def read(self) -> tuple[list[dict[str, Any]], int]:
+        """The rows, and how many lines could not be read."""
         if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return list({identity(row): row for line in lines if (row := _parse(line)) is not None}.values())
+            return [], 0
+        lines = [line for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        rows = [row for line in lines if (row := _parse(line)) is not None]
+        return list({identity(row): row for row in rows}.values()), len(lines) - len(rows)
 
     def append(self, row: Row) -> None:
         """Adds a row and waits until it is on the disk."""
@@ -69,6 +74,11 @@ class Results:
 def identity(row: Row) -> str:
     """The same for rows of the same point, measured with the same settings."""
     return fingerprint({key: row[key] for key in SETTINGS if key in row})
+
+
+def grid_path(folder: Path, row: Row) -> Path:
+    """Where some samples of a point are drawn, in the folder of its results."""
+    return folder / "grids" / f"{identity(row)}.png"
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

@@ -11,7 +11,9 @@ from importlib import import_module
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -46,6 +48,7 @@ class Command:
         if not self.wants_traceback:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to say them
         config.register()
+        config.register_sweeps(self.script.parent / "sweeps")
         conf = str(self.script.parent / "conf")
         try:
             hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
@@ -59,16 +62,28 @@ class Command:
             print("interrupted: the same command goes on from what was saved", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
 
-    def _task(self, cfg: DictConfig) -> None:
+    def _task(self, cfg: DictConfig) -> str | None:
+        """Does the work; a job of a sweep returns why it has failed, for the sweep's end to tell."""
         self.composed = True
         try:
             import_module(f"maskgit_lab.commands.{self.verb}").run(config.checked(cfg, self.schema))
         except USER_ERRORS as error:
-            self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
+            if not _is_job_of_sweep():
+                self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
+            return self._said(error)
+        return None
 
     def _leave(self, error: Exception) -> None:
         if self.wants_traceback:
             raise error
-        said = sentence(error, self.schema, f"`python {self.script.name} --help`")
-        print(f"error: {' '.join(said.split())}", file=sys.stderr)  # names of files may have lines of their own
+        print(f"error: {self._said(error)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+
+    def _said(self, error: Exception) -> str:
+        said = sentence(error, self.schema, f"`python {self.script.name} --help`")
+        return " ".join(said.split())  # names of files may have lines of their own
+
+
+def _is_job_of_sweep() -> bool:
+    """Whether a launcher runs this job in a process that it has started, such as on a cluster."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)

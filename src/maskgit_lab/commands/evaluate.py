@@ -32,7 +32,7 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import RunLogger, finishing, wandb_logger
+from maskgit_lab.lit.logger import RunLogger, curve_settings, finishing, in_wandb_sweep, wandb_logger
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store, open_sound
@@ -105,13 +105,13 @@ def _run(cfg: DictConfig, prepared: _Prepared) -> None:
         return
     if prepared.run is not None:
         place = _place(cfg, prepared.run)
-        with held(place, "out" if cfg.out else "checkpoint") if ranks.is_main() else nullcontext():
+        with held(place, "out" if cfg.out else "checkpoint", cfg.wait) if ranks.is_main() else nullcontext():
             _evaluate_run(cfg, bench, prepared.run, real, place)
         return
     assert real is not None
     subject = subject_of_files(whole, Path(cfg.checkpoint), cfg.tokenizer.get("weights"), Path(cfg.out).expanduser())
     place = _place(cfg, None)
-    with held(place, "out") if ranks.is_main() else nullcontext():
+    with held(place, "out", cfg.wait) if ranks.is_main() else nullcontext():
         _evaluate(cfg, bench, subject, _extractor(bench), real, {})
 
 
@@ -173,7 +173,9 @@ def _evaluate(
     of: Mapping[str, Any],
 ) -> None:
     evaluation = plan_evaluation(bench, subject, extractor, real, list(cfg.save))
-    logger = _logger(bench, subject.place, of) if evaluation.missing and ranks.is_main() else None
+    has_news = bool(evaluation.missing) or in_wandb_sweep()
+    told = {**of, **curve_settings(evaluation.shared)}
+    logger = _logger(bench, subject.place, told) if has_news and ranks.is_main() else None
     with finishing(logger):
         evaluation.carry_out(logger)
     rows = {results.identity(row): row for row in subject.results.rows()}

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from maskgit_lab import ranks
-from maskgit_lab.ablation.results import Row, footnotes, identity, table
+from maskgit_lab.ablation.results import Row, footnotes, grid_path, identity, table
 from maskgit_lab.commands.classifying import cas_identity
 from maskgit_lab.commands.job import Bench
 from maskgit_lab.commands.likelihood import obtain_nll
@@ -23,7 +23,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import RunLogger, log_point
+from maskgit_lab.lit.logger import RunLogger, is_fresh, log_point, log_points
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.metrics.names import distance_name
 
@@ -61,8 +61,20 @@ class Evaluation:
         Args:
             logger: where points go.
         """
-        if not self.missing:
-            return
+        known = [row for row in self.rows if row["steps"] not in self.missing] if is_fresh(logger) else []
+        for row in known:
+            log_point(logger, row)
+        if self.missing:
+            self._measure_missing(logger)
+        log_points(logger, self.rows if logger is not None else [])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The points that are measured, in the order of `eval.steps`."""
+        rows = {identity(row): row for row in self.subject.results.rows()}
+        return [rows[point] for point in self.points if point in rows]
+
+    def _measure_missing(self, logger: RunLogger | None) -> None:
         bench, subject = self.bench, self.subject
         batch_size = ranks.share(_batch_size(bench.cfg.eval, subject, self.scorer.extractor, bench.device))
         self.scorer.obtain_references(bench, batch_size)
@@ -71,11 +83,14 @@ class Evaluation:
         with bench.terminal.stage("evaluation", what):
             known = dict(subject.scores) | (_likelihood(bench, subject) if "nll" in self.metrics else {})
             for steps in self.missing:
-                self._add({**self.shared, "steps": steps, **self.todo[steps].measure(batch_size), **known}, logger)
+                told = {**self.shared, "steps": steps}
+                picture = grid_path(subject.place, told)
+                self._add({**told, **self.todo[steps].measure(batch_size, picture), **known}, logger)
 
     def _add(self, row: Row, logger: RunLogger | None) -> None:
         if ranks.is_main():
-            self.subject.results.append({**row, **versions()})
+            row = {**row, **versions()}
+            self.subject.results.append(row)
             log_point(logger, row)
         self.bench.terminal.say(f"{'':<10} {_summary(row)}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from maskgit_lab.ablation.results import RESULTS
 from maskgit_lab.errors import UserError
 
-OF_RESULTS = {".lock", RESULTS, "evaluation", "samples", "wandb"}  # what evaluate.py leaves in a folder
+OF_RESULTS = {".lock", RESULTS, "evaluation", "grids", "samples", "wandb"}  # what evaluate.py leaves in a folder
 
 
 def new_folder(out: Path) -> Path:

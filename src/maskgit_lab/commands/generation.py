@@ -76,14 +76,23 @@ class Sampler:
         for start in range(0, len(labels_n), batch_size):
             labels_B = labels_n[start : start + batch_size]
             decoded = self._decode(labels_B, seeds[start : start + batch_size], steps)
-            pixels = self.tokenizer.decode(decoded.tokens.unflatten(1, self.grid))
-            _check_numbers(pixels)
-            images.append(to_uint8(pixels).cpu())
+            images.append(self.images(decoded.tokens))
             tokens.append(decoded.tokens.cpu())
             if keep_history:
                 history.append(decoded.history.cpu())
             advance(len(labels_B))
         return Samples(torch.cat(images), torch.cat(tokens), torch.cat(history) if keep_history else None)
+
+    @torch.inference_mode()
+    def images(self, tokens_BN: Int64[Tensor, "B N"]) -> UInt8[Tensor, "B 3 H W"]:
+        """What the tokenizer makes of grids of tokens, on the CPU.
+
+        Raises:
+            UserError: the images are no numbers.
+        """
+        pixels = self.tokenizer.decode(tokens_BN.to(self.model.head_bias.device).unflatten(1, self.grid))
+        _check_numbers(pixels)
+        return to_uint8(pixels).cpu()
 
     def _decode(self, labels_B: Tensor, seeds: Sequence[int], steps: int) -> Decoded:
         device = self.model.head_bias.device

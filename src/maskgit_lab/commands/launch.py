@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -66,6 +66,10 @@ def main_terminal() -> Terminal:
 
 def _this_command() -> tuple[Path, list[str]]:
     """The script and the overrides of this job."""
-    hydra = HydraConfig.get()
+    return script_of(HydraConfig.get()), overrides()
+
+
+def script_of(hydra: Any) -> Path:
+    """The entry point of a command, from Hydra's own settings."""
     conf = next(source.path for source in hydra.runtime.config_sources if source.provider == "main")
-    return Path(conf).parent / f"{hydra.job.name}.py", overrides()
+    return Path(conf).parent / f"{hydra.job.name}.py"

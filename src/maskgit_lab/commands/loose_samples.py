@@ -49,7 +49,7 @@ def score_samples(cfg: DictConfig, bench: Bench, real: RealImages) -> None:
     if "cas" in metrics:
         _check_fits(loose, bench.need_data("CAS"))
     place = results_folder(Path(cfg.out)) if cfg.out and ranks.is_main() else None
-    with held(place, "out") if place is not None else nullcontext():
+    with held(place, "out", cfg.wait) if place is not None else nullcontext():
         row = _score(bench, loose, images, real, metrics, Results(place / RESULTS) if place is not None else None)
     say_results(bench.terminal, [row])
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from maskgit_lab import ranks
+from maskgit_lab.ablation.drawing import draw_tiles
 from maskgit_lab.ablation.results import RESULTS, Results
 from maskgit_lab.commands.classifying import train_on_samples
 from maskgit_lab.commands.generation import Sampler
@@ -85,8 +86,13 @@ class Point:
     metrics: Sequence[str]
     save: Sequence[str]
 
-    def measure(self, batch_size: int) -> dict[str, Any]:
-        """Every metric of these samples."""
+    def measure(self, batch_size: int, picture: Path) -> dict[str, Any]:
+        """Every metric of these samples.
+
+        Args:
+            batch_size: samples made at once.
+            picture: a PNG file that some of them are drawn to.
+        """
         parts = Parts(self._folder(), len(self.labels))
         parts.fill(batch_size, self._sample, self.bench.terminal, f"T = {self.steps}")
         row = by_main(self.bench, lambda _: self._scores(parts))
@@ -94,6 +100,7 @@ class Point:
             row |= train_on_samples(self.bench, PartImages(parts.paths(), self.labels), parts.folder)
         if ranks.is_main():
             self._save(parts)
+            draw_tiles(self._some(parts.array("tokens")), picture)
             parts.remove()
         ranks.barrier()
         return row
@@ -140,6 +147,15 @@ class Point:
             scores |= {} if logits_nC is None else {"sample_accuracy": accuracy(logits_nC, self.labels)}
         seconds = float(parts.array("seconds").sum())
         return {"images_per_second": ranks.world_size() * len(self.labels) / seconds, **scores}
+
+    def _some(self, tokens_nN: Tensor) -> Tensor:
+        """Samples (R, C, 3, H, W) of the first classes, as many of each."""
+        conf, sampler = self.bench.cfg.eval, self.subject.sampler
+        classes, counts = self.labels.unique(return_counts=True)
+        columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
+        chosen = [(self.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
+        images = [sampler.images(tokens_nN[indices].long()) for indices in chosen]
+        return torch.stack(images)
 
     def _save(self, parts: Parts) -> None:
         for form in self.save:

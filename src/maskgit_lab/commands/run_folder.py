@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config, ranks
 from maskgit_lab.ablation.results import RESULTS, Results, identity
+from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
 
@@ -22,6 +23,13 @@ RECORD = "run.json"
 CONFIG = "config.yaml"
 OUTPUTS = Path("outputs")
 PICTURES = {"reconstructions", "samples", "filling", "curve"}
+# What is done in a run of each stage, one after the other.
+PARTS = {
+    "tokenizer": ("tokenizer", "reconstruction"),
+    "tokens": ("tokenizer", "tokens"),
+    "mvtm": ("tokenizer", "tokens", "mvtm"),
+    "all": ("tokenizer", "tokens", "mvtm", "reconstruction", "evaluation", "pictures"),
+}
 # What a run that was killed as it began may have left: it is no reason to refuse the folder.
 BEGUN = {".lock", CONFIG, f"{RECORD}.tmp"}
 
@@ -56,6 +64,10 @@ class RunFolder:
     def pictures(self) -> dict[str, Path]:
         """The pictures that are there, by name."""
         return {path.stem: path for path in sorted((self.path / "pictures").glob("*.png"))}
+
+    def is_complete(self, stage: str) -> bool:
+        """Whether all of a stage is done."""
+        return self.is_done(PARTS[stage])
 
     def is_done(self, parts: Sequence[str]) -> bool:
         """Whether all of these parts of the run were finished, and what they left is still there."""
@@ -93,14 +105,14 @@ def open_run(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[RunFolder]:
 
 @contextmanager
 def _held(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[Path]:
-    path = Path(cfg.run_dir) if cfg.run_dir else default_path(cfg, overrides)
+    path = _path(cfg, overrides)
     name = config.run_fingerprint(cfg)
     try:
         check_free(path, cfg, name)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write run_dir {path} ({error.strerror}): choose another run_dir") from error
-    with held(path, "run_dir"):
+    with held(path, "run_dir", cfg.wait):
         check_free(path, cfg, name)  # again: another process may have begun meanwhile
         if not (path / RECORD).exists():
             OmegaConf.save(cfg, path / CONFIG, resolve=True)
@@ -109,12 +121,13 @@ def _held(cfg: DictConfig, overrides: Sequence[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def held(path: Path, key: str) -> Iterator[None]:
+def held(path: Path, key: str, wait: bool) -> Iterator[None]:
     """Keeps other commands out of a folder.
 
     Args:
         path: the folder, which is there.
         key: the setting that names it.
+        wait: for another process that holds it.
 
     Raises:
         UserError: another process holds it, or it cannot be written.
@@ -123,13 +136,29 @@ def held(path: Path, key: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(f"another process is working in {path}: wait for it, or choose another {key}") from error
+        if not wait:
+            raise UserError(f"another process is working in {path}: wait for it, or choose another {key}") from error
+        Terminal().note("run", f"another process is working in {path}; waiting for it")
+        lock.acquire()
     except OSError as error:
         raise UserError(f"cannot write {key} {path} ({error.strerror}): choose another {key}") from error
     try:
         yield
     finally:
         lock.release()
+
+
+def is_complete(cfg: DictConfig, overrides: Sequence[str]) -> bool:
+    """Whether the run of a config is finished, and where it would be looked for; nothing is made or held."""
+    path = _path(cfg, overrides)
+    if not (path / RECORD).exists():
+        return False
+    run = read_run(path)
+    return bool(run.record["fingerprint"] == config.run_fingerprint(cfg)) and run.is_complete(cfg.stage)
+
+
+def _path(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+    return Path(cfg.run_dir) if cfg.run_dir else default_path(cfg, overrides)
 
 
 def default_path(cfg: DictConfig, overrides: Sequence[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -13,7 +14,7 @@ from maskgit_lab.commands.caching import obtain_tokens
 from maskgit_lab.commands.checks import check_train
 from maskgit_lab.commands.evaluation import plan_evaluation, say_results
 from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
-from maskgit_lab.commands.job import Job, as_object, by_main
+from maskgit_lab.commands.job import Job, as_object, build, by_main
 from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
 from maskgit_lab.commands.modelling import ensure_transformer
 from maskgit_lab.commands.referencing import real_images
@@ -25,17 +26,11 @@ from maskgit_lab.commands.tokenizing import obtain_tokenizer
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.lit.logger import finishing, log_scores, wandb_logger
+from maskgit_lab.lit.logger import curve_settings, finishing, in_wandb_sweep, log_scores, wandb_logger
+from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.settings import Hardware
 from maskgit_lab.store import Store
-
-PARTS = {
-    "tokenizer": ("tokenizer", "reconstruction"),
-    "tokens": ("tokenizer", "tokens"),
-    "mvtm": ("tokenizer", "tokens", "mvtm"),
-    "all": ("tokenizer", "tokens", "mvtm", "reconstruction", "evaluation", "pictures"),
-}
 
 
 def run(cfg: DictConfig) -> None:
@@ -59,7 +54,7 @@ def _run(cfg: DictConfig, data: ImageData) -> None:
     data = leave_out_unreadable(cfg, data, store, terminal)
     with open_run(cfg, overrides()) as folder:
         terminal.note("run", str(folder.path))
-        if ranks.share(folder.is_done(PARTS[cfg.stage])):
+        if ranks.share(folder.is_complete(cfg.stage)) and not in_wandb_sweep():
             _say_what_is_reused(folder, terminal)
             terminal.note("complete", "the run is complete: there is nothing to do")
         else:
@@ -76,11 +71,17 @@ def _work(cfg: DictConfig, data: ImageData, folder: RunFolder, terminal: Termina
             job_type="train",
             id=folder.record["wandb_id"],
             folder=folder.path,
-            config=config.plain(cfg),
+            config=config.plain(cfg) | _curve_settings(cfg),
             say=lambda line: terminal.note("wandb", line),
         )
     with finishing(logger):
         _run_stages(Job(cfg=cfg, run=folder, terminal=terminal, store=store, logger=logger, data=data))
+
+
+def _curve_settings(cfg: DictConfig) -> dict[str, Any]:
+    trained = build(cfg.schedule, "schedule", Schedule).name  # type: ignore[type-abstract]
+    decoded = cfg.decode.schedule or trained
+    return curve_settings({**config.plain(cfg.decode), "schedule": trained, "decode_schedule": decoded})
 
 
 def _run_stages(job: Job) -> None:

@@ -1,0 +1,40 @@
+"""The launcher of this machine: Hydra's way to `maskgit_lab.commands.local_jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class LocalLauncher(Launcher):
+    """Runs each job as the command that a user would type, so that it may start processes itself (DDP).
+
+    Args:
+        n_jobs: at once.
+        threads: CPU threads of each process of a job; null: the cores, shared among the processes that run at once.
+        gpus: of each job; null: one for each of its devices. Jobs that find no free one share them.
+    """
+
+    def __init__(self, n_jobs: int, threads: int | None, gpus: int | None) -> None:
+        self.n_jobs = n_jobs
+        self.threads = threads
+        self.gpus = gpus
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """The return value of a job is None, or why it failed."""
+        from maskgit_lab.commands.launch import script_of
+        from maskgit_lab.commands.local_jobs import LocalJobs, share_machine
+
+        trainer = self.config.trainer
+        slots = share_machine(self.n_jobs, self.threads, self.gpus, trainer.devices, trainer.accelerator)
+        jobs = LocalJobs(script_of(self.config.hydra), slots, Path(self.config.hydra.sweep.dir))
+        reasons = jobs.run([list(overrides) for overrides in job_overrides])
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=reason) for reason in reasons]

@@ -1,0 +1,163 @@
+"""A sweep: which jobs it has, which of them are missing, and which have failed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
+
+from maskgit_lab import config
+from maskgit_lab.commands.checks import check_evaluate, check_train
+from maskgit_lab.commands.run_folder import RECORD, is_complete, read_run
+from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
+
+Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
+
+CHECKS = {"train": check_train, "evaluate": check_evaluate}
+OF_SWEEP = re.compile(r"[+~]*(sweeps|sweep)\b")
+PLAIN = re.compile(r"[\w./-]+")  # values that Hydra reads as they are
+
+
+@dataclass(frozen=True)
+class _Job:
+    overrides: list[str]
+    complete: bool
+
+
+class Sweep:
+    """The jobs of one command.
+
+    Args:
+        cfg: composed for the whole sweep, with Hydra's own settings.
+        loader: composes the config of a job.
+
+    Raises:
+        UserError: the sweep is for another command.
+    """
+
+    def __init__(self, cfg: DictConfig, loader: ConfigLoader) -> None:
+        self.cfg = cfg
+        self.loader = loader
+        self.verb: str = cfg.hydra.job.name
+        self.terminal = Terminal()
+        if self.verb not in CHECKS:
+            raise UserError(f"{self.verb}.py sweeps nothing: leave -m out, or use train.py or evaluate.py")
+        self.conf = cfg.sweep
+        if self.conf.verb not in (None, self.verb):
+            verb, name = self.conf.verb, self.conf.name
+            raise UserError(f"sweeps={name} is for {verb}.py: give python {verb}.py sweeps={name}")
+
+    def carry_out(self, arguments: Sequence[str], launch: Launch) -> None:
+        """Launches the jobs that are not finished.
+
+        Args:
+            arguments: overrides of the command line.
+            launch: runs jobs and returns what came of them.
+
+        Raises:
+            UserError: a job makes no sense, before any is launched; or some have failed, after the others.
+        """
+        jobs = self._jobs(arguments)
+        todo = [job.overrides for job in jobs if not job.complete]
+        self.terminal.note("sweep", f"{len(jobs)} jobs, {len(jobs) - len(todo)} of them finished before")
+        reasons = self._launch(todo, launch) if todo else []
+        failed = [(job, reason) for job, reason in zip(todo, reasons, strict=True) if reason is not None]
+        for overrides, reason in failed:
+            print(f"failed     {reason}\n           python {self.verb}.py {shlex.join(overrides)}", file=sys.stderr)
+        if failed:
+            raise UserError(
+                f"{len(failed)} of {len(jobs)} jobs failed and the others are finished: mend what is said above, and "
+                "give the same command again, which runs only what is missing"
+            )
+        self.terminal.note("sweep", f"all {len(jobs)} jobs are finished")
+
+    def _jobs(self, arguments: Sequence[str]) -> list[_Job]:
+        """Every combination, with what is the same for all; each is composed and checked."""
+        own = [argument for argument in arguments if not OF_SWEEP.match(argument)]
+        lines = [f"{key}={_choices(key, value)}" for key, value in self._params().items()] + own
+        overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(lines)
+        swept = [o.get_key_element().lstrip("+~") for o in overrides if o.is_sweep_override()]
+        combinations = BasicSweeper.split_arguments(overrides, None)[0]
+        same = self._same_for_all(own, swept)
+        return [self._checked([*combination, *same]) for combination in combinations]
+
+    def _params(self) -> dict[str, Any]:
+        params: dict[str, Any] = config.plain(self.cfg.sweep.params)
+        return params | ({"checkpoint": _trained_runs(Path(self.conf.runs))} if self.conf.runs is not None else {})
+
+    def _same_for_all(self, own: Sequence[str], swept: Sequence[str]) -> list[str]:
+        """Jobs that another sweep runs at the same moment are waited for; a sweep is a group in W&B."""
+        given = {argument.partition("=")[0] for argument in own}
+        name = self.conf.name or "-".join(key.rpartition(".")[2] for key in swept) or "sweep"
+        group = f"{name}-{self.cfg.name}" if "name" in self.cfg else name
+        wanted = {"wait": "true", "logger.group": group}
+        return [f"{key}={value}" for key, value in wanted.items() if key not in given]
+
+    def _checked(self, overrides: list[str]) -> _Job:
+        cfg = self.loader.load_sweep_config(self.cfg, overrides)
+        fitted = config.checked(config.without_hydra(cfg), config.SCHEMAS[self.verb])
+        CHECKS[self.verb](fitted)
+        return _Job(overrides, self.verb == "train" and is_complete(fitted, overrides))
+
+    def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
+        try:
+            return [_reason(returned) for returned in launch(todo, 0)]
+        except (UserError, OSError):
+            raise
+        except (
+            Exception
+        ) as error:  # launchers raise errors of all kinds, for schedulers that do not answer among others
+            name = self.cfg.hydra.runtime.choices["hydra/launcher"]
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise UserError(
+                f"hydra/launcher={name} did not carry out the jobs ({first}): see to the scheduler, or leave it out to "
+                "run them here; the same command runs what is missing"
+            ) from error
+
+
+def _reason(returned: JobReturn) -> str | None:
+    try:
+        return returned.return_value
+    except Exception as error:
+        return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+
+
+def _choices(key: str, value: Any) -> str:
+    """The values of a setting as Hydra reads them from a command line."""
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise UserError(f"sweep.params.{key}=[] leaves no job: name at least one value")
+    return ",".join(map(_value, values))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_value, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _trained_runs(folder: Path) -> list[str]:
+    """Every trained run in a folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [record.parent for record in sorted(folder.expanduser().rglob(RECORD))]
+    trained = [str(path) for path in found if read_run(path).is_done(["mvtm"])]
+    if not trained:
+        raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")
+    return trained
