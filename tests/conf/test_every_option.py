@@ -128,3 +128,8 @@ def test_sample():
     cfg = composed("checkpoint=x", "out=y", verb="sample")
     check_sample(cfg)
     assert cfg.n == 16 and cfg.decode.steps == 8
+
+
+def test_report():
+    cfg = composed(verb="report")
+    assert (cfg.runs, cfg.bootstrap, cfg.wandb.report) == ("somewhere", 2000, False)

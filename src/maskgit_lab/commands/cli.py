@@ -48,9 +48,9 @@ class Command:
         if not self.wants_traceback:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to say them
         config.register()
-        config.register_sweeps(self.script.parent / "sweeps")
         conf = str(self.script.parent / "conf")
         try:
+            config.register_sweeps(self.script.parent / "sweeps")
             hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
@@ -86,4 +86,5 @@ class Command:
 
 def _is_job_of_sweep() -> bool:
     """Whether a launcher runs this job in a process that it has started, such as on a cluster."""
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+    hydra = HydraConfig.get()
+    return hydra.mode == RunMode.MULTIRUN and hydra.runtime.choices["hydra/sweeper"] == "jobs"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config
+from maskgit_lab.schema.parts import METRICS
+from maskgit_lab.schema.verbs import TrainConf
 
 OF_EVAL = (
     *("n_samples", "metrics", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws", "reference"),
@@ -24,12 +26,12 @@ def resolved(cfg: DictConfig, run: DictConfig | None) -> DictConfig:
         cfg: of `evaluate.py`.
         run: of the run; None for a file or for samples, where the defaults of the schema hold.
     """
-    whole = _untyped(OmegaConf.structured(config.TrainConf) if run is None else run)
+    whole = _untyped(OmegaConf.structured(TrainConf) if run is None else run)
     if run is None:
         whole.decode.choice_temperature = whole.decode.guidance = None  # as the file of the transformer says
         whole.features.name = "inception"
         whole.classifier = None
-        whole.eval.metrics = [metric for metric in config.METRICS if metric not in NEED_DATA]
+        whole.eval.metrics = [metric for metric in METRICS if metric not in NEED_DATA]
     _lay_over(whole.eval, cfg, OF_EVAL)
     _lay_over(whole.decode, cfg.decode, OF_DECODING)
     _lay_over(whole, cfg, GROUPS)

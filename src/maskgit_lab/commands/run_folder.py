@@ -18,6 +18,7 @@ from maskgit_lab.ablation.results import RESULTS, Results, identity
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
+from maskgit_lab.schema.verbs import TrainConf
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
@@ -225,7 +226,7 @@ def read_config(path: Path) -> DictConfig:
         UserError: it is absent, damaged, or not the one that the run was made with.
     """
     try:
-        loaded = config.checked(OmegaConf.load(path / CONFIG), config.TrainConf)  # type: ignore[arg-type]
+        loaded = config.checked(OmegaConf.load(path / CONFIG), TrainConf)  # type: ignore[arg-type]
         name = config.run_fingerprint(loaded)
     except Exception as error:  # YAML and OmegaConf raise many kinds
         raise UserError(f"{path / CONFIG} is missing or damaged: name a run with its config") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config
@@ -28,7 +28,7 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
         )
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
         return _unknown_key(key or unknown[1], schema, help_command)
@@ -41,6 +41,13 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return f"{error.filename}: {error.strerror}: mend it, or choose another place"
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """OmegaConf's error, which says what is wrong, where Hydra's says in which file."""
+    if isinstance(error, OmegaConfBaseException):
+        return error
+    return error.__context__ if isinstance(error, ConfigCompositionException) else error.__cause__
 
 
 def _unknown_option(path: str, options: list[str]) -> str:

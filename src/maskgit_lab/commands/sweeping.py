@@ -51,8 +51,6 @@ class Sweep:
         self.loader = loader
         self.verb: str = cfg.hydra.job.name
         self.terminal = Terminal()
-        if self.verb not in CHECKS:
-            raise UserError(f"{self.verb}.py sweeps nothing: leave -m out, or use train.py or evaluate.py")
         self.conf = cfg.sweep
         if self.conf.verb not in (None, self.verb):
             verb, name = self.conf.verb, self.conf.name

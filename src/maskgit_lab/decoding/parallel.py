@@ -1,11 +1,11 @@
-"""MaskGIT's iterative parallel decoding (section 3.4).
+"""MaskGIT's iterative parallel decoding (section 3.2, Iterative Decoding).
 
 Shapes: B images, N tokens an image, K codes, T steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,6 +23,16 @@ class Decoded(NamedTuple):
 
     tokens: Int64[Tensor, "B N"]
     history: Int64[Tensor, "B T N"]  # [:, t] is what the model sees after step t, masks included
+
+
+class Step(NamedTuple):
+    """One step of a decoding: what the model saw, what it said, and what was kept of it."""
+
+    before: Int64[Tensor, "B N"]  # what the model sees, masks included
+    filled: Int64[Tensor, "B N"]  # known tokens, and a sampled code at each masked position
+    log_p: Float[Tensor, "B N"]  # log-probability that the model gives the sampled code; of no meaning at known tokens
+    confidence: Float[Tensor, "B N"]  # log_p with this step's Gumbel noise; infinite at known tokens
+    after: Int64[Tensor, "B N"]  # filled, with the least confident masked again: `before` of the next step
 
 
 def decode(
@@ -54,11 +64,35 @@ def decode(
         ValueError: `steps` below 1, a negative temperature, logits that reach over the mask token, or another number
             of generators than of images.
     """
+    history = []
+    for step in decode_steps(
+        tokens,
+        logits_fn,
+        schedule=schedule,
+        steps=steps,
+        mask_id=mask_id,
+        choice_temperature=choice_temperature,
+        generator=generator,
+    ):
+        history.append(step.after)
+    return Decoded(step.filled, torch.stack(history, dim=1))
+
+
+def decode_steps(
+    tokens: Int64[Tensor, "B N"],
+    logits_fn: LogitsFn,
+    *,
+    schedule: Schedule,
+    steps: int,
+    mask_id: int,
+    choice_temperature: float = 4.5,
+    generator: Randomness = None,
+) -> Iterator[Step]:
+    """The steps of `decode`, one after the other, with the confidences; the arguments and errors are its own."""
     _check(steps, choice_temperature)
     if isinstance(generator, Sequence) and len(generator) != len(tokens):
         raise ValueError(f"{len(generator)} generators for {len(tokens)} images: give one for each, or one for all")
     counts_BT = mask_counts((tokens == mask_id).sum(dim=1).cpu(), schedule, steps).to(tokens.device)
-    history = []
     for t in range(steps):
         masked_BN = tokens == mask_id
         sampled_BN, log_p_BN = _sample(logits_fn(tokens), mask_id, generator)
@@ -67,9 +101,9 @@ def decode(
         gumbel_BN = -_exponential(log_p_BN, generator).log()
         confidence_BN = log_p_BN + noise_scale * gumbel_BN
         confidence_BN = confidence_BN.masked_fill(~masked_BN, torch.inf)
-        tokens = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
-        history.append(tokens)
-    return Decoded(filled_BN, torch.stack(history, dim=1))
+        after_BN = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
+        yield Step(tokens, filled_BN, log_p_BN, confidence_BN, after_BN)
+        tokens = after_BN
 
 
 def _check(steps: int, choice_temperature: float) -> None:

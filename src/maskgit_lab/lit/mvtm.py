@@ -1,4 +1,4 @@
-"""Masked visual token modelling (MaskGIT, section 3.2) as a LightningModule.
+"""Masked visual token modelling (MaskGIT, section 3.1) as a LightningModule.
 
 Shapes: B images, N tokens an image.
 """

@@ -1,4 +1,4 @@
-"""The tokenizer's training (MaskGIT, section 3.1; VQGAN) as a LightningModule.
+"""The tokenizer's training (MaskGIT, section 3, first stage; VQGAN) as a LightningModule.
 
 Shapes: B images, H x W pixels, K codes, M = B h w latents of width D.
 """

@@ -1,1 +1,1 @@
-"""Mask schedules and the corruption of tokens (MaskGIT, sections 3.2 and 3.3): pure functions."""
+"""Mask schedules and the corruption of tokens (MaskGIT, sections 3.1 and 3.3): pure functions."""

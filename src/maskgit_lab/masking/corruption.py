@@ -1,4 +1,4 @@
-"""Corrupts token grids for training: a mask ratio, then positions, then the mask token (MaskGIT, section 3.2).
+"""Corrupts token grids for training: a mask ratio, then positions, then the mask token (MaskGIT, section 3.1).
 
 Shapes: B images, N tokens an image.
 """

@@ -1,4 +1,4 @@
-"""The bidirectional transformer of MVTM (MaskGIT, section 3.2): BERT with post-LayerNorm and a tied output head.
+"""The bidirectional transformer of MVTM (MaskGIT, section 3.1): BERT with post-LayerNorm and a tied output head.
 
 Shapes: B images, N tokens an image, S = N + 1 positions (the class token first), K codes, V = K + classes + 1
 tokens in all (the last is the mask token), D width, H heads.

@@ -1,4 +1,4 @@
-"""The VQGAN of MaskGIT (section 3.1 and appendix): convolutions only, no attention.
+"""The VQGAN of MaskGIT (section 3, first stage, and appendix): convolutions only, no attention.
 
 Shapes: B images, H x W pixels, h x w = H/f x W/f the latent grid, D latent width, C channels.
 """

@@ -1,4 +1,4 @@
-"""The loss of masked visual token modelling and the NLL that Table 3 reports (MaskGIT, sections 3.2 and 4.4).
+"""The loss of masked visual token modelling and the NLL that Table 3 reports (MaskGIT, sections 3.1 and 4.4).
 
 Shapes: B images, N tokens an image, K codes.
 """

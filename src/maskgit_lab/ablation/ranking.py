@@ -1,0 +1,134 @@
+"""Our order of the schedules against the paper's: Kendall's tau, with an interval by bootstrap over seeds.
+
+Shapes: B resamples, S schedules, R repeats, T numbers of decoding steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from maskgit_lab.ablation.curves import Curve
+from maskgit_lab.ablation.published import table3
+
+FEWEST = 3  # schedules; of two there is no order worth a number
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A rank correlation with the paper.
+
+    Args:
+        tau: Kendall's tau-b in [-1, 1]; None where one of the orders is all ties.
+        interval: the 95 % percentile interval; None without repeats.
+        n_undefined: resamples without a tau, which the interval leaves out.
+    """
+
+    tau: float | None
+    interval: tuple[float, float] | None
+    n_undefined: int = 0
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How the schedules rank here and in the paper.
+
+    Args:
+        schedules: of the paper that were measured, from the most concave to the most convex.
+        ours: the distance at each one's best T, mean over repeats.
+        papers: its FID in Table 3.
+        repeats: for each schedule.
+        order: agreement of the distances with the paper's FID.
+        shift: agreement of the best T with the paper's.
+        bootstrap: resamples.
+    """
+
+    schedules: tuple[str, ...]
+    ours: tuple[float, ...]
+    papers: tuple[float, ...]
+    repeats: tuple[int, ...]
+    order: Agreement
+    shift: Agreement
+    bootstrap: int
+
+    @property
+    def our_order(self) -> list[str]:
+        """The best first."""
+        return [name for _, name in sorted(zip(self.ours, self.schedules, strict=True))]
+
+    @property
+    def papers_order(self) -> list[str]:
+        """The best first."""
+        return [name for _, name in sorted(zip(self.papers, self.schedules, strict=True))]
+
+
+def kendall_tau(first_BS: Float[np.ndarray, "B S"], second_S: Float[np.ndarray, " S"]) -> Float[np.ndarray, " B"]:
+    """Tau-b of each row with one other ranking, in [-1, 1]; NaN where either is all ties.
+
+    For all resamples at once, since a call of SciPy for each would take longer than the rest of the report.
+    """
+    i, j = np.triu_indices(len(second_S), k=1)
+    first, second = np.sign(first_BS[:, i] - first_BS[:, j]), np.sign(second_S[i] - second_S[j])
+    untied = np.sqrt((first != 0).sum(axis=1) * (second != 0).sum())
+    return np.divide(first @ second, untied, out=np.full(len(first_BS), np.nan), where=untied > 0)
+
+
+def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | None:
+    """Compares distances with the paper's Table 3.
+
+    Args:
+        curves: of the distance, one a schedule; those of schedules that are not in the paper are left out.
+        bootstrap: resamples: within each schedule, its repeats are drawn with replacement, and mean, best T and tau
+            are found anew.
+        seed: of the resamples.
+
+    Returns:
+        None with fewer than three of the paper's schedules.
+    """
+    known = [curve for curve in curves if curve.schedule in table3()]
+    if len(known) < FEWEST:
+        return None
+    rows = [table3()[curve.schedule] for curve in known]
+    fid_S, steps_S = np.array([row.fid for row in rows]), np.array([float(row.best_steps) for row in rows])
+    every_BS, best_BS = _resamples(known, bootstrap, seed)
+    repeats = tuple(len(curve.values_RT) for curve in known)
+    compare = (every_BS, fid_S), (best_BS, steps_S)
+    order, shift = (_agreement(kendall_tau(ours, papers), max(repeats)) for ours, papers in compare)
+    names = tuple(curve.schedule for curve in known)
+    return Ranking(names, tuple(every_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap)
+
+
+def _resamples(
+    curves: Sequence[Curve], bootstrap: int, seed: int
+) -> tuple[Float[np.ndarray, "B S"], Float[np.ndarray, "B S"]]:
+    """Distance at the best T, and the best T; the first row is of the repeats as they are."""
+    generator = np.random.default_rng(seed)
+    found = [_resample(curve, bootstrap, generator) for curve in curves]
+    return np.stack([distance for distance, _ in found], axis=1), np.stack([steps for _, steps in found], axis=1)
+
+
+def _resample(
+    curve: Curve, bootstrap: int, generator: np.random.Generator
+) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+    n = len(curve.values_RT)
+    drawn_BR = np.vstack([np.arange(n), generator.integers(n, size=(bootstrap, n))])
+    values_BRT = curve.values_RT[drawn_BR]
+    there = np.isfinite(values_BRT)
+    totals_BT, counts_BT = np.where(there, values_BRT, 0).sum(axis=1), there.sum(axis=1)
+    mean_BT = np.divide(totals_BT, counts_BT, out=np.full(totals_BT.shape, np.inf), where=counts_BT > 0)
+    return mean_BT.min(axis=1), np.array(curve.steps, dtype=float)[mean_BT.argmin(axis=1)]
+
+
+def _agreement(taus_B: Float[np.ndarray, " B"], most_repeats: int) -> Agreement:
+    """The first is of the repeats as they are."""
+    tau = None if np.isnan(taus_B[0]) else float(taus_B[0])
+    resampled = taus_B[1:]
+    defined = resampled[~np.isnan(resampled)]
+    if tau is None or most_repeats < 2 or not len(defined):
+        return Agreement(tau, None)
+    low, high = np.percentile(defined, PERCENTILES)
+    return Agreement(tau, (float(low), float(high)), len(resampled) - len(defined))

@@ -1,0 +1,191 @@
+"""What the report writes: tables, sentences, Markdown, CSV and figures."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from maskgit_lab.ablation.curves import curves, distance_of
+from maskgit_lab.ablation.published import table3
+from maskgit_lab.ablation.ranking import rank
+from maskgit_lab.ablation.report import Written, write_report
+from maskgit_lab.ablation.runs import Run, find_runs
+from maskgit_lab.ablation.sentences import how_to_read, order_sentences, warnings
+from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.tables import NONE, papers_form, settings_table, sweet_spots
+from maskgit_lab.ablation.tiles import ALL_BYTES, encode
+from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row
+
+FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv"}
+
+
+def study_of(*rows) -> Study:
+    return studies([Run(Path("run"), list(rows), "t")])[0]
+
+
+def report(runs: list[Run], out: Path) -> Written:
+    out.mkdir(exist_ok=True)
+    return write_report(runs, studies(runs), out, bootstrap=50, seed=0)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    report(find_runs(make_everything(folder / "runs")), folder / "out")
+    return folder / "out"
+
+
+def test_the_table_has_ours_beside_the_papers():
+    values = {0: 6.0, 1: 6.2}
+    table = papers_form(study_of(*(row("cosine", seed, 8, fd_classifier=v, nll=4.0) for seed, v in values.items())))
+    cells = dict(zip(table.head[2:6], table.rows[3][2:6], strict=True))
+    assert table.rows[3][:2] == ["cosine", "concave"] and cells["best T"] == "8" and cells["FD"] == "6.10 ± 0.14"
+    assert cells["NLL"] == "4.00" and table.rows[3][6:] == ["10", "6.06", "181.5", "4.22"]
+    assert [r[0] for r in table.rows] == [name.replace("_", " ") for name in table3()]
+    assert table.rows[0][2:6] == [NONE] * 4 and table.rows[0][7] == "7.89"
+    assert {(3, 7), (3, 8), (6, 9)} <= table.bold  # the paper's best FID, IS and NLL
+
+
+def test_a_schedule_that_is_not_in_the_paper_has_a_row_without_the_papers_numbers():
+    table = papers_form(study_of(row("arccos", 0, 8)))
+    assert table.rows[-1][:2] == ["arccos", "not in the paper"] and table.rows[-1][6:] == [NONE] * 4
+
+
+def test_sweet_spots_at_the_edge_are_marked():
+    distances = {2: 9.0, 4: 5.0, 8: 6.0}
+    study = study_of(*(row("cosine", 0, t, fd_classifier=v, recall=v / 10) for t, v in distances.items()))
+    cells = dict(zip(sweet_spots(study).head, sweet_spots(study).rows[0], strict=True))
+    assert cells["FD"] == "4 (5.00)" and cells["recall"] == "2† (0.900)"
+
+
+def test_what_the_points_were_measured_with(tmp_path):
+    (study,) = studies(find_runs(make_sweep(tmp_path)))
+    told = dict(settings_table(study).rows)
+    assert told["n_samples"] == "1437" and told["features_weights"] == "9594da18959e" and told["seeds"] == "0, 1"
+    assert (told["runs"], told["points"], told["version_torch"]) == ("14", "56", "2.15.0")
+
+
+def test_the_order_is_said_in_words():
+    rows = [row(s, seed, t) for s in SCHEDULES for seed in (0, 1) for t in (4, 8)]
+    study = study_of(*rows)
+    told = order_sentences(study, rank(curves(study.main, distance_of(study)), bootstrap=20, seed=0))
+    assert "Our order of 7 schedules" in told[0] and "95 % interval" in told[0] and "bootstrap over seeds" in told[2]
+    one = study_of(*(each for each in rows if each["seed"] == 0))
+    told = order_sentences(one, rank(curves(one.main, distance_of(one)), bootstrap=20, seed=0))
+    assert "no interval, since there is one seed only" in told[0] and "bootstrap" not in told[2]
+    assert "One seed (0)" in how_to_read(one) and "from the lowest to the highest" in how_to_read(study)
+    assert "one model for each schedule" not in how_to_read(study)
+    (few,) = order_sentences(study_of(row("cosine", 0, 8)), None)
+    assert few.startswith("1 of the paper's seven schedules is measured here") and "none is given" in few
+
+
+def test_seeds_of_the_samples_alone_are_said_to_be():
+    study = study_of(*(row("cosine", seed, 8, model="the same") for seed in (0, 1)))
+    assert "the seeds are of its samples, not of its training" in how_to_read(study)
+
+
+def test_warnings():
+    study = study_of(row("cosine", 0, 8), row("linear", 0, 8, inception_score=float("nan")))
+    told = " ".join(warnings(study, {Path("run"): "run"}))
+    assert "FD is from 1,437 samples and not 50,000" in told
+    assert "exponential, cubic, square, square root, logarithmic are not measured" in told
+    assert "Only T = 8 was measured" in told and "1 value of the rows is not finite" in told
+    rows = [row(s, 0, t, n_samples=50000) for s in SCHEDULES for t in (4, 8)]
+    whole = studies([Run(Path("run"), rows, "t", settings={"depth": 4})])[0]
+    assert warnings(whole, {Path("run"): "run"}) == []
+
+
+def test_the_files_that_are_written(out):
+    assert {path.name for path in out.iterdir()} == FILES | {"figures"}
+    figures = {path.name for path in (out / "figures").iterdir()}
+    for part in ("", "-guidance", "-surface-cosine", "-decode-schedule"):
+        assert {f"1-digits-classifier-1437{part}.{form}" for form in ("png", "svg")} <= figures
+    assert {f"1-digits-classifier-1437-samples-{name}.png" for name in SCHEDULES} <= figures
+
+
+def test_every_link_of_the_markdown_is_a_file(out):
+    text = (out / "report.md").read_text()
+    links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
+    assert len(links) == 4 + 7 and all((out / link).is_file() for link in links)
+    assert "| cosine | concave | 8 | **7.61 ± 0.04**" in text and "Kendall's tau +1.00" in text
+
+
+def test_the_csv_files_hold_every_row_and_every_point(out):
+    points, drawn, table = (read_csv(out / name) for name in ("points.csv", "curves.csv", "table.csv"))
+    assert len(points) == 56 + 12 + 12 + 84 and points[0]["run"] == "schedule_cosine+seed_0"
+    assert float(points[0]["fd_classifier"]) == row("cosine", 0, 2)["fd_classifier"]
+    assert len(drawn) == 7 * 4 * 5 and {line["seeds"] for line in drawn} == {"2"}
+    cosine = next(line for line in table if line["schedule"] == "cosine")
+    assert float(cosine["distance"]) == pytest.approx(7.61, abs=0.01) and cosine["paper_distance"] == "6.06"
+
+
+def test_the_page_needs_nothing_but_itself(out):
+    page = (out / "report.html").read_text()
+    own = page.replace(re.findall(r"<script>(.*?)</script>", page, re.DOTALL)[0], "")  # Plotly names its makers
+    assert page.count("Plotly.react") >= 1 and len(page) < 8e6
+    assert "http://" not in own and "https://" not in own and 'src="figures' not in own
+    specs = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])
+    assert {"study-1-fd_classifier", "study-1-paper", "study-1-recall", "study-1-surface-cosine"} <= specs.keys()
+
+
+def test_studies_are_kept_apart(tmp_path):
+    make_sweep(tmp_path / "runs" / "digits", ("cosine", "linear"))
+    other = {"data": "cifar10", "reference": "cifar10-train", "features": "inception", "fid": 9.0, "n_samples": 50000}
+    make_run(tmp_path / "runs" / "cifar", [row("cosine", 0, t, **other) for t in (4, 8)])
+    loose = {"samples": "a.npz", "n_samples": 24, "features": "inception", "fid": 3.0}
+    make_run(tmp_path / "runs" / "loose", [row("cosine", 0, 8)])
+    with (tmp_path / "runs" / "loose" / "results.jsonl").open("a") as file:
+        file.write(json.dumps(loose) + "\n")
+    written = report(find_runs(tmp_path / "runs"), tmp_path / "out")
+    assert [(c.study.data, c.study.distance_label) for c in written.chapters] == [("digits", "FD"), ("cifar10", "FID")]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count('<section class="study"') == 3 and "Images of other origin" in page and "a.npz" in page
+    assert {line["study"] for line in read_csv(tmp_path / "out" / "points.csv")} == {"0", "1", "2"}
+
+
+def test_names_cannot_break_page_or_table(tmp_path):
+    evil = "</script><b>|x"
+    runs = [Run(tmp_path / evil, [row("cosine", 0, t, data=evil) for t in (4, 8)], "t")]
+    report(runs, tmp_path / "out")
+    page, text = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    assert "<b>|x" not in page and page.count("</script>") == 3
+    assert r"\</script>\<b>\|x" in text
+
+
+def test_a_cut_line_and_an_unfinished_run_are_said_on_the_page(tmp_path):
+    run = make_run(tmp_path / "runs" / "cut", [row("cosine", 0, t) for t in (4, 8)], done=False)
+    with (run / "results.jsonl").open("a") as file:
+        file.write('{"steps": 16')
+    report(find_runs(tmp_path / "runs"), tmp_path / "out")
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "1 line of the results of cut could not be read" in text and "Run cut: unfinished" in text
+
+
+def test_an_earlier_report_is_replaced_and_other_files_stay(tmp_path):
+    runs = find_runs(make_sweep(tmp_path / "runs", ("cosine",)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    report(runs, tmp_path / "out")
+    first = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    report(runs, tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == first
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
+
+
+def test_pictures_are_made_to_fit(tmp_path):
+    noise = Image.effect_noise((2400, 2000), 100).convert("RGB")
+    noise.save(tmp_path / "large.png", compress_level=1)
+    noise.resize((96, 80)).save(tmp_path / "small.png")
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    small, large = encode(tmp_path / "small.png", 7), encode(tmp_path / "large.png", 20)
+    assert small is not None and small.form == "png" and small.size == (96, 80) and small.is_small
+    assert large is not None and large.form == "webp" and len(large.content) <= ALL_BYTES / 20
+    assert encode(tmp_path / "broken.png", 1) is None

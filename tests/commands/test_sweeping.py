@@ -1,0 +1,142 @@
+"""Sweeps: which jobs there are, which of them are run, and what is said of those that fail."""
+
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from maskgit_lab import config
+from maskgit_lab.commands.local_jobs import LocalJobs
+from refusals import expect_refused
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
+SWEEPS = {"mask_schedule": "train"} | dict.fromkeys(
+    ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance"], "evaluate"
+)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The jobs that would be run; `reasons` says why some of them fail."""
+
+    seen = SimpleNamespace(jobs=[], lines=[], reasons={})
+
+    def run(self, jobs):
+        seen.lines = jobs
+        seen.jobs = [dict(override.split("=", 1) for override in job) for job in jobs]
+        return [seen.reasons.get(i) for i in range(len(jobs))]
+
+    monkeypatch.setattr(LocalJobs, "run", run)
+    return seen
+
+
+def test_a_model_for_each_schedule_and_seed(command, launched):
+    said = command("train", "sweeps=mask_schedule", "sweep.seeds=[0,2]", "experiment=digits", "trainer=cpu")
+    assert said.code == 0 and "14 jobs, 0 of them finished before" in said.out
+    assert [(job["schedule"], job["seed"]) for job in launched.jobs] == [(s, n) for s in PAPER for n in "02"]
+    assert all(job["trainer"] == "cpu" and job["wait"] == "true" for job in launched.jobs)
+    assert {job["logger.group"] for job in launched.jobs} == {"mask_schedule-digits"}
+    assert not any("sweep" in override.split("=")[0] for line in launched.lines for override in line)
+
+
+def test_the_command_line_goes_over_the_sweep(command, launched):
+    command("train", "sweeps=mask_schedule", "schedule=cosine,arccos", "seed=5", "logger.group=mine", "wait=false")
+    assert [(job["schedule"], job["seed"]) for job in launched.jobs] == [("cosine", "5"), ("arccos", "5")]
+    assert {(job["logger.group"], job["wait"]) for job in launched.jobs} == {("mine", "False")}
+
+
+def test_a_multirun_by_hand(command, launched):
+    assert command("train", "-m", "schedule=cosine,linear", "seed=0,1").code == 0
+    assert len(launched.jobs) == 4 and launched.jobs[3]["schedule"] == "linear" and launched.jobs[3]["seed"] == "1"
+    assert launched.jobs[0]["logger.group"] == "schedule-seed-digits"
+
+
+def test_only_what_is_missing_is_run(command, launched, tiny_run, tiny_cache):
+    other = ("debug=tiny", f"cache_dir={tiny_cache}")
+    said = command("train", "-m", f"run_dir={tiny_run},new", *other)
+    assert "2 jobs, 1 of them finished before" in said.out and [job["run_dir"] for job in launched.jobs] == ["new"]
+    launched.jobs.clear()
+    said = command("train", "-m", f"run_dir={tiny_run}", *other)
+    assert said.code == 0 and not launched.jobs and "all 1 jobs are finished" in said.out
+    command("train", "-m", f"run_dir={tiny_run}", *other, "eval.steps=[3]")  # another run: it will say so itself
+    assert len(launched.jobs) == 1
+
+
+def test_what_failed_is_said_with_the_command_that_runs_it_again(command, launched):
+    launched.reasons = {1: "the disk is full: empty it"}
+    said = command("train", "-m", "schedule=cosine,linear", "eval.steps=[2,4]")
+    assert said.code == 2 and "failed     the disk is full: empty it" in said.err
+    again = next(line.strip() for line in said.err.splitlines() if "python train.py" in line)
+    assert shlex.split(again) == ["python", "train.py", *launched.lines[1]]
+    assert said.err.splitlines()[-1].startswith("error: 1 of 2 jobs failed and the others are finished")
+    assert launched.lines[1][:2] == ["schedule=linear", "eval.steps=[2,4]"]
+
+
+@pytest.mark.parametrize("name", sorted(SWEEPS))
+def test_the_files_open_with_what_a_user_has_to_know(name):
+    lines = (ROOT / "sweeps" / f"{name}.yaml").read_text().splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["# Command", "# Cost", "# Expect"]
+    assert all(len(line.split(":", 1)[1].strip()) > 8 for line in lines[:3])
+    assert f"python {SWEEPS[name]}.py" in lines[0] and f"sweeps={name}" in lines[0]
+
+
+def test_there_is_no_other_file():
+    assert {file.stem for file in (ROOT / "sweeps").glob("*.yaml")} == SWEEPS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(SWEEPS.keys() - {"mask_schedule"}))
+def test_sweeps_of_one_checkpoint(command, launched, run, name):
+    command("evaluate", f"sweeps={name}", f"checkpoint={run}")
+    assert all(job["checkpoint"] == str(run) and job["decode.steps"].startswith("[") for job in launched.jobs)
+    expected = {"decode_steps": 1, "temperature_by_steps": 8, "decode_schedule": 7, "guidance": 5}
+    assert len(launched.jobs) == expected[name]
+    assert launched.jobs[0]["logger.group"] == name
+
+
+def test_every_trained_run_of_a_folder_is_a_checkpoint(command, launched, run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    said = command("evaluate", "sweeps=decode_schedule", f"sweep.runs={tmp_path}")
+    assert said.code == 0 and len(launched.jobs) == 7
+    assert {job["checkpoint"].strip("'") for job in launched.jobs} == {str(run)}
+    expect_refused(command("evaluate", "sweeps=decode_schedule", "sweep.runs=empty"), "has no trained run in it")
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "says"),
+    [
+        ("train", ["sweeps=mask_schedul"], "did you mean mask_schedule?"),
+        ("train", ["sweeps=mask_schedule", "sweep.seedz=[1]"], "did you mean sweep.seeds?"),
+        ("train", ["sweeps=mask_schedule", "sweep.seeds=[]"], "leaves no job"),
+        ("train", ["sweeps=decode_steps"], "give python evaluate.py sweeps=decode_steps"),
+        ("evaluate", ["sweeps=mask_schedule", "checkpoint=x"], "give python train.py sweeps=mask_schedule"),
+        ("train", ["-m", "schedule=cosine,cosin"], "schedule=cosin: there is no such option"),
+        ("train", ["-m", "seed=0,x"], "seed: Value 'x'"),
+        ("train", ["-m", "eval.steps=[2],[0]"], "decoding takes at least 1 step"),
+        ("train", ["sweeps=mask_schedule", "hydra/launcher=slurm"], "hydra/launcher=slurm did not carry out the jobs"),
+        ("train", ["sweeps=mask_schedule", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0 is not possible"),
+        ("train", ["sweeps=mask_schedule", "hydra.launcher.gpus=64"], "a job asks for 64 GPUs"),
+    ],
+)
+def test_mistakes_are_one_sentence_before_any_job_is_run(command, launched, monkeypatch, verb, arguments, says):
+    monkeypatch.setenv("PATH", "/nowhere")  # no scheduler answers
+    expect_refused(command(verb, *arguments), says)
+    assert not launched.jobs
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sweep:\n  parms: {seed: [0]}\nhydra: {mode: MULTIRUN}\n", "sweep.parms: there is no such setting"),
+        ("sweep:\n  params: {sead: [0]}\nhydra: {mode: MULTIRUN}\n", "sead: there is no such setting"),
+        ("sweep: [0]\nhydra: {mode: MULTIRUN}\n", "is not a subclass of SweepConf"),
+        ("sweep: {params: {seed: [0}\n", "mine.yaml cannot be read"),
+    ],
+)
+def test_a_sweep_file_with_a_mistake(command, launched, monkeypatch, tmp_path, text, says):
+    register = config.register_sweeps
+    (tmp_path / "mine.yaml").write_text(text)
+    monkeypatch.setattr(config, "register_sweeps", lambda _: register(tmp_path))
+    expect_refused(command("train", "sweeps=mine"), says)
+    assert not launched.jobs

@@ -1,0 +1,74 @@
+"""The W&B sweep files: each combination of their parameters composes, in the form in which an agent passes it on."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+from maskgit_lab import config
+from maskgit_lab.commands.checks import check_evaluate, check_train
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}
+JOBS = {"mask_schedule": 21, "decode_steps": 19, "temperature_by_steps": 40, "decode_schedule": 7, "guidance": 5}
+
+
+def commands(sweep: dict) -> list[list[str]]:
+    """The command of each job, put together as `wandb agent` does it."""
+    values = [p.get("values", [p.get("value")]) for p in sweep["parameters"].values()]
+    made = []
+    for combination in itertools.product(*values):
+        chosen = dict(zip(sweep["parameters"], combination, strict=True))
+        arguments = create_sweep_command_args({"args": {key: {"value": value} for key, value in chosen.items()}})
+        macros = arguments | {"env": ["/usr/bin/env"], "program": [sweep["program"]]}
+        chunks = create_sweep_command(list(sweep["command"]))
+        is_macro = {chunk: chunk.startswith("${") and chunk.endswith("}") for chunk in chunks}
+        made.append([part for c in chunks for part in (macros[c[2:-1]] if is_macro[c] else [c])])
+    return made
+
+
+def test_there_is_a_file_for_each_of_the_suites_sweeps():
+    assert FILES.keys() == JOBS.keys() == {file.stem for file in (ROOT / "sweeps").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_each_opens_with_its_command_its_cost_and_what_to_expect(name):
+    lines = FILES[name].read_text().splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["# Command", "# Cost", "# Expect"]
+    assert f"wandb sweep --project maskgit-lab sweeps/wandb/{name}.yaml" in lines[0] and "wandb agent" in lines[0]
+    if name == "guidance":
+        assert "mvtm.label_dropout=" in lines[0]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_combination_composes(name, monkeypatch):
+    monkeypatch.setenv("CHECKPOINT", "outputs/run")
+    sweep = yaml.safe_load(FILES[name].read_text())
+    assert sweep["method"] == "grid" and sweep["metric"]["goal"] == "minimize"
+    verb = Path(sweep["program"]).stem
+    assert (ROOT / sweep["program"]).is_file()
+    config.register()
+    seen = set()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for start in commands(sweep):
+            assert start[:3] == ["/usr/bin/env", "python", sweep["program"]]
+            cfg = config.checked(compose(verb, overrides=start[3:]), config.SCHEMAS[verb])
+            (check_train if verb == "train" else check_evaluate)(cfg)
+            assert verb == "train" or cfg.checkpoint == "outputs/run"
+            seen.add(str([cfg.get("schedule"), cfg.seed, cfg.decode]))
+    assert len(seen) == JOBS[name]
+
+
+def test_lists_of_steps_survive_the_agent():
+    sweep = {
+        "program": "evaluate.py",
+        "command": ["${args_no_hyphens}"],
+        "parameters": {"decode.steps": {"value": [1, 2, 4]}},
+    }
+    ((override,),) = commands(sweep)
+    config.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        assert compose("evaluate", overrides=[override]).decode.steps == [1, 2, 4]

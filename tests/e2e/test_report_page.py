@@ -1,0 +1,148 @@
+"""The report in a browser: it draws, tells its points, fits a phone, and asks nobody for anything."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page as BrowserPage
+
+from maskgit_lab.ablation.chapters import chapters
+from maskgit_lab.ablation.page import Page
+from maskgit_lab.ablation.runs import find_runs
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.tables import loose_table
+from synthetic_runs import SCHEDULES, make_everything
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+DISTANCE = "#study-1-fd_classifier"
+LOCAL = ("file:", "data:", "blob:")
+SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    every = studies(find_runs(make_everything(folder / "runs")))
+    names = {run.path: run.path.name for run in every[0].runs}
+    page = Page().render("Report", [], [], chapters(every, names, bootstrap=50, seed=0), loose_table([]))
+    (folder / "report.html").write_text(page)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield (launched := playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS))
+        launched.close()
+
+
+class Opened:
+    """A page, and all that went wrong on it."""
+
+    def __init__(self, page: BrowserPage) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def names(self, plot: str) -> set[str]:
+        """The names of the traces that a figure shows."""
+        return set(
+            self.page.eval_on_selector(plot, "e => e.data.filter(t => t.visible !== false).map(t => t.name)"),
+        )
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def opened(request, browser, report) -> Iterator[Opened]:
+    width, height = SIZES[request.param]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    found = Opened(page)
+    page.goto(report.as_uri())
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('.plot')].every(e => e.querySelector('.main-svg'))")
+    yield found
+    page.close()
+
+
+def test_every_schedule_is_drawn_in_ours_and_in_the_papers(opened):
+    expected = {name.replace("_", " ") for name in SCHEDULES}
+    assert opened.names(DISTANCE) == opened.names("#study-1-paper") == expected
+    assert opened.page.locator(f"{DISTANCE} .scatterlayer .trace").count() >= 3 * len(SCHEDULES)
+    assert set(opened.page.locator(".legend button").all_inner_texts()) == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "value"), [("cosine", 8, "FD 7.61 (7.58 to 7.63)"), ("logarithmic", 4, "FD 171.")]
+)
+def test_hovering_tells_the_point(opened, schedule, steps, value):
+    opened.page.locator(DISTANCE).scroll_into_view_if_needed()
+    x, y = opened.page.eval_on_selector(
+        DISTANCE,
+        """(e, [name, steps]) => {
+            const line = e.data.find(t => t.name === name && t.mode === "lines+markers"), i = line.x.indexOf(steps);
+            const box = e.getBoundingClientRect(), {xaxis, yaxis} = e._fullLayout;
+            return [box.x + xaxis._offset + xaxis.c2p(line.x[i]), box.y + yaxis._offset + yaxis.c2p(line.y[i])];
+        }""",
+        [schedule, steps],
+    )
+    opened.page.mouse.move(x, y + 12)
+    opened.page.mouse.move(x, y)
+    label = opened.page.locator(f"{DISTANCE} .hoverlayer .hovertext", has_text=f"{schedule}, T = {steps}")
+    label.wait_for(timeout=5000)
+    told = label.text_content()
+    assert value in told and "2 seeds: 0, 1" in told and "n = 1,437 samples each" in told
+
+
+def test_a_press_hides_a_schedule_in_every_figure(opened):
+    button = opened.page.locator('.legend button[data-schedule="linear"]')
+    button.click()
+    assert all("linear" not in opened.names(plot) for plot in (DISTANCE, "#study-1-paper", "#study-1-recall"))
+    assert button.get_attribute("aria-pressed") == "false"
+    button.click()
+    assert "linear" in opened.names(DISTANCE)
+
+
+def test_nothing_is_wider_than_the_screen(opened):
+    width = opened.page.viewport_size["width"]
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    wide = opened.page.evaluate(
+        """width => [...document.querySelectorAll("main > *, .plot, .plot .main-svg, .scroll, img, .ranks, .legend")]
+            .filter(e => e.getBoundingClientRect().right > width + 1).map(e => e.outerHTML.slice(0, 80))""",
+        width,
+    )
+    assert wide == []
+
+
+def test_samples_are_shown_pixel_by_pixel(opened):
+    images = opened.page.locator(".tiles img")
+    assert images.count() == len(SCHEDULES)
+    images.first.scroll_into_view_if_needed()
+    opened.page.wait_for_function("document.querySelector('.tiles img').naturalWidth === 192")
+    assert images.first.evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
+
+
+def test_there_are_no_errors_and_no_requests(opened):
+    assert opened.errors == []
+    assert opened.requests and all(url.startswith(LOCAL) for url in opened.requests)
+
+
+def test_the_map_turns_into_a_surface_and_back(browser, report):
+    """On a page of its own: without a graphics card Chromium warns of its own slowness in three dimensions."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened = Opened(page)
+    page.goto(report.as_uri())
+    plot, button = "#study-1-surface-cosine", page.locator(".switch")
+    button.click()
+    page.wait_for_selector(f"{plot} .gl-container canvas, {plot} .no-webgl")
+    assert page.eval_on_selector(plot, "e => e.data.map(t => t.type)") == ["surface", "scatter3d"]
+    button.click()
+    page.wait_for_selector(f"{plot} .heatmaplayer image")
+    assert all(url.startswith(LOCAL) for url in opened.requests)
+    page.close()

@@ -1,0 +1,68 @@
+"""Sweeps as a user starts them: two at once on an empty cache, one of them killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ("debug=tiny", "eval.metrics=[fid]", "logger=none", "trainer=cpu", "trainer.threads=1")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    pytest.fail(f"{text!r} was not said:\n{said}")
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory):
+    """What two sweeps said that began at the same moment; the second was killed and started again."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    first = start(folder, "-m", "seed=0,1", *TINY)
+    second = start(folder, "sweeps=mask_schedule", "schedule=linear", "seed=0", *TINY, "hydra.sweep.dir=outputs/second")
+    read_until(second, "1 of 1")
+    os.killpg(second.pid, signal.SIGKILL)
+    second.communicate()
+    again = start(
+        folder, "sweeps=mask_schedule", "schedule=linear,cosine", "seed=0", *TINY, "hydra.sweep.dir=outputs/second"
+    )
+    outputs = [process.communicate(timeout=240)[0] for process in (first, again)]
+    assert [first.returncode, again.returncode] == [0, 0], outputs
+    return folder, outputs
+
+
+def test_both_finish_and_share_one_tokenizer(sweeps):
+    folder, _ = sweeps
+    logs = [log.read_text() for log in folder.glob("outputs/*/*.log")]
+    for stage in ("tokenizer  training a VQGAN", "tokens     encoding", "classifier training"):
+        assert sum(stage in log for log in logs) == 1, stage
+    runs = list(folder.glob("outputs/digits/*"))
+    assert len(runs) == 3 and all(len((run / "results.jsonl").read_text().splitlines()) == 2 for run in runs)
+
+
+def test_the_same_again_runs_nothing(sweeps):
+    folder, _ = sweeps
+    said = start(folder, "-m", "seed=0,1", *TINY).communicate(timeout=120)[0]
+    assert "2 jobs, 2 of them finished before" in said and "job  " not in said

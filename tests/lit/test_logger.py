@@ -1,0 +1,163 @@
+"""What W&B is sent of a run, held against a stand-in for its server."""
+
+import json
+import threading
+
+import pytest
+
+from maskgit_lab.ablation.results import Results
+from maskgit_lab.lit.logger import (
+    better,
+    curve_settings,
+    finishing,
+    in_wandb_sweep,
+    is_fresh,
+    log_pictures,
+    log_point,
+    log_points,
+    log_scores,
+    wandb_logger,
+)
+from wandb_server import WandbServer, in_use, serving
+
+SETTINGS = {"schedule": "cosine", "decode_schedule": "cosine", "choice_temperature": 4.5, "guidance": 0.0, "seed": 1}
+MEASURED = [(4, 4.7, 9.2), (8, 4.2, 9.6), (16, 4.4, 9.5)]
+ROWS = [
+    {**SETTINGS, "n_samples": 1437, "features": "classifier", "kid_subsets": 10, "nll_draws": 8, "steps": steps}
+    | {"fd_classifier": fd, "kd_classifier_std": 0.1, "inception_score": score, "nll": 1.3, "version_torch": "2.15.0"}
+    for steps, fd, score in MEASURED
+]
+
+
+def started(folder, **run):
+    told = {"project": "lab-project", "entity": None, "group": "mask_schedule", "job_type": "train", "id": "r1"}
+    name = {"name": "schedule_cosine+seed_1"}
+    return wandb_logger(mode="auto", folder=folder, config=curve_settings(SETTINGS), say=print, **told | name | run)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A run that was interrupted after its second point and went on."""
+    folder = tmp_path_factory.mktemp("wandb")
+    with serving() as server, in_use(server.environment, folder):
+        first = started(folder)
+        assert is_fresh(first)
+        with pytest.raises(KeyboardInterrupt), finishing(first):
+            for row in ROWS[:2]:
+                log_point(first, row)
+            raise KeyboardInterrupt
+        second = started(folder)
+        assert not is_fresh(second)
+        with finishing(second):
+            log_point(second, ROWS[2])
+            log_points(second, ROWS)
+        yield server
+
+
+def defined(server: WandbServer, key: str) -> dict:
+    """What `define_metric` said of a key; W&B numbers the metrics, and the fields of what is said of each."""
+    metrics = server.runs["r1"].config["_wandb"]["m"]
+    (found,) = [metric for metric in metrics if metric.get("1") == key]
+    return {"step": metrics[found["5"] - 1]["1"]}
+
+
+def test_a_run_has_its_sweep_its_verb_and_its_overrides(server):
+    run = server.runs["r1"]
+    assert (run.group, run.job_type, run.display_name) == ("mask_schedule", "train", "schedule_cosine+seed_1")
+    assert run.project == "lab-project" and list(server.runs) == ["r1"]
+    assert run.config["schedule_name"] == run.config["decode_schedule_name"] == "cosine"
+
+
+def test_the_best_value_is_the_summary_and_t_is_the_axis(server):
+    summary = server.runs["r1"].summary
+    assert summary["eval/fd_classifier"] == {"min": 4.2} and summary["eval/inception_score"] == {"max": 9.6}
+    assert summary["eval/nll"] == {"min": 1.3} and summary["eval/kid_subsets"] == 10
+    for key in ("fd_classifier", "inception_score", "nll", "features"):
+        assert defined(server, f"eval/{key}")["step"] == "eval/steps"
+
+
+def test_whole_rows_are_logged_their_settings_included(server):
+    points = [row for row in server.runs["r1"].history if "eval/n_samples" in row]
+    assert [{key: point[f"eval/{key}"] for key in row} for point, row in zip(points, ROWS, strict=True)] == ROWS
+
+
+def test_the_table_has_each_point_once_although_the_run_was_resumed(server):
+    (table,) = [json.loads(file) for name, file in server.runs["r1"].files.items() if "table/eval/points" in name]
+    rows = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
+    assert rows == ROWS
+    assert server.runs["r1"].summary["eval/points"]["nrows"] == 3
+
+
+def test_points_that_were_measured_by_different_metrics_share_the_table(server, tmp_path):
+    rows = [{**ROWS[0], "guidance": 0}, {**ROWS[1], "cas_top1": 0.9, "guidance": 0.5}]
+    logger = started(tmp_path, id="r2")
+    with finishing(logger):
+        log_points(logger, rows)
+    (table,) = [json.loads(file) for name, file in server.runs["r2"].files.items() if "table/eval/points" in name]
+    told = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
+    assert [row["cas_top1"] for row in told] == [None, 0.9] and [row["guidance"] for row in told] == [0, 0.5]
+    del server.runs["r2"]
+
+
+def test_an_agents_run_is_the_agents(tmp_path):
+    agents = {"WANDB_SWEEP_ID": "swp", "WANDB_RUN_ID": "chosen", "WANDB_PROJECT": "of-the-sweep"}
+    with serving() as server, in_use(server.environment | agents, tmp_path):
+        assert in_wandb_sweep()
+        logger = started(tmp_path, group=None)
+        with finishing(logger):
+            log_point(logger, ROWS[0])
+        (run,) = server.runs.values()
+    assert (run.name, run.project, run.sweep, run.group) == ("chosen", "of-the-sweep", "swp", "swp")
+    assert run.display_name == "schedule_cosine+seed_1" and run.job_type == "train"
+
+
+def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_cache, tmp_path):
+    asked = [f"checkpoint={run}", "decode.steps=[2, 3]", "n_samples=20", "metrics=[fid]", "trainer=cpu"]
+    asked.append(f"cache_dir={tiny_cache}")
+    assert command("evaluate", *asked, "logger=none").code == 0
+    before = Results(run / "results.jsonl").rows()
+    with serving() as server:
+        agents = {"WANDB_SWEEP_ID": "swp", "WANDB_RUN_ID": "chosen"}
+        with in_use(server.environment | agents, tmp_path / "home"):
+            said = command("evaluate", *asked)
+            assert (said.code, said.err) == (0, "")
+        logged = server.runs["chosen"]
+    assert [row["eval/steps"] for row in logged.history if "eval/n_samples" in row] == [2, 3]
+    assert logged.job_type == "evaluate" and logged.config["schedule_name"] == "cosine"
+    assert Results(run / "results.jsonl").rows() == before  # measured once
+
+
+def test_without_wandb_there_is_nothing_to_log_to(tmp_path):
+    with in_use({"WANDB_MODE": "disabled"}, tmp_path):
+        assert started(tmp_path) is None
+    assert not is_fresh(None)
+    log_point(None, ROWS[0])
+    log_points(None, ROWS)
+    log_scores(None, "tokenizer", {"mse": 0.1})
+    log_pictures(None, {})
+
+
+@pytest.mark.parametrize("metric", ["fid", "sfid", "kid", "fd_vgg16", "sfd_dinov2", "kd_resnet56_cifar10", "nll"])
+def test_smaller_is_better(metric):
+    assert better(metric) == "min"
+
+
+@pytest.mark.parametrize(
+    "metric", ["inception_score", "precision", "recall", "cas_top1", "cas_top5", "sample_accuracy"]
+)
+def test_larger_is_better(metric):
+    assert better(metric) == "max"
+
+
+@pytest.mark.parametrize(
+    "key", ["kid_subsets", "kid_subset_size", "kd_vgg16_std", "nll_draws", "cas_real_top1", "seed"]
+)
+def test_settings_and_spreads_have_no_direction(key):
+    assert better(key) is None
+
+
+def test_the_server_leaves_no_thread():
+    before = threading.active_count()
+    with serving() as server:
+        assert server.url
+    assert threading.active_count() == before
