@@ -11,10 +11,10 @@ ROWS = [row("cosine", 0, t) for t in (4, 8)]
 
 
 def test_runs_are_found_at_any_depth_and_in_order(tmp_path):
-    for name in ("b/deep/er", "a", ".hidden", "a/checkpoints/x", "a/other"):
+    for name in ("b/deep/er", "a", ".hidden", "a/checkpoints/x", "a/other", "samples"):
         make_run(tmp_path / name, ROWS, grids=False)
     found = find_runs(tmp_path)
-    assert [run.path.relative_to(tmp_path).as_posix() for run in found] == ["a", "a/other", "b/deep/er"]
+    assert [run.path.relative_to(tmp_path).as_posix() for run in found] == ["a", "a/other", "b/deep/er", "samples"]
     assert found[0].rows == ROWS and found[0].n_cut == 0 and not found[0].faults
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from maskgit_lab.ablation.rows import loose_rows, unusable_rows
 from maskgit_lab.ablation.runs import Run, find_runs
 from maskgit_lab.ablation.sentences import faults_of
-from maskgit_lab.ablation.studies import differences, loose_rows, studies, unusable_rows
+from maskgit_lab.ablation.studies import differences, studies
 from synthetic_runs import SCHEDULES, make_everything, make_run, row
 
 

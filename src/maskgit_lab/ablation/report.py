@@ -10,9 +10,10 @@ from maskgit_lab.ablation import markdown
 from maskgit_lab.ablation.chapters import Chapter, chapters
 from maskgit_lab.ablation.figures import draw_heat, draw_panels
 from maskgit_lab.ablation.page import Page
+from maskgit_lab.ablation.rows import loose_rows
 from maskgit_lab.ablation.runs import Run, short_names
 from maskgit_lab.ablation.sentences import count, faults_of
-from maskgit_lab.ablation.studies import Study, loose_rows
+from maskgit_lab.ablation.studies import Study
 from maskgit_lab.ablation.tables import curves_csv, loose_table, points_csv, table_csv
 
 HTML, MARKDOWN = "report.html", "report.md"

@@ -22,7 +22,7 @@ NOT_OF_THE_TRAINING = {
     *("seed", "schedule", "decode", "eval", "features", "classifier", "cas", "run_dir", "cache_dir", "stage"),
     *("logger", "trainer", "sweep", "sweeps", "wait", "name"),
 }
-NEVER_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb", "__pycache__"}  # folders that hold no runs
+NOT_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb"}  # what a run's folder holds
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
 
 
@@ -79,8 +79,10 @@ def _run_folders(folder: Path) -> Iterator[Path]:
             below.clear()
             continue
         seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith(".") and name not in NEVER_RUNS)
-        if RESULTS in files or (RECORD in files and CONFIG in files):
+        is_run = RESULTS in files or (RECORD in files and CONFIG in files)
+        passed = NOT_RUNS if is_run else set()
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in passed)
+        if is_run:
             yield Path(place)
 
 

@@ -10,8 +10,9 @@ from maskgit_lab.ablation.curves import curves, distance_of
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
 from maskgit_lab.ablation.results import STANDARD_SAMPLES
+from maskgit_lab.ablation.rows import unusable_rows
 from maskgit_lab.ablation.runs import Run
-from maskgit_lab.ablation.studies import Study, unusable_rows
+from maskgit_lab.ablation.studies import Study
 from maskgit_lab.ablation.styles import spoken
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.results import SETTINGS, STANDARD_SAMPLES, Row
+from maskgit_lab.ablation.rows import is_point
 from maskgit_lab.ablation.runs import Run
 from maskgit_lab.metrics.names import distance_name
 
 # What the points of a study may differ in.
 COMPARED = ("schedule", "decode_schedule", "steps", "choice_temperature", "guidance")
-MOST = 2**63  # of T and seeds
 REPEATED = ("model", "seed")  # points that differ in these alone are repeats of each other
 SHARED = tuple(key for key in SETTINGS if key not in (*COMPARED, *REPEATED, "metrics", "cas_classifier"))
 
@@ -152,7 +152,7 @@ class Study:
 
 def studies(runs: Iterable[Run]) -> list[Study]:
     """The studies of runs, the one with most points first; rows of loose images belong to none."""
-    rows = [(run, row) for run in runs for row in run.rows if _is_point(row)]
+    rows = [(run, row) for run in runs for row in run.rows if is_point(row)]
     known = {str(row.get("model")): run for run, row in rows if run.training}
     groups: dict[str, list[Point]] = defaultdict(list)
     for run, row in rows:
@@ -162,36 +162,6 @@ def studies(runs: Iterable[Run]) -> list[Study]:
     settings_of = {run.training: run.settings for run in known.values()}
     made = [_study(points, settings_of) for points in found]
     return sorted(made, key=lambda study: (-len(study.points), study.title))
-
-
-def loose_rows(runs: Iterable[Run]) -> list[tuple[Run, Row]]:
-    """Rows of images that no model at hand made: they have no T, and so no curve."""
-    return [(run, row) for run in runs for row in run.rows if _is_loose(row)]
-
-
-def unusable_rows(runs: Iterable[Run]) -> list[tuple[Run, Row]]:
-    """Rows that are neither points nor of loose images: what they were measured with is missing or makes no sense."""
-    return [(run, row) for run in runs for row in run.rows if not _is_point(row) and not _is_loose(row)]
-
-
-def _is_loose(row: Row) -> bool:
-    return "steps" not in row
-
-
-def _is_point(row: Row) -> bool:
-    """Whether the row says which point it is; files may have been edited, or come from elsewhere."""
-    names = (row.get("schedule"), row.get("decode_schedule", ""), row.get("model", ""), row.get("cas_classifier", ""))
-    settings = (row.get("choice_temperature", 0.0), row.get("guidance", 0.0))
-    return (
-        all(isinstance(name, str) for name in names)
-        and _is_whole(row.get("steps"), 1)
-        and _is_whole(row.get("seed", 0), 0)
-        and all(isinstance(value, int | float) and abs(value) < float("inf") for value in settings)
-    )
-
-
-def _is_whole(number: object, least: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= MOST
 
 
 def differences(every: Sequence[Study]) -> list[dict[str, Any]]:
