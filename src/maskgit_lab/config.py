@@ -82,15 +82,6 @@ def run_fingerprint(cfg: DictConfig) -> str:
     return fingerprint(settings(cfg))
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to values."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return flat
-
-
 def schema_keys(schema: type, prefix: str = "") -> list[str]:
     """The dotted keys of a schema, groups included."""
     keys = []

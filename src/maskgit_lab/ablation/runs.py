@@ -15,6 +15,7 @@ import yaml
 from maskgit_lab.ablation.results import RESULTS, Results, Row, identity
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.settings import flatten
 
 CONFIG, RECORD = "config.yaml", "run.json"
 # Keys of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
@@ -122,15 +123,6 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
     what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
     return [f"unfinished: {what if 'mvtm' in done else 'its training has not ended'}"]
-
-
-def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to values."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return flat
 
 
 @cache

@@ -10,9 +10,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.commands.saving import FORMS
-from maskgit_lab.config import flatten, plain
+from maskgit_lab.config import plain
 from maskgit_lab.errors import UserError
 from maskgit_lab.schema.parts import METRICS
+from maskgit_lab.settings import flatten
 
 EXTRACTORS = ("classifier", "inception", "vgg16", "dinov2", "resnet56_cifar10")
 CHOICES = {

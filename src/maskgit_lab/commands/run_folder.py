@@ -19,6 +19,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
 from maskgit_lab.schema.verbs import TrainConf
+from maskgit_lab.settings import flatten
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
@@ -212,8 +213,8 @@ def read_run(path: Path) -> RunFolder:
 
 
 def _differences(path: Path, cfg: DictConfig) -> str:
-    there = config.flatten(config.settings(read_config(path)))
-    here = config.flatten(config.settings(cfg))
+    there = flatten(config.settings(read_config(path)))
+    here = flatten(config.settings(cfg))
     different = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
     said = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in different[:3]]
     return "; ".join(said) + ("; and more" if len(different) > 3 else "")
