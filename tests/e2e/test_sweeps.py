@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: two at once on an empty cache, one of them killed and started again."""
+"""Sweeps as a user starts them: two at once on an empty cache, one of them killed and started again, and DDP."""
 
 import os
 import signal
@@ -38,16 +38,15 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 @pytest.fixture(scope="module")
 def sweeps(tmp_path_factory):
-    """What two sweeps said that began at the same moment; the second was killed and started again."""
+    """What two sweeps said that began at once; the second was killed, and goes on with two processes for each job."""
     folder = tmp_path_factory.mktemp("sweeps")
     first = start(folder, "-m", "seed=0,1", *TINY)
     second = start(folder, "sweeps=mask_schedule", "schedule=linear", "seed=0", *TINY, "hydra.sweep.dir=outputs/second")
     read_until(second, "1 of 1")
     os.killpg(second.pid, signal.SIGKILL)
     second.communicate()
-    again = start(
-        folder, "sweeps=mask_schedule", "schedule=linear,cosine", "seed=0", *TINY, "hydra.sweep.dir=outputs/second"
-    )
+    more = ("schedule=linear,cosine", "seed=0", *TINY, "trainer.devices=2", "hydra.sweep.dir=outputs/second")
+    again = start(folder, "sweeps=mask_schedule", *more)
     outputs = [process.communicate(timeout=240)[0] for process in (first, again)]
     assert [first.returncode, again.returncode] == [0, 0], outputs
     return folder, outputs
@@ -66,3 +65,11 @@ def test_the_same_again_runs_nothing(sweeps):
     folder, _ = sweeps
     said = start(folder, "-m", "seed=0,1", *TINY).communicate(timeout=120)[0]
     assert "2 jobs, 2 of them finished before" in said and "job  " not in said
+
+
+def test_a_job_that_a_scheduler_runs_says_why_it_failed(tmp_path):
+    (tmp_path / "taken").touch()
+    process = start(tmp_path, "-m", "run_dir=taken", *TINY, "hydra/launcher=submitit_local")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 2 and "failed     run_dir taken is a file: choose a folder" in said
+    assert said.splitlines()[-1].startswith("error: 1 of 1 jobs failed") and "Traceback" not in said
