@@ -93,7 +93,10 @@ def decoupled_heat(study: Study) -> Heat | None:
         [spoken(name) for name in trained],
         np.array([[np.nan if c is None else c.mean_T[c.best] for c in row] for row in found]),
         [["" if c is None else f"{format_value(c.mean_T[c.best])}\nT {c.best_steps}" for c in row] for row in found],
-        [[_told_pair(one, other, _cell_curve(study, one, other)) for other in decoded] for one in trained],
+        [
+            [_told_pair(one, other, cell) for other, cell in zip(decoded, row, strict=True)]
+            for one, row in zip(trained, found, strict=True)
+        ],
         study.distance_label,
         marks_diagonal=True,
     )

@@ -15,14 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab import config, ranks
 from maskgit_lab.ablation.results import RESULTS, Results, identity
+from maskgit_lab.ablation.runs import CONFIG, RECORD
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.checkpoints import LAST
 from maskgit_lab.schema.verbs import TrainConf
 from maskgit_lab.settings import flatten
 
-RECORD = "run.json"
-CONFIG = "config.yaml"
 OUTPUTS = Path("outputs")
 PICTURES = {"reconstructions", "samples", "filling", "curve"}
 # What is done in a run of each stage, one after the other.

@@ -17,10 +17,11 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from maskgit_lab import config
+from maskgit_lab.ablation.runs import RECORD
 from maskgit_lab.commands.checks import check_evaluate, check_train
-from maskgit_lab.commands.run_folder import RECORD, is_complete, read_run
+from maskgit_lab.commands.run_folder import is_complete, read_run
 from maskgit_lab.console import Terminal
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -113,14 +114,11 @@ class Sweep:
             return [_reason(returned) for returned in launch(todo, 0)]
         except (UserError, OSError):
             raise
-        except (
-            Exception
-        ) as error:  # launchers raise errors of all kinds, for schedulers that do not answer among others
+        except Exception as error:  # of all kinds, such as for schedulers that do not answer
             name = self.cfg.hydra.runtime.choices["hydra/launcher"]
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise UserError(
-                f"hydra/launcher={name} did not carry out the jobs ({first}): see to the scheduler, or leave it out to "
-                "run them here; the same command runs what is missing"
+                f"hydra/launcher={name} did not carry out the jobs ({first_line(error)}): see to the scheduler, or "
+                "leave it out to run them here; the same command runs what is missing"
             ) from error
 
 
@@ -128,7 +126,7 @@ def _reason(returned: JobReturn) -> str | None:
     try:
         return returned.return_value
     except Exception as error:
-        return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _choices(key: str, value: Any) -> str:

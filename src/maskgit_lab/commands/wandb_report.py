@@ -9,9 +9,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from maskgit_lab.ablation.runs import RECORD
 from maskgit_lab.ablation.studies import Study
 from maskgit_lab.ablation.wandb_report import Place, Section, build, save
-from maskgit_lab.commands.run_folder import RECORD
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 
 CONNECT_SECONDS = 2.0
 STEP = "eval/steps"  # T, the x-axis of the curve
@@ -47,9 +47,8 @@ def wandb_logger(
     try:
         return _start(mode, folder, config, say, run)
     except (wandb.Error, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
         advice = "change the logger's settings or the environment's WANDB_ ones, or leave W&B out with logger=none"
-        raise UserError(f"W&B cannot start ({reason}): {advice}") from error
+        raise UserError(f"W&B cannot start ({first_line(error)}): {advice}") from error
 
 
 def _start(

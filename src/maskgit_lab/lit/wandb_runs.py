@@ -12,7 +12,7 @@ from wandb.apis.public import Api
 from wandb.apis.public import Run as ApiRun
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.lit.logger import TABLE, why_offline
 
 PREFIX = "eval/"
@@ -92,7 +92,7 @@ def explaining(what: str) -> Iterator[None]:
         yield
     except FAILURES as error:
         raise UserError(
-            f"W&B does not take {what} ({_first_line(error)}): try again, or name another project"
+            f"W&B does not take {what} ({first_line(error)}): try again, or name another project"
         ) from error
 
 
@@ -104,7 +104,7 @@ def _api() -> Api:
     try:
         return Api(timeout=SECONDS)
     except FAILURES as error:
-        raise UserError(f"W&B refuses the account ({_first_line(error)}): log in again with `wandb login`") from error
+        raise UserError(f"W&B refuses the account ({first_line(error)}): log in again with `wandb login`") from error
 
 
 def _runs(project: str, entity: str, filters: Mapping[str, Any]) -> Iterator[ApiRun]:
@@ -113,7 +113,7 @@ def _runs(project: str, entity: str, filters: Mapping[str, Any]) -> Iterator[Api
         yield from api.runs(f"{entity}/{project}", filters=dict(filters), order="+created_at")
     except FAILURES as error:
         raise UserError(
-            f"W&B gives no runs of the project {entity}/{project} ({_first_line(error)}): check the names of project "
+            f"W&B gives no runs of the project {entity}/{project} ({first_line(error)}): check the names of project "
             "and entity"
         ) from error
 
@@ -136,7 +136,3 @@ def _point(row: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
     """The settings of a row: all that is not measured, and not a version."""
     said = (key for key, value in row.items() if isinstance(value, str) and not key.startswith("version_"))
     return frozenset((key, row[key]) for key in {*said, *COUNTS, *SCALES} & row.keys())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
