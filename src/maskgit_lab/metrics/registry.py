@@ -1,0 +1,160 @@
+"""The one table of metrics: what each is called, which direction is better, what it needs and how it is computed.
+
+The console, W&B, the curves, the tables, the model card and the report read it. A new metric is one function and one
+row: a `Metric` in a module of your own, which `eval.metrics=[fid,my_module.mine]` names. Nothing heavy is imported
+here, so that reports start at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.objects import locate
+
+INCEPTION = "inception"  # the extractor whose distances are called FID, sFID and KID
+SPREAD = "_std"  # at the end of the key of a standard deviation
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that an evaluation measures.
+
+    Args:
+        key: in the rows of results; of a distance, its key with the Inception network of 2015.
+        label: on axes and in legends.
+        better: the direction in which it is better; None: neither.
+        needs: from which it is computed: `features`, `logits`, `spatial` (features), `kept` (features of real images),
+            `codes`, `classifier`, or nothing that has to be asked for.
+        asked: its name in `eval.metrics`, which several may share; None: its key; "": it comes along by itself.
+        compute: `(samples: Features, reference: Reference, choices: Choices) -> float or {key: float}`, or the dotted
+            name of such a function; None: the evaluation measures it in another way.
+        heading: in tables of the console; "": its label; None: it has no column.
+        title: over its panel in reports; "": it has none.
+        panel: the picture of a run's curve draws metrics of the same panel into one pair of axes; "": none.
+        other: of a distance, its name with another extractor, before the extractor's own: `fd` for `fd_vgg16`.
+        digits: after the decimal point.
+        biased: whether it is too high by an amount that depends on the number of samples.
+    """
+
+    key: str
+    label: str
+    better: Literal["min", "max"] | None = None
+    needs: str = "features"
+    asked: str | None = None
+    compute: str | Callable[..., Any] | None = None
+    heading: str | None = ""
+    title: str = ""
+    panel: str = ""
+    other: str = ""
+    digits: int = 3
+    biased: bool = False
+
+    @property
+    def column(self) -> str | None:
+        """Its heading in tables of the console; None if it has no column."""
+        return self.label if self.heading == "" else self.heading
+
+    @property
+    def name(self) -> str:
+        """What `eval.metrics` calls it; "" if it cannot be asked for."""
+        return self.key if self.asked is None else self.asked
+
+    def key_on(self, extractor: str) -> str:
+        """Its key in rows that were measured with an extractor."""
+        return f"{self.other}_{extractor}" if self.other and extractor != INCEPTION else self.key
+
+    def extractor_in(self, key: str) -> str | None:
+        """The extractor that a row's key was measured with; None if the key is not this metric's."""
+        if key == self.key:
+            return INCEPTION
+        is_other = bool(self.other) and key.startswith(f"{self.other}_") and not key.endswith(SPREAD)
+        return key.removeprefix(f"{self.other}_") if is_other else None
+
+    def on(self, extractor: str) -> Metric:
+        """The metric as it is called with an extractor: only the Inception network of 2015 gives an FID."""
+        if self.key_on(extractor) == self.key:
+            return self
+        title = self.title and f"Fréchet distance of {extractor} features"
+        return replace(self, key=self.key_on(extractor), label=self.label.replace("ID", "D"), title=title)
+
+
+_SCORES = "maskgit_lab.metrics.scores"
+_DISTANCE, _ACCURACY, _NEAR = "Fréchet distance (lower is better)", "Classification accuracy", "Precision and recall"
+TABLE: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric("fid", "FID", "min", compute=f"{_SCORES}.fid", title="Fréchet inception distance", panel=_DISTANCE,
+               other="fd", biased=True),
+        Metric("sfid", "sFID", "min", "spatial", compute=f"{_SCORES}.sfid", other="sfd", biased=True),
+        Metric("kid", "KID", "min", "kept", compute=f"{_SCORES}.kid", other="kd", digits=5),
+        Metric("inception_score", "IS", "max", "logits", compute=f"{_SCORES}.inception_score",
+               title="Inception score", panel="Inception score"),
+        Metric("precision", "precision", "max", "kept", "precision_recall", f"{_SCORES}.precision_recall", "prec.",
+               title="Precision", panel=_NEAR),
+        Metric("recall", "recall", "max", "kept", "precision_recall", title="Recall", panel=_NEAR),
+        Metric("cas_top1", "CAS", "max", "classifier", "cas", heading="CAS@1", title="Classification accuracy score",
+               panel=_ACCURACY),
+        Metric("cas_top5", "CAS@5", "max", "classifier", "cas"),
+        Metric("sample_accuracy", "recognised", "max", "logits", "", heading="recog.",
+               title="Samples recognised as their class", panel=_ACCURACY),
+        Metric("cas_real_top1", "real", None, "classifier", "", heading=None, panel=_ACCURACY),
+        Metric("cas_real_top5", "real, top 5", None, "classifier", "", heading=None),
+        Metric("nll", "NLL", "min", "codes"),
+        Metric("rfid", "rFID", None, "codes", "", heading=None, other="rfd"),
+        Metric("images_per_second", "images a second", None, "", "", heading="img/s"),
+    )
+}  # fmt: skip
+
+
+def add(metric: Metric) -> Metric:
+    """Adds a metric of one's own."""
+    return TABLE.setdefault(metric.key, metric)
+
+
+def names() -> list[str]:
+    """What `eval.metrics` may name."""
+    return list(dict.fromkeys(metric.name for metric in TABLE.values() if metric.name))
+
+
+def asked_for(chosen: Iterable[str]) -> list[str]:
+    """The names of `eval.metrics`, where a dotted name adds the `Metric` that it points at.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    found = []
+    for name in chosen:
+        if "." in name:
+            metric = locate(name, "eval.metrics")
+            if not isinstance(metric, Metric):
+                raise UserError(f"eval.metrics: {name} is not a Metric of maskgit_lab.metrics.registry")
+            found.append(add(metric).name)
+        else:
+            found.append(name)
+    if unknown := [name for name in found if name not in names()]:
+        raise UserError(
+            f"eval.metrics=[{','.join(map(str, found))}] is not possible: choose of {', '.join(names())}, or name a "
+            f"Metric of your own by its module, in place of {unknown[0]}"
+        )
+    return found
+
+
+def metric_of(key: str) -> Metric | None:
+    """The metric that a key of a row belongs to, named as on the row's extractor; None for what is none."""
+    found = ((metric, metric.extractor_in(key)) for metric in TABLE.values())
+    return next((metric.on(extractor) for metric, extractor in found if extractor is not None), None)
+
+
+def is_measured(key: str) -> bool:
+    """Whether a key of a row is a result, and not a setting."""
+    return metric_of(key.removesuffix(SPREAD)) is not None
+
+
+def of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    """The metrics that any of these rows has, in the order of the table, each named as on its rows' extractor."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    found = [(metric, metric.extractor_in(key)) for metric in TABLE.values() for key in keys]
+    return [metric.on(extractor) for metric, extractor in found if extractor is not None]

@@ -1,0 +1,92 @@
+"""Objects from settings: a mapping whose `_target_` names a class or a function, as Hydra writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib import import_module
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from maskgit_lab.errors import UserError, first_line
+
+T = TypeVar("T")
+TARGET = "_target_"
+SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
+
+
+def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
+    """The object that settings describe.
+
+    Args:
+        node: `_target_` and the arguments of what it names.
+        key: the setting's name, for errors.
+        kind: what the object has to be; nothing that makes something else is ever called.
+        values: further arguments, which depend on the data.
+
+    Raises:
+        UserError: the target does not exist, does not take these values, or does not make a `kind`.
+    """
+    target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
+    if not _makes(target, kind):
+        raise UserError(f"{key}.{TARGET} makes no {kind.__name__}: name a class or a function that does")
+    own = {name: value for name, value in node.items() if name != TARGET}
+    _check_arguments(target, own, key)
+    try:
+        made: T = target(**own, **values)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a constructor raises for values that make no sense
+        raise UserError(f"{key} cannot be built ({first_line(error)}): change its settings") from error
+    return made
+
+
+def locate(name: object, key: str, failure: str = "") -> Any:
+    """What a dotted name points at.
+
+    Args:
+        name: module and attributes, joined by dots.
+        key: the setting that holds it, for errors.
+        failure: how the error begins; "": with the setting and its value.
+
+    Raises:
+        UserError: it does not exist, or its module cannot be imported.
+    """
+    begin = failure or f"{key}={name} is not possible"
+    if not isinstance(name, str) or "." not in name:
+        raise UserError(f"{begin} ({name!r} is not a module and a name in it, joined by a dot): change its settings")
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute)
+    except UserError:
+        raise
+    except Exception as error:  # a module may raise anything as it is imported
+        raise UserError(f"{begin} ({first_line(error)}): change its settings") from error
+
+
+def _makes(target: Any, kind: type) -> bool:
+    if isinstance(target, type):
+        return issubclass(target, kind)
+    return getattr(target, "__annotations__", {}).get("return") in (kind, kind.__name__)
+
+
+def _check_arguments(target: Any, arguments: Mapping[str, Any], key: str) -> None:
+    """Raises a `UserError` for a number, text or switch that is of another type than the annotation, or not finite."""
+    hints = get_type_hints(target.__init__ if isinstance(target, type) else target)
+    for name, value in arguments.items():
+        allowed = _scalars(hints.get(name))
+        if allowed and not _fits(value, allowed):
+            choices = " or ".join(SCALARS[kind] for kind in SCALARS if kind in allowed)
+            raise UserError(f"{key}.{name}={value} is not possible: give {choices}")
+
+
+def _scalars(hint: Any) -> set[type]:
+    """The plain types that an annotation allows; none where it allows anything else."""
+    kinds = set(get_args(hint)) if get_origin(hint) in (Union, UnionType) else {hint}
+    return kinds if kinds <= {*SCALARS, type(None)} else set()
+
+
+def _fits(value: Any, allowed: set[type]) -> bool:
+    if type(value) is int and float in allowed:
+        return True
+    return type(value) in allowed and (not isinstance(value, float) or math.isfinite(value))
