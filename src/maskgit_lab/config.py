@@ -1,24 +1,23 @@
-"""Configs: they are made known to Hydra, checked against their schemas, named and flattened.
+"""The door between Hydra and the suite: configs are made known to Hydra, and what it composes becomes typed settings.
 
-Each schema is registered as `base_train` and the like; the YAML files in `conf/` fill them in.
+Each schema is registered as `base_train` and the like; the YAML files in `conf/` fill them in. A `DictConfig` goes no
+further than this module, `launch` and Hydra's plugins.
 """
 
 from __future__ import annotations
 
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.schema.verbs import EvaluateConf, ExportConf, ReportConf, SampleConf, TrainConf
+from maskgit_lab.settings import EvaluateConf, ExportConf, ReportConf, SampleConf, TrainConf, checked
 
-# Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
-PLACE_KEYS = ("run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait")
+S = TypeVar("S")
 SCHEMAS: dict[str, type] = {
     "train": TrainConf,
     "evaluate": EvaluateConf,
@@ -31,19 +30,19 @@ SCHEMAS: dict[str, type] = {
 def register() -> None:
     """Makes the schemas known to Hydra."""
     for verb, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"base_{verb}", node=schema)
+        ConfigStore.instance().store(name=f"base_{verb}", node=_open_groups(schema))
 
 
-def checked(cfg: DictConfig, schema: type) -> DictConfig:
-    """The config if it fits its schema, also where an override with `+` or `~` went past Hydra's own check.
+def typed(cfg: DictConfig, schema: type[S]) -> S:
+    """A composed config as settings, also where an override with `+` or `~` went past Hydra's own check.
 
     Raises:
         OmegaConfBaseException: a key is unknown or missing.
+        UserError: a value is not allowed.
     """
-    fitted = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.to_container(cfg))
-    assert isinstance(fitted, DictConfig)
-    plain(fitted)  # raises for what is missing
-    return fitted
+    fitted = OmegaConf.merge(_open_groups(schema), OmegaConf.to_container(cfg))
+    values = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
+    return checked(schema, values)  # type: ignore[arg-type]
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
@@ -61,25 +60,8 @@ def register_sweeps(folder: Path) -> None:
         try:
             node = OmegaConf.load(file)
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{file} cannot be read ({' '.join(str(error).split())}): mend it") from error
+            raise UserError(f"{file} cannot be read ({' '.join(str(error).split())}): fix it") from error
         ConfigStore.instance().store(group="sweeps", name=file.stem, node=node, package="_global_")
-
-
-def plain(node: Any) -> Any:
-    """A config as plain dictionaries, lists and numbers, with its interpolations resolved."""
-    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-
-
-def settings(cfg: DictConfig) -> dict[str, Any]:
-    """What a run's results depend on: its config without the keys that only say where it runs."""
-    values = plain(cfg)
-    told = {key: value for key, value in values.items() if key not in PLACE_KEYS}
-    return told | {"precision": values["trainer"]["precision"]}
-
-
-def run_fingerprint(cfg: DictConfig) -> str:
-    """The same for the same settings."""
-    return fingerprint(settings(cfg))
 
 
 def schema_keys(schema: type, prefix: str = "") -> list[str]:
@@ -91,3 +73,15 @@ def schema_keys(schema: type, prefix: str = "") -> list[str]:
             if is_dataclass(kind) and isinstance(kind, type):
                 keys += schema_keys(kind, f"{prefix}{name}.")
     return keys
+
+
+def _open_groups(schema: type) -> Any:
+    """A schema for Hydra. Groups of `evaluate.py` and `sample.py` that replace a run's own settings take any key.
+
+    What is given in them is checked once it is known what it replaces.
+    """
+    node = OmegaConf.structured(schema)
+    for name, hint in get_type_hints(schema).items():
+        if hint == dict[str, Any] and schema in (EvaluateConf, SampleConf):
+            OmegaConf.set_struct(node[name], False)
+    return node

@@ -12,7 +12,7 @@ from maskgit_lab.errors import UserError, first_line
 
 T = TypeVar("T")
 TARGET = "_target_"
-SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
+SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
@@ -30,8 +30,7 @@ def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     if not _makes(target, kind):
         raise UserError(f"{key}.{TARGET} makes no {kind.__name__}: name a class or a function that does")
-    own = {name: value for name, value in node.items() if name != TARGET}
-    _check_arguments(target, own, key)
+    own = _checked(target, {name: value for name, value in node.items() if name != TARGET}, key)
     try:
         made: T = target(**own, **values)
     except UserError:
@@ -70,14 +69,22 @@ def _makes(target: Any, kind: type) -> bool:
     return getattr(target, "__annotations__", {}).get("return") in (kind, kind.__name__)
 
 
-def _check_arguments(target: Any, arguments: Mapping[str, Any], key: str) -> None:
-    """Raises a `UserError` for a number, text or switch that is of another type than the annotation, or not finite."""
+def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The arguments, where a whole number becomes a float if the annotation asks for one.
+
+    Raises:
+        UserError: a number, text or switch is of another type than its annotation, or not finite.
+    """
     hints = get_type_hints(target.__init__ if isinstance(target, type) else target)
+    checked = dict(arguments)
     for name, value in arguments.items():
         allowed = _scalars(hints.get(name))
         if allowed and not _fits(value, allowed):
             choices = " or ".join(SCALARS[kind] for kind in SCALARS if kind in allowed)
             raise UserError(f"{key}.{name}={value} is not possible: give {choices}")
+        if type(value) is int and float in allowed and int not in allowed:
+            checked[name] = float(value)
+    return checked
 
 
 def _scalars(hint: Any) -> set[type]:

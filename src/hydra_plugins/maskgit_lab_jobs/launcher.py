@@ -1,4 +1,4 @@
-"""The launcher of this machine: Hydra's way to `maskgit_lab.commands.local_jobs`."""
+"""The launcher of this machine: Hydra's way to `maskgit_lab.launch.local`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """The return value of a job is None, or why it failed."""
-        from maskgit_lab.commands.launch import script_of
-        from maskgit_lab.commands.local_jobs import LocalJobs, share_machine
+        from maskgit_lab.launch.local import LocalJobs, script_of, share_machine
 
         trainer = self.config.trainer
         slots = share_machine(self.n_jobs, self.threads, self.gpus, trainer.devices, trainer.accelerator)

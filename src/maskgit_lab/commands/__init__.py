@@ -1,1 +1,1 @@
-"""What each verb does; with `config.py`, the only place that knows Hydra."""
+"""The verbs, a page each."""

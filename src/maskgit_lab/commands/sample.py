@@ -1,46 +1,44 @@
-"""`sample.py`: images of chosen classes from a finished run, as PNG files."""
+"""`sample.py`: images of chosen classes from a trained model, as PNG files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
-from maskgit_lab import config
-from maskgit_lab.ablation.drawing import draw_grid
-from maskgit_lab.commands.checks import check_sample
-from maskgit_lab.commands.free_folder import new_folder
-from maskgit_lab.commands.saving import folder_names
-from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.folder import new_folder
+from maskgit_lab.sampling.drawing import draw_grid
+from maskgit_lab.sampling.files import folder_names
+from maskgit_lab.sampling.loading import open_trained
 from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.settings import SampleConf
 
 GRID = "grid.png"
 
 
-def run(cfg: DictConfig) -> None:
+def run(settings: SampleConf) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
-    check_sample(cfg)
-    tokenizer = cfg.tokenizer.get("weights")
-    if tokenizer is not None and not isinstance(tokenizer, str):
-        raise UserError(f"tokenizer.weights={tokenizer} is no path: give the tokenizer's file")
-    trained = open_trained(cfg.checkpoint, tokenizer, cfg.decode.schedule, cfg.accelerator)
-    sampler = trained.sampler(cfg.decode.choice_temperature, cfg.decode.guidance)
-    classes = _classes(config.plain(cfg).get("classes"), len(trained.class_names))
-    out = new_folder(Path(cfg.out))
-    labels = torch.tensor(classes).repeat_interleave(cfg.n)
+    pipeline = open_trained(
+        settings.checkpoint, settings.tokenizer.weights, settings.decode, settings.accelerator
+    ).pipeline
+    classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
+    out = new_folder(Path(settings.out))
+    labels = torch.tensor(classes).repeat_interleave(n)
     # An image is that of its class and its number, whatever else is asked for.
-    seeds = [mix_seeds(cfg.seed, cfg.decode.steps, label, number) for label in classes for number in range(cfg.n)]
-    terminal = Terminal()
-    what = f"{len(labels)} images at T = {cfg.decode.steps}, {sampler.schedule.name} schedule"
-    with terminal.stage("samples", what), terminal.bar("samples", len(labels)) as advance:
-        images = sampler(labels, seeds, cfg.decode.steps, cfg.batch_size, advance).images
-        _write(images.unflatten(0, (len(classes), cfg.n)), [trained.class_names[c] for c in classes], out)
-    terminal.note("written", str(out))
+    seeds = [mix_seeds(settings.seed, steps, label, number) for label in classes for number in range(n)]
+    console = Terminal()
+    schedule = pipeline.decoder.settings.get("decode_schedule", "no")
+    with (
+        console.stage("samples", f"{len(labels)} images at T = {steps}, {schedule} schedule"),
+        console.bar("samples", len(labels)) as advance,
+    ):
+        images = pipeline.sample(labels, seeds, batch_size=settings.batch_size, advance=advance).images
+        _write(images.unflatten(0, (len(classes), n)), [pipeline.class_names[c] for c in classes], out)
+    console.note("written", str(out))
 
 
 def _classes(chosen: list[int] | None, n_classes: int) -> list[int]:
@@ -48,7 +46,7 @@ def _classes(chosen: list[int] | None, n_classes: int) -> list[int]:
         return list(range(n_classes))
     if unknown := [c for c in chosen if not 0 <= c < n_classes]:
         raise UserError(f"classes: there is no class {unknown[0]}; there are the classes 0 to {n_classes - 1}")
-    return list(chosen)
+    return chosen
 
 
 def _write(images: Tensor, names: list[str], out: Path) -> None:
@@ -57,5 +55,4 @@ def _write(images: Tensor, names: list[str], out: Path) -> None:
         folder.mkdir()
         for i, image in enumerate(row):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{i:05}.png")
-    shown = images[:10, :12]
-    draw_grid(shown, out / GRID, title="Samples by class", row_names=names[:10])
+    draw_grid(images[:10, :12], out / GRID, title="Samples by class", row_names=names[:10])

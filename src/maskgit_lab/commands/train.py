@@ -2,134 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig
-
-from maskgit_lab import config, ranks
-from maskgit_lab.ablation import results
-from maskgit_lab.commands import pictures
-from maskgit_lab.commands.caching import obtain_tokens
-from maskgit_lab.commands.checks import check_train
-from maskgit_lab.commands.evaluation import plan_evaluation, say_results
-from maskgit_lab.commands.extracting import measure_reconstruction, obtain_extractor
-from maskgit_lab.commands.job import Job, as_object, build, by_main
-from maskgit_lab.commands.launch import in_processes, main_terminal, overrides
-from maskgit_lab.commands.modelling import ensure_transformer
-from maskgit_lab.commands.referencing import real_images
-from maskgit_lab.commands.rehearsal import rehearse
-from maskgit_lab.commands.run_folder import RunFolder, open_run, run_name
-from maskgit_lab.commands.sourcing import leave_out_unreadable, list_images
-from maskgit_lab.commands.subjects import subject_of_run, with_reconstruction
-from maskgit_lab.commands.tokenizing import obtain_tokenizer
-from maskgit_lab.console import Terminal
+from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
-from maskgit_lab.lit.logger import curve_settings, finishing, in_wandb_sweep, log_scores, wandb_logger
-from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.evaluation import pictures
+from maskgit_lab.evaluation.curve import show
+from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
+from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
+from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
 from maskgit_lab.metrics.features import FeatureExtractor
-from maskgit_lab.settings import Hardware
-from maskgit_lab.store import Store
+from maskgit_lab.runs.folder import opened, run_name
+from maskgit_lab.runs.record import ClassifierRecord, DataRecord
+from maskgit_lab.runs.run import Logger, Run, begin
+from maskgit_lab.sampling.loading import decoder_of, open_run
+from maskgit_lab.settings import TrainConf, plain
+from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
+from maskgit_lab.stages.images import list_images, readable
+from maskgit_lab.stages.mvtm import train_transformer
+from maskgit_lab.stages.preflight import preflight
+from maskgit_lab.stages.tokenizer import load_or_train_tokenizer
+from maskgit_lab.stages.tokens import load_or_encode_tokens
 
 
-def run(cfg: DictConfig) -> None:
-    """Trains, evaluates and draws what the config asks for, going on from whatever is there.
-
-    With several devices this process starts one for each, and every one of them does all of this.
-    """
-    check_train(cfg)
-    in_processes(as_object(cfg.trainer, Hardware), lambda: _prepare(cfg), lambda data: _run(cfg, data))
-
-
-def _prepare(cfg: DictConfig) -> ImageData:
-    data = list_images(cfg)
-    rehearse(cfg, data)
+def prepare(settings: TrainConf) -> ImageData:
+    """The images, once everything is checked that can be before a process is started or anything is computed."""
+    data = list_images(settings)
+    preflight(settings, data)
+    if settings.stage in ("tokenizer", "all"):
+        check_extractors(settings)
+    if settings.stage == "all":
+        check_evaluation(settings, data)
     return data
 
 
-def _run(cfg: DictConfig, data: ImageData) -> None:
-    terminal = main_terminal()
-    store = Store(Path(cfg.cache_dir).resolve(), lambda line: terminal.note("cache", line))
-    data = leave_out_unreadable(cfg, data, store, terminal)
-    with open_run(cfg, overrides()) as folder:
-        terminal.note("run", str(folder.path))
-        if ranks.share(folder.is_complete(cfg.stage)) and not in_wandb_sweep():
-            _say_what_is_reused(folder, terminal)
-            terminal.note("complete", "the run is complete: there is nothing to do")
+def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
+    """Trains, evaluates and draws what the settings ask for, continuing from whatever is there.
+
+    With several devices every process does all of this.
+    """
+    command = begin(settings)
+    data = readable(command, data)
+    with opened(settings, overrides) as folder:
+        command = replace(command, home=folder)
+        command.console.note("run", str(folder.path))
+        if ranks.share(folder.is_complete(settings.stage)) and not in_wandb_sweep():
+            _show_what_is_reused(command)
         else:
-            _work(cfg, data, folder, terminal, store)
-        _summarise(folder, terminal)
+            with _logger(command, overrides) as logger:
+                train(replace(command, logger=logger), data)
+        _show_results(command)
 
 
-def _work(cfg: DictConfig, data: ImageData, folder: RunFolder, terminal: Terminal, store: Store) -> None:
-    logger = None
-    if ranks.is_main():
-        logger = wandb_logger(
-            **config.plain(cfg.logger),
-            name=run_name(overrides()),
-            job_type="train",
-            id=folder.record["wandb_id"],
-            folder=folder.path,
-            config=config.plain(cfg) | _curve_settings(cfg),
-            say=lambda line: terminal.note("wandb", line),
-        )
-    with finishing(logger):
-        _run_stages(Job(cfg=cfg, run=folder, terminal=terminal, store=store, logger=logger, data=data))
-
-
-def _curve_settings(cfg: DictConfig) -> dict[str, Any]:
-    trained = build(cfg.schedule, "schedule", Schedule).name  # type: ignore[type-abstract]
-    decoded = cfg.decode.schedule or trained
-    return curve_settings({**config.plain(cfg.decode), "schedule": trained, "decode_schedule": decoded})
-
-
-def _run_stages(job: Job) -> None:
-    stage = job.cfg.stage
-    job.run.mark_done(
-        "data",
-        name=job.data.name,
-        size=job.data.size,
-        class_names=list(job.data.class_names),
-        fingerprint=job.data.fingerprint,
-    )
-    tokenizer = obtain_tokenizer(job)
-    cache = obtain_tokens(job, tokenizer) if stage != "tokenizer" else None
-    if cache is not None and stage != "tokens":
-        ensure_transformer(job, cache)
+def train(run: Run[TrainConf], data: ImageData) -> None:
+    """The stages, one after the other."""
+    stage = run.settings.stage
+    run.mark(data=DataRecord(data.name, data.size, list(data.class_names), data.fingerprint))
+    tokenizer = load_or_train_tokenizer(run, data)
+    codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
+    if codes is not None and stage != "tokens":
+        train_transformer(run, codes)
     if stage in ("tokens", "mvtm"):
         return
-    extractor = obtain_extractor(job, job.cfg.features.name, job.cfg.features.weights)
-    for classifier in job.known.values():
-        job.run.mark_done("classifier", path=str(classifier.path), top1=classifier.top1, top5=classifier.top5)
-    scores = by_main(job, lambda alone: measure_reconstruction(alone, tokenizer, extractor))
-    job.run.mark_done("reconstruction", **scores)
+    extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)
+    for classifier in run.memory.values():
+        run.mark(classifier=ClassifierRecord(str(classifier.path), classifier.top1, classifier.top5))
+    run.mark(reconstruction=load_or_measure_reconstruction(run, data, tokenizer, extractor))
+    run.logger.scores("tokenizer", run.record.reconstruction or {})
     if ranks.is_main():
-        log_scores(job.logger, "tokenizer", scores)
-        pictures.draw_reconstructions(job, tokenizer)
-    if cache is not None:
-        _evaluate(job, cache, extractor)
+        pictures.draw_reconstructions(run, data, tokenizer)
+    if codes is not None:
+        evaluate(run, data, codes, extractor)
 
 
-def _evaluate(job: Job, cache: TokenCache, extractor: FeatureExtractor) -> None:
-    subject = with_reconstruction(subject_of_run(job.cfg, job.run, cache), job, extractor)
-    evaluation = plan_evaluation(job, subject, extractor, real_images(job.cfg.eval.reference, job.data))
-    evaluation.carry_out(job.logger)
-    job.run.mark_done("evaluation", points=evaluation.points)
+def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor: FeatureExtractor) -> None:
+    """The curve over T and the pictures of the run."""
+    trained = open_run(run.folder, run.settings, run.device)
+    curve = curve_over_steps(run, data, trained, codes.test, extractor)
+    curve.carry_out()
+    run.mark(evaluation=curve.points)
     if ranks.is_main():
-        pictures.draw_run(job, subject.sampler, evaluation.points)
-    job.run.mark_done("pictures")
+        pictures.draw_run(run, trained.pipeline, curve.points)
+    run.mark(pictures=True)
 
 
-def _say_what_is_reused(folder: RunFolder, terminal: Terminal) -> None:
+def _logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
+    settings = run.settings
+    decoder, schedule = decoder_of(settings)
+    config = plain(settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
+    return logging_to_wandb(
+        **plain(settings.logger),
+        name=run_name(overrides),
+        job_type="train",
+        id=run.record.wandb_id,
+        folder=run.folder.path,
+        config=config,
+        say=lambda line: run.console.note("wandb", line),
+    )
+
+
+def _show_what_is_reused(run: Run[TrainConf]) -> None:
     for part in ("tokenizer", "tokens", "classifier"):
-        if path := folder.record["done"].get(part, {}).get("path"):
-            there = "reused" if Path(path).exists() else "no longer in the cache, and not needed"
-            terminal.note(part, f"{there}: {path}")
+        if (made := getattr(run.record, part)) is not None:
+            there = "reused" if Path(made.path).exists() else "no longer in the cache, and not needed"
+            run.console.note(part, f"{there}: {made.path}")
+    run.console.note("complete", "the run is complete: there is nothing to do")
 
 
-def _summarise(folder: RunFolder, terminal: Terminal) -> None:
-    points = folder.record["done"].get("evaluation", {}).get("points", [])
-    say_results(terminal, [row for row in folder.results.rows() if results.identity(row) in points])
-    for path in folder.pictures().values():
-        terminal.note("picture", str(path))
+def _show_results(run: Run[TrainConf]) -> None:
+    rows = run.folder.results.by_identity()
+    show(run.console, [rows[point] for point in run.record.evaluation or [] if point in rows])
+    for path in run.folder.pictures().values():
+        run.console.note("picture", str(path))

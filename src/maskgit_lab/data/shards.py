@@ -1,152 +1,140 @@
-"""Writes the token cache: in shards, by any number of processes, each shard once even if the writing is killed.
+"""Results of long loops over images, kept shard by shard, so that a loop that was killed goes on from its last shard.
 
-A shard holds the codes of consecutive items, where item j of n images is view j // n of image j % n. It is written to
-a temporary name and renamed, and then a record with its checksum; a shard without a record, or whose checksum differs,
-is made again. What a shard holds depends on the images, the seed of their views and the tokenizer alone.
+A shard is a safetensors file of arrays whose rows belong to items [start, stop), written to a temporary name and
+renamed. How the items were cut into shards, and by how many processes, does not matter when they are put together.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import shutil
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from maskgit_lab.data.source import ImageData, Images, Key
-from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab import ranks
+from maskgit_lab.data.source import Images, Key
+from maskgit_lab.nets.files import write_arrays
 
-Encode = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Items [start, stop) of a split."""
-
-    split: str
-    number: int
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def file(self, folder: Path) -> Path:
-        """Its codes, (stop - start, h, w)."""
-        return folder / f"{self.split}-{self.number:05}.npy"
-
-    def record(self, folder: Path) -> Path:
-        """Its checksum and largest code."""
-        return folder / f"{self.split}-{self.number:05}.json"
+Arrays = dict[str, Tensor]
+Make = Callable[[Sequence[range]], Iterable[Arrays]]
+ENDING = ".safetensors"
 
 
-class ShardWriter:
-    """The shards of a data set in a folder.
+class Shards:
+    """The shards of a loop over `count` items, in a folder that several loops may share.
 
     Args:
-        data: the images; the held-out split is cached as it is evaluated.
-        views: augmented views of each training image; 0 caches the images as they are evaluated.
-        shard_size: items of a shard.
-        folder: where the shards go.
+        folder: where they are.
+        count: items of the loop.
+        prefix: before the names of the files.
     """
 
-    def __init__(self, data: ImageData, views: int, shard_size: int, folder: Path) -> None:
-        self.data = data
-        self.views = views
-        self.shard_size = shard_size
+    def __init__(self, folder: Path, count: int, prefix: str = "") -> None:
         self.folder = folder
+        self.count = count
+        self.prefix = prefix
 
-    def shards(self) -> list[Shard]:
-        """All shards, finished or not."""
-        sizes = {"train": len(self.data.train) * max(1, self.views), "test": len(self.data.test)}
-        return [
-            Shard(split, number, start, min(start + self.shard_size, total))
-            for split, total in sizes.items()
-            for number, start in enumerate(range(0, total, self.shard_size))
-        ]
+    def __iter__(self) -> Iterator[Arrays]:
+        """The arrays of each shard, in the order of the items."""
+        for path in self.paths():
+            yield load_file(path)
 
-    def missing(self) -> list[Shard]:
-        """The shards that are not finished."""
-        return [shard for shard in self.shards() if _read_record(shard, self.folder) is None]
+    def paths(self) -> list[Path]:
+        """The files of the shards, in the order of the items."""
+        return sorted(self.folder.glob(f"{self.prefix}*{ENDING}"))
 
-    def write(
-        self,
-        shard: Shard,
-        encode: Encode,
-        codebook_size: int,
-        batch_size: int,
-        workers: int,
-        advance: Callable[[int], None],
-    ) -> None:
-        """Encodes a shard and finishes it.
+    def array(self, name: str) -> Tensor:
+        """An array of all items."""
+        return torch.cat([shard[name] for shard in self])
+
+    def missing(self, size: int) -> list[range]:
+        """The items that have no shard, in ranges of at most `size`; the same in every process.
+
+        What a killed process left unfinished, and damaged shards, are deleted.
+        """
+        return ranks.share(self._missing(size) if ranks.is_main() else [])
+
+    def fill(self, missing: Sequence[range], make: Make, advance: Callable[[int], object] = lambda _: None) -> None:
+        """Makes missing shards; every process calls this and makes its share.
 
         Args:
-            shard: one of `missing()`; no other process may write it at the same time.
-            encode: images (B, 3, H, W) to codes (B, h, w).
-            codebook_size: K; decides how many bytes a code takes.
-            batch_size: images encoded at once.
-            workers: processes that decode images.
-            advance: told the number of images after each batch.
+            missing: the items of each shard.
+            make: gives the arrays of shards, one after the other, each array with a row an item.
+            advance: called with the number of items after each shard.
         """
-        images = self.data.splits()[shard.split]
-        loader = DataLoader(
-            images, batch_size, sampler=list(self._keys(shard, images)), num_workers=workers if images.decodes else 0
-        )
-        parts = []
-        for batch, _ in loader:
-            parts.append(encode(batch).cpu().numpy())
-            advance(len(batch))
-        codes = np.concatenate(parts)
-        file = shard.file(self.folder)
-        _write(file, lambda temporary: _save(temporary, codes.astype(code_type(codebook_size))))
-        record = json.dumps({"sha256": file_sha256(file), "largest_code": int(codes.max())})
-        _write(shard.record(self.folder), lambda temporary: temporary.write_text(record, encoding="utf-8"))
+        mine = missing[ranks.rank() :: ranks.world_size()]
+        for items, arrays in zip(mine, make(mine), strict=True):
+            write_arrays(arrays, self.folder / f"{self.prefix}{items.start:09}-{items.stop:09}{ENDING}")
+            advance(len(items))
+        ranks.barrier()
 
-    def finish(self) -> Mapping[str, Any]:
-        """Writes the labels of both splits; returns what the shards hold: grid, views, largest code."""
-        for temporary in self.folder.glob("*.tmp"):  # of a process that was killed
-            temporary.unlink()
-        for split, images in self.data.splits().items():
-            np.save(self.folder / f"{split}_labels.npy", images.labels.numpy())
-        records = [_read_record(shard, self.folder) or {} for shard in self.shards()]
-        first = np.load(self.shards()[0].file(self.folder), mmap_mode="r")
-        largest = max(record["largest_code"] for record in records)
-        return {"grid": list(first.shape[1:]), "views": self.views, "largest_code": largest, "dtype": first.dtype.name}
+    def remove(self) -> None:
+        """Deletes the folder, and the one that it is in if nothing else is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # it is not empty
+            self.folder.parent.rmdir()
 
-    def _keys(self, shard: Shard, images: Images) -> Iterator[Key]:
-        plain = shard.split == "test" or self.views == 0
-        for item in range(shard.start, shard.stop):
-            view, index = divmod(item, len(images))
-            yield index if plain else (index, view)
+    def _missing(self, size: int) -> list[range]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f"{self.prefix}*.partial"):  # of a process that was killed
+            left.unlink()
+        ranges, position = [], 0
+        for start, stop in (*self._found(), (self.count, self.count)):
+            ranges += [range(a, min(a + size, start)) for a in range(position, start, size)]
+            position = stop
+        return ranges
 
-
-def code_type(codebook_size: int) -> np.dtype[Any]:
-    """The type that a code takes on disk."""
-    return np.dtype(np.uint16 if codebook_size <= 2**16 else np.int32)
+    def _found(self) -> Iterator[tuple[int, int]]:
+        for path in self.paths():
+            try:
+                with safe_open(path, "pt"):
+                    start, stop = items_of(path, self.prefix)
+                yield start, stop
+            except (SafetensorError, OSError, ValueError):  # damaged: it is made again
+                path.unlink()
 
 
-def _read_record(shard: Shard, folder: Path) -> dict[str, Any] | None:
-    """The record of a finished shard, or None."""
-    try:
-        record = json.loads(shard.record(folder).read_text(encoding="utf-8"))
-        return record if record["sha256"] == file_sha256(shard.file(folder)) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+class ShardImages(Images):
+    """Images (n, 3, H, W) of 8 bits under the name `images` in shards, read from the disk one by one.
+
+    Args:
+        paths: of the shards, in the order of the images.
+        labels: of all images.
+        indices: of the images that are chosen; None: all.
+    """
+
+    def __init__(self, paths: Sequence[Path], labels: Tensor, indices: Sequence[int] | None = None) -> None:
+        self.paths = list(paths)
+        self.indices = list(range(len(labels))) if indices is None else list(indices)
+        self.all_labels = labels
+        self.labels = labels[self.indices]
+        self._starts = [items_of(path)[0] for path in self.paths]
+        self._opened: dict[int, Tensor] = {}
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        place = key if isinstance(key, int) else key[0]
+        index = self.indices[place]
+        shard = bisect_right(self._starts, index) - 1
+        if shard not in self._opened:
+            self._opened[shard] = load_file(self.paths[shard])["images"]  # a memory map
+        return self._opened[shard][index - self._starts[shard]] / 255, self.labels[place]
+
+    def subset(self, indices: Sequence[int]) -> ShardImages:
+        return ShardImages(self.paths, self.all_labels, [self.indices[i] for i in indices])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without memory maps, for worker processes."""
+        return self.__dict__ | {"_opened": {}}
 
 
-def _save(path: Path, codes: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, codes)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    write(temporary)
-    temporary.replace(path)
+def items_of(path: Path, prefix: str = "") -> tuple[int, int]:
+    """The first item of a shard's file, and the one after its last."""
+    start, stop = map(int, path.stem.removeprefix(prefix).split("-"))
+    return start, stop

@@ -5,26 +5,34 @@ Shapes: n images, h x w tokens an image, N = h w.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
+from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import Key, Labelled
 
 SPLITS = ("train", "test")
+CODES, LABELS = "codes", "labels"
+SHARD = "-shard-"  # between the split and the items in the names of shards
 
 
 class TokenDataset(Labelled):
     """Codes (N,) and class of each image, both int64, read from the memory maps of the shards.
 
     The cached views of an image follow each other from epoch to epoch, and begin again after the last.
+
+    Args:
+        shards: codes (items, h, w); item j of n images is view j // n of image j % n.
+        labels: of the images.
     """
 
-    def __init__(self, shards: list[np.ndarray], labels: Tensor) -> None:
-        self.shards = shards
+    def __init__(self, shards: Sequence[Tensor], labels: Tensor) -> None:
+        self.shards = list(shards)
         self.labels = labels
         self.n_views = sum(len(shard) for shard in shards) // len(labels)
 
@@ -32,8 +40,7 @@ class TokenDataset(Labelled):
         index, view = key if isinstance(key, tuple) else (key, 0)
         position = (view % self.n_views) * len(self.labels) + index
         shard, row = divmod(position, len(self.shards[0]))  # all shards but the last are of one length
-        codes_N = torch.from_numpy(self.shards[shard][row].astype(np.int64).reshape(-1))
-        return codes_N, self.labels[index]
+        return self.shards[shard][row].long().flatten(), self.labels[index]
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,16 @@ class TokenCache:
 
     @classmethod
     def open(cls, folder: Path) -> TokenCache:
-        """Opens what `shards.py` left in a folder, without reading it into memory."""
+        """Opens what `shards_of` and `save_labels` left in a folder, without reading it into memory."""
+        labels = load_file(folder / f"{LABELS}.safetensors")
+        return cls(*(TokenDataset([s[CODES] for s in shards_of(folder, split, 0)], labels[split]) for split in SPLITS))
 
-        def read(split: str) -> TokenDataset:
-            maps = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(f"{split}-*.npy"))]
-            return TokenDataset(maps, torch.from_numpy(np.load(folder / f"{split}_labels.npy")))
 
-        return cls(*(read(split) for split in SPLITS))
+def shards_of(folder: Path, split: str, n_items: int) -> Shards:
+    """The shards of a split's codes."""
+    return Shards(folder, n_items, f"{split}{SHARD}")
+
+
+def code_type(codebook_size: int) -> torch.dtype:
+    """The type that a code takes on disk."""
+    return torch.uint16 if codebook_size <= 2**16 else torch.int32

@@ -5,24 +5,67 @@ Shapes: B images, N tokens an image, K codes, T steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from maskgit_lab.decoding.base import Decoded, Decoder, Model
+from maskgit_lab.decoding.guidance import LogitsFn, class_logits, guided
+from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 
-LogitsFn = Callable[[Tensor], Tensor]
 Randomness = torch.Generator | Sequence[torch.Generator] | None  # for all images, or one for each
 
 
-class Decoded(NamedTuple):
-    """A finished decoding."""
+@dataclass(frozen=True, kw_only=True)
+class MaskGIT(Decoder):
+    """The paper's decoder.
 
-    tokens: Int64[Tensor, "B N"]
-    history: Int64[Tensor, "B T N"]  # [:, t] is what the model sees after step t, masks included
+    Args:
+        schedule: gamma.
+        steps: T.
+        choice_temperature: tau, the scale of the Gumbel noise on the confidence.
+        guidance: of classifier-free guidance, which the paper does not have; 0 is none.
+    """
+
+    schedule: Schedule
+    steps: int
+    choice_temperature: float = 4.5
+    guidance: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key in ("choice_temperature", "guidance"):
+            if getattr(self, key) < 0:
+                raise UserError(f"decode.{key}={getattr(self, key)} is not possible: give a number that is not negative")
+
+    def __call__(
+        self,
+        model: Model,
+        tokens: Int64[Tensor, "B N"],
+        labels: Int64[Tensor, " B"],
+        generators: Sequence[torch.Generator],
+    ) -> Decoded:
+        logits_fn = class_logits(guided(model, model.null_label, self.guidance), labels, model.mask_id)
+        return decode(
+            tokens,
+            logits_fn,
+            schedule=self.schedule,
+            steps=self.steps,
+            mask_id=model.mask_id,
+            choice_temperature=self.choice_temperature,
+            generator=generators,
+        )
+
+    def check(self, label_dropout: float) -> None:
+        if self.guidance > 0 and label_dropout == 0:
+            raise UserError(
+                f"decode.guidance={self.guidance} needs a model that was trained with mvtm.label_dropout above 0: set "
+                "it to 0"
+            )
 
 
 class Step(NamedTuple):
@@ -30,7 +73,7 @@ class Step(NamedTuple):
 
     before: Int64[Tensor, "B N"]  # what the model sees, masks included
     filled: Int64[Tensor, "B N"]  # known tokens, and a sampled code at each masked position
-    log_p: Float[Tensor, "B N"]  # log-probability that the model gives the sampled code; of no meaning at known tokens
+    log_p: Float[Tensor, "B N"]  # log-probability that the model gives the sampled code; meaningless at known tokens
     confidence: Float[Tensor, "B N"]  # log_p with this step's Gumbel noise; infinite at known tokens
     after: Int64[Tensor, "B N"]  # filled, with the least confident masked again: `before` of the next step
 

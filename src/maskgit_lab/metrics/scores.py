@@ -16,10 +16,11 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import Features
-from maskgit_lab.metrics.names import distance_name
 from maskgit_lab.metrics.reference import Reference
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
+from maskgit_lab.objects import locate
 
 BLOCK = 1024  # rows whose distances to all others are in memory at once
 SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which images fall into splits
@@ -30,7 +31,7 @@ class Choices:
     """What is computed, and how.
 
     Args:
-        metrics: of `fid`, `sfid`, `kid`, `inception_score`, `precision_recall`; others are not this module's.
+        metrics: names of the registry; those that are measured in another way are passed over.
         splits: of the inception score: 1 in the released config, 10 in ADM's evaluator.
         neighbours: k of precision and recall, 3 in the paper.
         kid_subsets: random subsets over which KID is averaged.
@@ -63,45 +64,57 @@ def sample_scores(samples: Features, reference: Reference, extractor: str, choic
     Args:
         samples: features of the samples.
         reference: what is kept of the real images.
-        extractor: its name, which names the distances; see `distance_name`.
+        extractor: its name, which names the distances; see `registry.Metric.on`.
         choices: what is computed, and how.
 
     Returns:
-        What was asked for and can be computed: `fid`, `sfid`, `kid` and `kid_std` (`fd_...`, `sfd_...`, `kd_...` with
-        another extractor), `inception_score` (at least 1) and its `inception_score_std`, `precision` and `recall` in
-        [0, 1]. A metric that cannot be computed is absent.
+        The metrics of `registry.TABLE` that were asked for and can be computed, by their keys in rows. A metric that
+        cannot be computed is absent.
 
     Raises:
         UserError: too few images.
     """
     known = samples.features_nF if reference.features_nF is None else reference.features_nF
     choices.check(min(len(samples.features_nF), len(known)))
+    there = {
+        "features": True,
+        "spatial": samples.spatial_nS is not None and reference.spatial is not None,
+        "kept": reference.features_nF is not None,
+        "logits": samples.logits_nC is not None,
+    }
     scores: dict[str, float] = {}
-    if "fid" in choices.metrics:
-        distance = frechet_distance(fit_gaussian([samples.features_nF]), reference.gaussian)
-        scores[distance_name(extractor)] = distance
-    if "sfid" in choices.metrics and samples.spatial_nS is not None and reference.spatial is not None:
-        distance = frechet_distance(fit_gaussian([samples.spatial_nS]), reference.spatial)
-        scores[distance_name(extractor, "sfid")] = distance
-    if "kid" in choices.metrics and reference.features_nF is not None:
-        scores |= _kernel_distance(samples.features_nF, reference.features_nF, extractor, choices)
-    if "inception_score" in choices.metrics and samples.logits_nC is not None:
-        found = isc_features_to_metric(samples.logits_nC, splits=choices.splits, shuffle=True, rng_seed=SEED)
-        scores["inception_score"] = found["inception_score_mean"]
-        scores |= {"inception_score_std": found["inception_score_std"]} if choices.splits > 1 else {}
-    if "precision_recall" in choices.metrics and reference.features_nF is not None:
-        scores |= precision_recall(samples.features_nF, reference.features_nF, choices.neighbours)
+    for metric in registry.TABLE.values():
+        if metric.compute is not None and metric.name in choices.metrics and there.get(metric.needs):
+            compute = locate(metric.compute, metric.key) if isinstance(metric.compute, str) else metric.compute
+            scores |= _named(compute(samples, reference, choices), metric, extractor)
     return finite(scores)
 
 
-def precision_recall(
-    samples_nF: Float[Tensor, "n F"], reference_mF: Float[Tensor, "m F"], neighbours: int
-) -> dict[str, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019), with distances found in blocks of `BLOCK` rows."""
+def fid(samples: Features, reference: Reference, choices: Choices) -> float:
+    """Fréchet distance of the features (Heusel et al. 2017)."""
+    return frechet_distance(fit_gaussian([samples.features_nF]), reference.gaussian)
+
+
+def sfid(samples: Features, reference: Reference, choices: Choices) -> float:
+    """Fréchet distance of the spatial features (Nash et al. 2021)."""
+    assert samples.spatial_nS is not None and reference.spatial is not None
+    return frechet_distance(fit_gaussian([samples.spatial_nS]), reference.spatial)
+
+
+def inception_score(samples: Features, reference: Reference, choices: Choices) -> dict[str, float]:
+    """The inception score (Salimans et al. 2016), at least 1, with its deviation where there are several splits."""
+    assert samples.logits_nC is not None
+    found = isc_features_to_metric(samples.logits_nC, splits=choices.splits, shuffle=True, rng_seed=SEED)
+    scores = {"inception_score": found["inception_score_mean"]}
+    return scores | ({"inception_score_std": found["inception_score_std"]} if choices.splits > 1 else {})
+
+
+def precision_recall(samples: Features, reference: Reference, choices: Choices) -> dict[str, float]:
+    """Improved precision and recall (Kynkäänniemi et al. 2019) in [0, 1], with distances in blocks of `BLOCK` rows."""
     found = prc_features_to_metric(
-        samples_nF,
-        reference_mF,
-        prc_neighborhood=neighbours,
+        samples.features_nF,
+        reference.features_nF,
+        prc_neighborhood=choices.neighbours,
         prc_batch_size=BLOCK,
         save_cpu_ram=True,  # a block of rows at a time
         verbose=False,
@@ -119,16 +132,21 @@ def accuracy(logits_nC: Float[Tensor, "n C"], labels_n: Int64[Tensor, " n"]) -> 
     return float((logits_nC.argmax(dim=1) == labels_n).double().mean())
 
 
-def _kernel_distance(samples_nF: Tensor, reference_mF: Tensor, extractor: str, choices: Choices) -> dict[str, float]:
+def kid(samples: Features, reference: Reference, choices: Choices) -> dict[str, float]:
     """KID (Binkowski et al. 2018): the squared MMD with the kernel (x y / F + 1)^3, over random subsets."""
+    assert reference.features_nF is not None
     found = kid_features_to_metric(
-        samples_nF,
-        reference_mF,
+        samples.features_nF,
+        reference.features_nF,
         kid_subsets=choices.kid_subsets,
-        kid_subset_size=min(choices.kid_subset_size, len(samples_nF), len(reference_mF)),
+        kid_subset_size=min(choices.kid_subset_size, len(samples.features_nF), len(reference.features_nF)),
         rng_seed=SEED,
         verbose=False,
     )
-    name, parts = distance_name(extractor, "kid"), ("mean", "std")
-    mean, std = (found[f"kernel_inception_distance_{part}"] for part in parts)
-    return {name: mean, f"{name}_std": std}
+    return {f"kid{end}": found[f"kernel_inception_distance_{part}"] for end, part in (("", "mean"), ("_std", "std"))}
+
+
+def _named(found: float | Mapping[str, float], metric: registry.Metric, extractor: str) -> dict[str, float]:
+    """The values by their keys in a row."""
+    values = found if isinstance(found, Mapping) else {metric.key: found}
+    return {key.replace(metric.key, metric.key_on(extractor), 1): float(value) for key, value in values.items()}

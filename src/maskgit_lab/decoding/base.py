@@ -1,0 +1,121 @@
+"""What every decoder is: a grid with masked tokens in, a full grid out. It knows the model as a callable only.
+
+Shapes: B images, N tokens an image, K codes, T steps.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple, Protocol, Self
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.masking import schedules
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.objects import TARGET, build, locate
+
+COMMON = ("schedule", "steps")  # settings that are not one decoder's own
+
+
+class Model(Protocol):
+    """Predicts tokens: what a decoder knows of a network."""
+
+    mask_id: int  # the token that stands for "unknown"
+
+    @property
+    def null_label(self) -> int:
+        """The label of no class."""
+        ...
+
+    def __call__(self, tokens: Int64[Tensor, "B N"], labels: Int64[Tensor, " B"], /) -> Tensor:
+        """Logits (B, N, K) of the codes at every position."""
+        ...
+
+
+class Decoded(NamedTuple):
+    """A finished decoding."""
+
+    tokens: Int64[Tensor, "B N"]
+    history: Int64[Tensor, "B T N"]  # [:, t] is what the model sees after step t, masks included
+
+
+class Decoder(ABC):
+    """Fills masked tokens; known tokens never change.
+
+    A decoder is a frozen dataclass and a YAML file in `conf/decode/`. Its fields are its settings, by which rows of
+    results know it; the fields `schedule` and `steps`, if it has them, are filled in for it. `__post_init__` raises a
+    `UserError` for values that make no sense.
+    """
+
+    @abstractmethod
+    def __call__(
+        self,
+        model: Model,
+        tokens: Int64[Tensor, "B N"],
+        labels: Int64[Tensor, " B"],
+        generators: Sequence[torch.Generator],
+    ) -> Decoded:
+        """Fills every position that holds `model.mask_id`.
+
+        Args:
+            model: the network, which knows its mask token.
+            tokens: codes, with the mask token where one is to be found.
+            labels: the class of each image.
+            generators: randomness for each image, on the device of the tokens.
+        """
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a row of results says of it."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        schedule = own.pop("schedule", None)
+        known = {"decode_schedule": schedule.name} if schedule is not None else {}
+        return {"decoder": type(self).__name__.lower(), **known, **own}
+
+    def check(self, label_dropout: float) -> None:
+        """Raises a `UserError` if it cannot decode a model that was trained with this share of dropped labels."""
+
+    def with_steps(self, steps: int) -> Self:
+        """The same decoder with another T, if it has one."""
+        return replace(self, steps=steps) if "steps" in self.settings else self  # type: ignore[type-var]
+
+
+def build_decoder(decode: Mapping[str, Any], trained: Schedule, steps: int) -> Decoder:
+    """The decoder that the settings of the group `decode` describe.
+
+    Args:
+        decode: `_target_`, `schedule` (a name, or None) and the decoder's own settings.
+        trained: the schedule of the training, which is used where none is named.
+        steps: T.
+
+    Raises:
+        UserError: there is no such decoder or schedule, or its settings make no sense.
+    """
+    own = {key: value for key, value in decode.items() if key not in COMMON}
+    kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
+    known = getattr(kind, "__dataclass_fields__", {})
+    values = {"schedule": named_schedule(decode.get("schedule"), trained), "steps": steps}
+    return build(own, "decode", Decoder, **{key: value for key, value in values.items() if key in known})  # type: ignore[type-abstract]
+
+
+def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedule:
+    """The schedule of that name, or the one of the training.
+
+    Raises:
+        UserError: there is no such schedule, or it needs settings of its own.
+    """
+    if trained is not None and name in (None, trained.name):
+        return trained
+    known = {kind.config_name(): kind for kind in schedules.Schedule.__subclasses__()}
+    if name not in known:
+        names = ", ".join(sorted(known))
+        raise UserError(f"decode.schedule={name}: there is no such schedule; choose one of {names}")
+    try:
+        return known[name]()
+    except TypeError as error:
+        raise UserError(f"decode.schedule={name} needs settings of its own: choose it with schedule={name}") from error

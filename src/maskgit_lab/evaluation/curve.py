@@ -1,0 +1,256 @@
+"""The one loop of every evaluation: images of each source, their features, every metric from those, a row of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskgit_lab import ranks
+from maskgit_lab.console import Terminal
+from maskgit_lab.data.shards import Shards
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.scorer import Scorer, versions
+from maskgit_lab.evaluation.sources import Generated, Source
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.scores import accuracy
+from maskgit_lab.runs.results import RESULTS, Results, Row, footnotes, grid_path, identity, table
+from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.drawing import draw_tiles
+from maskgit_lab.sampling.files import save_samples, saved_path
+from maskgit_lab.settings import CommonConf
+from maskgit_lab.stages.classifier import cas_identity, classification_accuracy_score
+
+UNFINISHED = "evaluation"  # the folder of points that are not finished
+SCORING = "scoring"  # the same in the store, where there is no folder of results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Points that are measured, each the images of one source.
+
+    Args:
+        run: its settings `eval` and `seed` say what is measured.
+        data: the real images, if there are any.
+        sources: the images of each point.
+        scorer: measures them.
+        metrics: that can be computed.
+        place: the folder of the results; None: nothing is kept.
+        save: forms in which the images are kept; see `save_samples`.
+        class_names: of the images.
+        known: what is measured beforehand, the same for all points.
+    """
+
+    run: Run[CommonConf]
+    data: ImageData | None
+    sources: Sequence[Source]
+    scorer: Scorer
+    metrics: Sequence[str]
+    place: Path | None
+    save: Sequence[str] = ()
+    class_names: Sequence[str] = ()
+    known: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_of_model(self) -> bool:
+        """Whether the images are samples of a trained model."""
+        return all(isinstance(source, Generated) for source in self.sources)
+
+    @property
+    def settings(self) -> list[Row]:
+        """What the row of each source says of its settings."""
+        return [self._settings(source) for source in self.sources]
+
+    @property
+    def points(self) -> list[str]:
+        """The identities of the points."""
+        return [identity(row) for row in self.settings]
+
+    @property
+    def results(self) -> Results | None:
+        """Where rows are kept."""
+        return None if self.place is None else Results(self.place / RESULTS)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The points that are measured, in the order of the sources."""
+        found = self.results.by_identity() if self.results is not None else {}
+        return [found[point] for point in self.points if point in found]
+
+    def missing(self) -> list[Source]:
+        """The sources that have no row yet, or whose samples are to be saved; the same in every process."""
+        done = {identity(row) for row in self.rows} if ranks.is_main() else set()
+        indices = [
+            i
+            for i, (source, point) in enumerate(zip(self.sources, self.points, strict=True))
+            if point not in done or not all(saved_path(self._saved(source), form).exists() for form in self.save)
+        ]
+        return [self.sources[i] for i in ranks.share(indices)]
+
+    def carry_out(self) -> list[dict[str, Any]]:
+        """Adds a row to the results for each missing source; every process calls this.
+
+        Returns:
+            The rows of all sources, measured now or before.
+        """
+        missing = self.missing()
+        logger, todo = self.run.logger, {id(source) for source in missing}
+        measured = dict(zip(self.points, self.sources, strict=True))
+        if logger.is_fresh:
+            for row in self.rows:
+                if id(measured[identity(row)]) not in todo:
+                    logger.point(row)
+        new = self._measure(missing) if missing else []
+        rows = self.rows if self.results is not None else new
+        logger.points(rows)
+        return rows
+
+    def _measure(self, missing: Sequence[Source]) -> list[dict[str, Any]]:
+        run, batch_size = self.run, self.run.settings.eval.batch_size
+        self.scorer.load_references(run, batch_size)
+        what = f"{', '.join(source.name for source in missing)}, {len(missing[0]):,} samples each"
+        rows = []
+        with run.console.stage("evaluation", what):
+            for source in missing:
+                row = {**self._settings(source), **self._measured(source, batch_size), **self.known}
+                if ranks.is_main():
+                    row |= versions()
+                    if self.results is not None:
+                        self.results.append(row)
+                    run.logger.point(row)
+                run.console.say(f"{'':<10} {_summary(row, source)}")
+                rows.append(row)
+        return rows
+
+    def _measured(self, source: Source, batch_size: int) -> dict[str, Any]:
+        """Every metric of the images of a source."""
+        shards = self._shards(source)
+        keeps_images = self._keeps_images(source)
+
+        def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+            for arrays in source.batches(self.run, batches):
+                images = arrays.pop("images")
+                yield arrays | self.scorer.measure(images) | ({"images": images} if keeps_images else {})
+
+        if self.scorer.needs_features or isinstance(source, Generated):
+            missing = shards.missing(batch_size)
+            total = -(-sum(map(len, missing)) // ranks.world_size())
+            with self.run.console.bar(source.name, total, "images/s") as advance:
+                shards.fill(missing, make, advance)
+        row = self.run.by_main(lambda _: self._scores(source, shards))
+        if "cas" in self.metrics:
+            assert self.data is not None and self.run.settings.cas is not None
+            images = source.images(shards)
+            assert images is not None
+            row |= classification_accuracy_score(self.run, self.data, self.run.settings.cas, images, shards.folder)
+        if ranks.is_main():
+            self._keep(source, shards)
+            shards.remove()
+        ranks.barrier()
+        return row
+
+    def _scores(self, source: Source, shards: Shards) -> dict[str, float]:
+        scores = source.scores(shards) | self.scorer.scores(shards)
+        extractor = self.scorer.extractor
+        of_same_data = extractor.classes_of is not None and extractor.classes_of == source.settings.get("data")
+        if self.scorer.needs_features and of_same_data and source.classes is not None:
+            logits_nC = self.scorer.features(shards, extractor).logits_nC
+            scores |= {} if logits_nC is None else {"sample_accuracy": accuracy(logits_nC, source.classes)}
+        return scores
+
+    def _settings(self, source: Source) -> dict[str, Any]:
+        settings = {**source.settings, "n_samples": len(source), **self.scorer.settings()}
+        if isinstance(source, Generated):
+            settings |= {"nll_draws": self.run.settings.eval.nll_draws}
+        if "cas" in self.metrics:
+            assert self.data is not None and self.run.settings.cas is not None
+            settings |= {"cas_classifier": cas_identity(self.run, self.data, self.run.settings.cas)}
+            settings.setdefault("data", self.data.name)
+        return settings | {"metrics": " ".join(self.metrics)}
+
+    def _shards(self, source: Source) -> Shards:
+        """Named after all that the features of a source depend on."""
+        depends = {"source": source.identity, "features": self.scorer.settings(), "kept": self._keeps_images(source)}
+        place = self.run.store.root / SCORING if self.place is None else self.place / UNFINISHED
+        return Shards(place / f"{source.name.replace(' = ', '')}-{fingerprint(depends)}", len(source))
+
+    def _keeps_images(self, source: Source) -> bool:
+        return isinstance(source, Generated) and ("cas" in self.metrics or bool(self.save))
+
+    def _saved(self, source: Source) -> Path:
+        assert self.place is not None
+        return self.place / "samples" / self._shards(source).folder.name
+
+    def _keep(self, source: Source, shards: Shards) -> None:
+        """Files and a picture of samples."""
+        if not isinstance(source, Generated) or self.place is None:
+            return
+        for form in self.save:
+            written = save_samples(shards, source.labels, self.class_names, self._saved(source), form)
+            self.run.console.note("written", str(written))
+        tokens = shards.array("tokens")
+        draw_tiles(_some(source, tokens, self.run.settings), grid_path(self.place, self._settings(source)))
+
+
+def possible_metrics(
+    run: Run[CommonConf], data: ImageData | None, *, has_codes: bool, has_classes: bool = True
+) -> tuple[str, ...]:
+    """The metrics that are asked for, without those that what is at hand does not allow, which are named.
+
+    Args:
+        run: its settings name the metrics.
+        data: the real images, if there are any.
+        has_codes: whether there are held-out codes, for the NLL.
+        has_classes: whether the samples have classes, for CAS.
+    """
+    asked = set(run.settings.eval.metrics)
+    if "nll" in asked and not has_codes:
+        asked.remove("nll")
+        run.console.note("nll", "left out: the codes of the held-out images are not available")
+    if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
+        asked.remove("cas")
+        run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
+    return tuple(sorted(asked))
+
+
+def labels_of(settings: CommonConf, data: ImageData | None, n_classes: int) -> Tensor:
+    """The classes of the samples, sorted: those of the training images, or as many of each class.
+
+    Raises:
+        UserError: neither their number nor training images are given.
+    """
+    count = settings.eval.n_samples
+    if count is not None:
+        return torch.arange(count) * n_classes // count
+    if data is None:
+        raise UserError("eval.n_samples is needed: give the number of samples for each T, such as eval.n_samples=50000")
+    return data.train.labels.sort().values
+
+
+def show(console: Terminal, rows: Sequence[Row]) -> None:
+    """Prints a table of points, and what a reader of it has to know."""
+    if rows:
+        title = "Quality over the number of decoding steps T" if "steps" in rows[0] else "Quality of the samples"
+        console.table(title, *table(rows))
+        for note in footnotes(rows):
+            console.say(note)
+
+
+def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
+    """Samples (R, C, 3, H, W) of the first classes, as many of each."""
+    conf = settings.eval
+    classes, counts = source.labels.unique(return_counts=True)
+    columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
+    chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
+    return torch.stack([source.pipeline.images(tokens_nN[indices].long()) for indices in chosen])
+
+
+def _summary(row: Row, source: Source) -> str:
+    shown = [registry.TABLE["fid"].key_on(row["features"]), "inception_score", "cas_top1"]
+    return f"{source.name:<7} {', '.join(f'{key} {row[key]:.3f}' for key in shown if key in row)}"

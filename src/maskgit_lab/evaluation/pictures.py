@@ -1,0 +1,104 @@
+"""The pictures of a run: reconstructions, samples by class, a grid filling up, and the curve.
+
+Shapes: C classes, T steps, h x w tokens an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from maskgit_lab.data.source import ImageData, some_images
+from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.metrics.registry import Metric
+from maskgit_lab.runs.results import Row, identity
+from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.drawing import cover_masked, draw_grid
+from maskgit_lab.sampling.pipeline import Pipeline
+from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.settings import TrainConf
+from maskgit_lab.tokenizers.base import Tokenizer
+
+N_RECONSTRUCTIONS = 12
+MOST_COLUMNS = 12
+AT_ONCE = 32  # images decoded at once
+PICTURES = 3  # the stream of seeds that pictures draw from
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def draw_reconstructions(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer) -> None:
+    """Held-out images over what the tokenizer makes of them."""
+    originals = some_images(data.test, N_RECONSTRUCTIONS)
+    rebuilt = tokenizer.decode(tokenizer.encode(originals.to(run.device))).cpu()
+    pairs = to_uint8(torch.stack([originals, rebuilt]))
+    path = run.folder.picture("reconstructions")
+    draw_grid(pairs, path, title="Held-out images and their reconstructions", row_names=["image", "tokenizer"])
+    run.logger.pictures({"reconstructions": path})
+
+
+def draw_run(run: Run[TrainConf], pipeline: Pipeline, points: Collection[str]) -> None:
+    """Samples by class, the same samples filling up step by step, and the curve through some points."""
+    conf, data = run.settings.eval, run.folder.data
+    pipeline = pipeline.at(conf.picture_steps)
+    name = pipeline.decoder.settings.get("decode_schedule", "no")
+    with run.console.stage("pictures", f"samples at T = {conf.picture_steps}, filling and curve"):
+        names = list(data.class_names)[: conf.picture_classes]
+        labels = torch.arange(len(names)).repeat_interleave(conf.picture_columns)
+        seeds = [mix_seeds(run.settings.seed, PICTURES, conf.picture_steps, i) for i in range(len(labels))]
+        samples = pipeline.sample(labels, seeds, batch_size=AT_ONCE, keep_history=True)
+        assert samples.history is not None
+        title = f"{data.name}: samples by class, {name} schedule, T = {conf.picture_steps}"
+        grid = samples.images.unflatten(0, (len(names), conf.picture_columns))
+        draw_grid(grid, run.folder.picture("samples"), title=title, row_names=names)
+        first = slice(None, None, conf.picture_columns)
+        masked_CThw = (samples.history[first] == pipeline.model.mask_id).unflatten(-1, pipeline.grid)
+        title = f"Decoding step by step, {name} schedule"
+        _draw_filling(samples.images[first], masked_CThw, names, title, run.folder.picture("filling"))
+        rows = [row for row in run.folder.results.rows() if identity(row) in points]
+        draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {name} schedule")
+    run.logger.pictures(run.folder.pictures())
+
+
+def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
+    """Draws the metrics of one run over the number of decoding steps T."""
+    ordered = sorted(rows, key=lambda row: row["steps"])
+    drawn = [metric for metric in registry.of_rows(rows) if metric.panel]
+    panels = [(name, list(metrics)) for name, metrics in groupby(drawn, key=lambda metric: metric.panel)]
+    figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        _draw_panel(axes, name, metrics, ordered)
+    figure.savefig(path)
+
+
+def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Sequence[Row]) -> None:
+    for colour, metric in zip(COLOURS, metrics, strict=False):
+        points = [(row["steps"], row[metric.key]) for row in ordered if metric.key in row]
+        style = "--" if metric.better is None else "o-"
+        axes.plot(*zip(*points, strict=True), style, color=colour, label=metric.label, markersize=4)
+    steps = [row["steps"] for row in ordered]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(steps, [str(t) for t in steps], fontsize=8)
+    axes.minorticks_off()
+    axes.set_xlabel("decoding steps T", fontsize=9)
+    axes.set_title(name, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _draw_filling(images: Tensor, masked_CThw: Tensor, names: Sequence[str], title: str, path: Path) -> None:
+    """Grey cells are still masked; a token that was kept never changes, so the rest is as in the final image."""
+    steps = masked_CThw.shape[1]
+    shown = torch.linspace(0, steps - 1, min(MOST_COLUMNS, steps)).round().long().tolist()
+    columns = [cover_masked(images, masked_CThw[:, t]) for t in shown[:-1]] + [images]
+    column_names = [f"t = {t + 1}" for t in shown]
+    draw_grid(torch.stack(columns, dim=1), path, title=title, row_names=names, column_names=column_names)

@@ -1,0 +1,257 @@
+"""What a command evaluates: the model of a run, a model in files, or images that somebody else made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from maskgit_lab.data.external import ExternalImages, open_images
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.data.tokens import TokenCache, TokenDataset
+from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
+from maskgit_lab.evaluation.likelihood import load_or_compute_nll
+from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction, reconstruction_distance
+from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
+from maskgit_lab.evaluation.scorer import choices_of, make_scorer
+from maskgit_lab.evaluation.sources import External, Generated
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.features import FeatureExtractor
+from maskgit_lab.metrics.registry import INCEPTION
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.run import Run
+from maskgit_lab.runs.store import open_valid
+from maskgit_lab.sampling.loading import Trained, is_run, open_files, open_run
+from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file
+from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
+from maskgit_lab.stages.features import load_or_train_extractor
+
+GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
+NEED_DATA = ("nll", "cas")  # without a run these are computed only if they are asked for
+
+
+def check_arguments(settings: EvaluateConf) -> None:
+    """Raises a `UserError` unless the settings of `evaluate.py` name one thing to evaluate."""
+    if (settings.checkpoint is None) == (settings.samples is None):
+        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with eval.reference=FOLDER_OR_NPZ")
+    reference, steps = settings.eval.get("reference"), settings.decode.get("steps")
+    if settings.samples is not None and reference is None:
+        raise UserError(
+            "samples needs a reference: give eval.reference=FOLDER_OR_NPZ, or data=NAME and eval.reference=train"
+        )
+    if settings.checkpoint is None:
+        return
+    if is_run(Path(settings.checkpoint).expanduser()):
+        if settings.tokenizer.weights is not None:
+            raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
+        return
+    for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
+        if value is None:
+            raise UserError(f"{key} is needed, since {settings.checkpoint} is a file and not a run: give {key}=VALUE")
+
+
+def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
+    """The settings of an evaluation: the run's own, or defaults without a run, with what `evaluate.py` is given."""
+    given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
+    given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
+    given |= {"cache_dir": settings.cache_dir, "wait": settings.wait, "logger": plain(settings.logger)}
+    hardware = plain(settings.trainer)
+    if folder is not None:
+        own = folder.settings()
+        given["trainer"] = {**hardware, "precision": hardware["precision"] or own.trainer.precision}
+        return replaced(own, TrainConf, given)
+    given["trainer"] = {**hardware, "precision": hardware["precision"] or "32-true"}
+    metrics = [name for name in registry.names() if name not in NEED_DATA]
+    base = CommonConf(features=FeaturesConf(name=INCEPTION), eval=EvalConf(metrics=metrics))
+    whole = replaced(base, CommonConf, given)
+    if whole.features.name == "classifier" and whole.classifier is None:
+        raise UserError("features=classifier needs to know which: add classifier=small")
+    return whole
+
+
+def needs_data(settings: CommonConf) -> bool:
+    """Whether the evaluation of a run needs the images that it was trained on."""
+    conf = settings.eval
+    wants_cas = "cas" in conf.metrics and settings.cas is not None
+    return conf.reference in SPLITS or settings.features.name == "classifier" or wants_cas or conf.n_samples is None
+
+
+def check_classes(folder: RunFolder, data: ImageData) -> None:
+    """Raises a `UserError` if the data have another number of classes than the run."""
+    if data.n_classes != folder.data.n_classes:
+        raise UserError(
+            f"the data have {data.n_classes} classes and the run was trained on {folder.data.n_classes}: give the "
+            "images that it was trained on"
+        )
+
+
+def check_evaluation(settings: CommonConf, data: ImageData) -> None:
+    """Raises a `UserError` for an evaluation that these data do not allow."""
+    choices, real = choices_of(settings.eval), real_images(settings.eval.reference, data)
+    choices.check(settings.eval.n_samples or len(data.train))
+    real.check((data.size, data.size), choices)
+
+
+def plan(
+    run: Run[CommonConf], settings: EvaluateConf, data: ImageData | None, real: RealImages, place: Path | None
+) -> Evaluation:
+    """What `evaluate.py` measures; every process calls this.
+
+    Raises:
+        UserError: files are missing or damaged, or do not fit each other, or there are too few images.
+    """
+    if settings.samples is not None:
+        return _of_images(run, open_images(Path(settings.samples).expanduser(), "samples"), data, real, place)
+    if run.home is None:
+        return _of_files(run, settings, data, real, place)
+    if data is not None:
+        _check_same_data(run.folder, data)
+    extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)
+    own = run.settings
+    assert isinstance(own, TrainConf)
+    trained = open_run(run.folder, own, run.device)
+    curve = curve_over_steps(run, data, trained, _codes(run), extractor, real)
+    return replace(curve, place=place, save=settings.save)
+
+
+def curve_over_steps(
+    run: Run[CommonConf],
+    data: ImageData | None,
+    trained: Trained,
+    codes: TokenDataset | None,
+    extractor: FeatureExtractor,
+    real: RealImages | None = None,
+) -> Evaluation:
+    """A run's model at every T; every process calls this.
+
+    Args:
+        run: its settings say what is measured.
+        data: the real images, if they are available.
+        trained: the model.
+        codes: held-out codes, for the NLL, if they are available.
+        extractor: of features.
+        real: the images of the reference; None: as the settings say.
+    """
+    record = run.record
+    assert record.tokens is not None
+    weights = {"run": record.fingerprint, "mvtm": record.mvtm, "tokens": record.tokens.digest}
+    known = {}
+    if data is not None:
+        scores = load_or_measure_reconstruction(run, data, trained.pipeline.tokenizer, extractor)
+        known = reconstruction_distance(scores, extractor)
+    real = real or real_images(run.settings.eval.reference, data)
+    evaluation = _of_model(run, data, trained, weights, extractor, real, codes is not None, run.folder.data.name)
+    if "nll" in evaluation.metrics and codes is not None and evaluation.missing():
+        source = evaluation.sources[0]
+        assert isinstance(source, Generated)
+        known |= {"nll": load_or_compute_nll(run, source, codes)}
+    return replace(evaluation, known=known)
+
+
+def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> None:
+    """Shows what is known of a run that has no transformer yet."""
+    folder, own = run.folder, run.settings
+    if folder.record.mvtm is not None:
+        raise UserError(f"the checkpoint {folder.checkpoint} is gone: give the train.py command of the run again")
+    if folder.record.tokenizer is None:
+        raise UserError(f"the run in {folder.path} has trained nothing yet: give its train.py command again")
+    assert isinstance(own, TrainConf) and data is not None
+    _check_same_data(folder, data)
+    extractor = load_or_train_extractor(run, data, own.features.name, own.features.weights)
+    tokenizer = load_tokenizer(own.tokenizer, tokenizer_file(folder), run.device)
+    scores = load_or_measure_reconstruction(run, data, tokenizer, extractor)
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+    run.console.note("tokenizer", f"{numbers}; the run has no transformer yet")
+
+
+def _of_model(
+    run: Run[CommonConf],
+    data: ImageData | None,
+    trained: Trained,
+    weights: Mapping[str, Any],
+    extractor: FeatureExtractor,
+    real: RealImages,
+    has_codes: bool,
+    name: str | None,
+) -> Evaluation:
+    names, choices = trained.pipeline.class_names, choices_of(run.settings.eval)
+    labels = labels_of(run.settings, data, len(names))
+    choices.check(len(labels))
+    real.check(trained.pipeline.size, choices)
+    source = Generated(trained, weights, labels, run.settings.seed, name)
+    return Evaluation(
+        run=run,
+        data=data,
+        sources=[source.at(steps) for steps in run.settings.steps],
+        scorer=make_scorer(run, data, real, extractor),
+        metrics=possible_metrics(run, data, has_codes=has_codes),
+        place=None if run.home is None else run.home.path,
+        class_names=names,
+    )
+
+
+def _of_files(
+    run: Run[CommonConf], settings: EvaluateConf, data: ImageData | None, real: RealImages, place: Path | None
+) -> Evaluation:
+    conf, path = run.settings, Path(settings.checkpoint or "").expanduser()
+    trained = open_files(path, settings.tokenizer.weights, conf.decode, run.device)
+    assert settings.tokenizer.weights is not None
+    weights = {
+        "transformer": file_sha256(path),
+        "tokenizer": file_sha256(Path(settings.tokenizer.weights).expanduser()),
+    }
+    extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
+    evaluation = _of_model(run, data, trained, weights, extractor, real, has_codes=False, name=None)
+    return replace(evaluation, place=place, save=settings.save)
+
+
+def _of_images(
+    run: Run[CommonConf], opened: ExternalImages, data: ImageData | None, real: RealImages, place: Path | None
+) -> Evaluation:
+    conf, choices = run.settings, choices_of(run.settings.eval)
+    source = External.choose(opened, conf.eval.n_samples)
+    real.check(source.size, choices)
+    choices.check(len(source))
+    metrics = possible_metrics(run, data, has_codes=True, has_classes=source.classes is not None)
+    if "cas" in metrics:
+        assert data is not None
+        _check_fits(opened, data)
+    extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
+    scorer = make_scorer(run, data, real, extractor)
+    measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
+    return Evaluation(run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place)
+
+
+def _check_fits(images: ExternalImages, data: ImageData) -> None:
+    """Raises a `UserError` if a classifier of the images cannot be tested on the data."""
+    if images.size != (data.size, data.size):
+        raise UserError(
+            f"the samples have {images.size[0]} x {images.size[1]} pixels and the data {data.size} x {data.size}: CAS "
+            "needs them to be of one size, so leave it out with eval.metrics=[...]"
+        )
+    low, high = int(images.labels.min()), int(images.labels.max())
+    if low < 0 or high >= data.n_classes:
+        raise UserError(
+            f"the samples have classes from {low} to {high} and the data have {data.n_classes}: give the classes as "
+            f"whole numbers from 0 to {data.n_classes - 1}, or leave CAS out with eval.metrics=[...]"
+        )
+
+
+def _check_same_data(folder: RunFolder, data: ImageData) -> None:
+    if data.fingerprint != folder.data.fingerprint:
+        raise UserError(
+            f"the images of {data.name} are not those that the run in {folder.path} was trained on: give the same with "
+            "data= and its settings, or compare with others by eval.reference=FOLDER_OR_NPZ"
+        )
+
+
+def _codes(run: Run[CommonConf]) -> TokenDataset | None:
+    """The held-out codes of the run, if they are needed and still in the cache."""
+    record = run.record.tokens
+    if record is None or "nll" not in run.settings.eval.metrics or not Path(record.path).is_dir():
+        return None
+    open_valid(Path(record.path))
+    return TokenCache.open(Path(record.path)).test

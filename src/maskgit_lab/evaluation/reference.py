@@ -1,0 +1,162 @@
+"""The real images that samples are compared with, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from maskgit_lab import ranks
+from maskgit_lab.data.external import ArrayImages, holds_images, open_images
+from maskgit_lab.data.shards import Shards
+from maskgit_lab.data.source import ImageData, Images
+from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.batches import extract, image_batches
+from maskgit_lab.fingerprints import code_version, file_sha256
+from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.pretrained import POOL_WIDTH, SPATIAL_WIDTH
+from maskgit_lab.metrics.reference import Reference, published_statistics, reference_of
+from maskgit_lab.metrics.scores import Choices
+from maskgit_lab.metrics.statistics import Gaussian
+from maskgit_lab.runs.run import Run
+from maskgit_lab.settings import CommonConf
+
+REFERENCE = "reference.safetensors"
+MODULES = (
+    *("maskgit_lab.metrics.features", "maskgit_lab.metrics.pretrained", "maskgit_lab.metrics.statistics"),
+    *("maskgit_lab.metrics.reference", "maskgit_lab.nets.resnet_cifar", "maskgit_lab.data.external"),
+)
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Where a reference comes from.
+
+    Args:
+        name: what results call it.
+        images: None for a file that has statistics alone.
+        fingerprint: of what the images are.
+        size: height and width in pixels; None where there are no images.
+        statistics: a file that has statistics of more images than it holds, such as ADM's.
+    """
+
+    name: str
+    images: Images | None
+    fingerprint: str
+    size: tuple[int, int] | None
+    statistics: Path | None = None
+
+    def check(self, samples: tuple[int, int], choices: Choices) -> None:
+        """Raises a `UserError` if samples of this size cannot be compared with it, or it has too few images."""
+        if self.size is not None and tuple(self.size) != tuple(samples):
+            raise UserError(
+                f"the reference {self.name} has {self.size[0]} x {self.size[1]} pixels and the samples have "
+                f"{samples[0]} x {samples[1]}: give a reference of the same resolution"
+            )
+        if self.images is not None:
+            choices.check(len(self.images))
+
+
+def real_images(name: str, data: ImageData | None) -> RealImages:
+    """The images of `eval.reference`: a split of the data, a folder, or an npz file.
+
+    Raises:
+        UserError: there are none.
+    """
+    if name in SPLITS:
+        if data is None:
+            raise UserError(f"reference={name} needs data: name them with data=NAME, or give a folder or an npz file")
+        split = data.splits()[name]
+        return RealImages(f"{data.name}-{name}", split, f"{data.fingerprint}-{name}", (data.size, data.size))
+    path = Path(name).expanduser()
+    if path.suffix == ".npz" and path.is_file():
+        return _of_file(path)
+    images = open_images(path, "reference")
+    return RealImages(path.name, images, images.fingerprint(), images.size)
+
+
+def load_or_compute_reference(
+    run: Run[CommonConf], real: RealImages, extractor: FeatureExtractor, batch_size: int
+) -> Reference:
+    """What is kept of the real images by this extractor: computed by all processes, or found in the store.
+
+    Raises:
+        UserError: the published statistics are of another network than the extractor.
+    """
+    most = run.settings.eval.reference_features
+    ingredients = {
+        "images": real.fingerprint,
+        "extractor": [extractor.name, extractor.identity],
+        "features": most,
+        "code": code_version(*MODULES),
+    }
+    pooled, spatial = _published(real, extractor)
+
+    def measure(folder: Path) -> Mapping[str, Any]:
+        count = len(real.images) if real.images is not None else 0
+        shards = Shards(folder / "parts", count)
+        if real.images is not None:
+            _extract(run, real.images, real.name, shards, extractor, batch_size)
+        if ranks.is_main():
+            own = reference_of(_Features(shards), count, most) if count else None
+            kept = own if pooled is None else Reference(pooled, own.features_nF if own else None, spatial)
+            assert kept is not None
+            kept.save(folder / REFERENCE)
+            shards.remove()
+        return {"name": real.name, "n_images": count}
+
+    entry = run.store.obtain("reference", ingredients, measure)
+    if entry.reused:
+        run.console.note("reference", f"found in the cache: {entry.path}")
+    return Reference.load(entry.path / REFERENCE)
+
+
+class _Features:
+    """The features in shards, read again each time they are gone through."""
+
+    def __init__(self, shards: Shards) -> None:
+        self.shards = shards
+
+    def __iter__(self) -> Iterator[Features]:
+        return (Features(**shard) for shard in self.shards)
+
+
+def _extract(
+    run: Run[CommonConf], images: Images, name: str, shards: Shards, extractor: FeatureExtractor, batch_size: int
+) -> None:
+    def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        return (extract(extractor, batch).named() for batch in image_batches(run, images, batches))
+
+    with run.console.stage("reference", f"features of {len(images):,} real images, {name}"):
+        missing = shards.missing(batch_size)
+        with run.console.bar("reference", -(-sum(map(len, missing)) // ranks.world_size()), "images/s") as advance:
+            shards.fill(missing, make, advance)
+
+
+def _of_file(path: Path) -> RealImages:
+    pooled, _ = published_statistics(path)
+    images = ArrayImages(path) if pooled is None or holds_images(path) else None
+    size = images.size if images is not None else None
+    return RealImages(path.name, images, file_sha256(path), size, path if pooled is not None else None)
+
+
+def _published(real: RealImages, extractor: FeatureExtractor) -> tuple[Gaussian | None, Gaussian | None]:
+    """The statistics that a file brings with it, where they are of this extractor."""
+    if real.statistics is None or not extractor.name.startswith("inception"):
+        if real.images is None:
+            raise UserError(
+                f"the reference {real.name} has statistics of the Inception network alone: take features=inception"
+            )
+        return None, None
+    pooled, spatial = published_statistics(real.statistics)
+    for found, width, what in ((pooled, POOL_WIDTH, "mu"), (spatial, SPATIAL_WIDTH, "mu_s")):
+        if found is not None and len(found.mean_F) != width:
+            raise UserError(
+                f"the reference {real.name} has {what} of {len(found.mean_F)} values and the Inception network has "
+                f"{width} features: give a file in ADM's form"
+            )
+    return pooled, spatial

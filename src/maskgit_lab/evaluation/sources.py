@@ -1,0 +1,225 @@
+"""Where images that are measured come from: a trained model, or files. The evaluation treats all alike.
+
+Shapes: n images, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from maskgit_lab import ranks
+from maskgit_lab.data.external import ExternalImages
+from maskgit_lab.data.shards import ShardImages, Shards
+from maskgit_lab.data.source import Images
+from maskgit_lab.evaluation.batches import image_batches
+from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.loading import Trained
+from maskgit_lab.sampling.pipeline import Pipeline
+from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.settings import CommonConf
+
+SAMPLES = 1  # the stream of seeds that samples draw from
+MODULES = (
+    *("maskgit_lab.sampling.pipeline", "maskgit_lab.decoding.base", "maskgit_lab.decoding.parallel"),
+    *("maskgit_lab.decoding.guidance", "maskgit_lab.masking.schedules", "maskgit_lab.nets.transformer"),
+    *("maskgit_lab.nets.vqgan", "maskgit_lab.seeds"),
+)
+
+
+class Source(Protocol):
+    """Images to be measured."""
+
+    @property
+    def name(self) -> str:
+        """What the console calls them."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a row says of them."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What they depend on."""
+        ...
+
+    @property
+    def classes(self) -> Tensor | None:
+        """The class of each, (n,) int64, if they have classes."""
+        ...
+
+    def __len__(self) -> int:
+        """n."""
+        ...
+
+    def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        """For each batch of numbers, 8-bit `images` (B, 3, H, W) and what is kept beside their features."""
+        ...
+
+    def images(self, shards: Shards) -> Images | None:
+        """All images with their classes, read back from the files that they came from; None: they have to be kept."""
+        ...
+
+    def scores(self, shards: Shards) -> dict[str, float]:
+        """What is known from making them, such as the speed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Samples of a trained model.
+
+    Args:
+        trained: the model, with its decoder.
+        weights: what its weights depend on.
+        labels: the class of each sample.
+        seed: of the samples.
+        data: the name of the data that it was trained on, if that is known.
+    """
+
+    trained: Trained
+    weights: Mapping[str, Any]
+    labels: Tensor
+    seed: int
+    data: str | None = None
+
+    def at(self, steps: int) -> Generated:
+        """The samples at another T."""
+        return replace(self, trained=replace(self.trained, pipeline=self.pipeline.at(steps)))
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Makes the samples."""
+        return self.trained.pipeline
+
+    @property
+    def steps(self) -> int:
+        """T; N for a decoder without one."""
+        return int(self.pipeline.decoder.settings.get("steps", self.pipeline.model.n_tokens))
+
+    @property
+    def name(self) -> str:
+        """By T."""
+        return f"T = {self.steps}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the model's images."""
+        return self.pipeline.size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Model, decoder, classes and seed."""
+        return {
+            "model": fingerprint(self.weights),
+            "schedule": self.trained.schedule.name,
+            **self.pipeline.decoder.settings,
+            "steps": self.steps,
+            "seed": self.seed,
+            "labels": fingerprint({"labels": self.labels.tolist()}),
+            **({"data": self.data} if self.data is not None else {}),
+        }
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings, and the code that samples."""
+        return {"weights": dict(self.weights), "settings": self.settings, "code": code_version(*MODULES)}
+
+    @property
+    def classes(self) -> Tensor:
+        """Those that the samples were made for."""
+        return self.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        """Images with their tokens and the seconds that each took."""
+        for batch in batches:
+            start = time.perf_counter()
+            # A seed for each sample: it is the same image in any batch and in any process.
+            seeds = [mix_seeds(self.seed, SAMPLES, self.steps, i) for i in batch]
+            labels = self.labels[batch.start : batch.stop]
+            made = self.pipeline.sample(labels, seeds, batch_size=len(batch))
+            seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)
+            yield {"images": made.images, "tokens": made.tokens.int(), "seconds": seconds}
+
+    def images(self, shards: Shards) -> Images | None:
+        """Those that were kept in the shards."""
+        kept = "images" in next(iter(shards), {})
+        return ShardImages(shards.paths(), self.labels) if kept else None
+
+    def scores(self, shards: Shards) -> dict[str, float]:
+        """The speed of sampling, by all processes."""
+        seconds = float(shards.array("seconds").sum())
+        return {"images_per_second": ranks.world_size() * len(self) / seconds}
+
+
+@dataclass(frozen=True)
+class External:
+    """Images of a folder or an npz file, whoever made them.
+
+    Args:
+        opened: all images.
+        chosen: those of them that are measured.
+    """
+
+    opened: ExternalImages
+    chosen: Images
+
+    @classmethod
+    def choose(cls, opened: ExternalImages, count: int | None) -> External:
+        """So many images, spread evenly, since files are often sorted by class; None: all."""
+        if count is None or count >= len(opened):
+            return cls(opened, opened)
+        return cls(opened, opened.subset(torch.linspace(0, len(opened) - 1, count).round().long().tolist()))
+
+    name = "samples"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the files."""
+        return self.opened.size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the files are."""
+        return {"samples": self.opened.title, "samples_fingerprint": self.opened.fingerprint()[:12]}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The files, and which of them are measured."""
+        return {**self.settings, "n": len(self.chosen)}
+
+    @property
+    def classes(self) -> Tensor | None:
+        """Those of the files, if they have any."""
+        return None if self.opened.classes is None else self.chosen.labels
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
+        """Images read from the files."""
+        return ({"images": images} for images in image_batches(run, self.chosen, batches))
+
+    def images(self, shards: Shards) -> Images:
+        """Those of the files."""
+        return self.chosen
+
+    def scores(self, shards: Shards) -> dict[str, float]:
+        """Nothing."""
+        return {}

@@ -1,0 +1,104 @@
+"""The way from a command line to a verb, with every mistake of the user's said in one sentence.
+
+Torch is imported only once the config is composed, so that `--help` and typing errors answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from maskgit_lab import config
+from maskgit_lab.errors import UserError
+from maskgit_lab.launch.sentences import sentence
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
+OURS = "MASKGIT_LAB_SENTENCES"  # says that the switch is set by this module, also in processes that this one starts
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException, OSError)
+
+
+class Command:
+    """A verb, its config and its errors.
+
+    Args:
+        verb: `train` or `sample`: the module under `commands`, and the name of the primary config.
+        script: the entry point's `__file__`; `conf/` lies beside it.
+    """
+
+    def __init__(self, verb: str, script: str) -> None:
+        self.verb = verb
+        self.script = Path(script).resolve()
+        self.schema = config.SCHEMAS[verb]
+        self.composed = False
+        self.wants_traceback = os.environ.get(FULL_ERROR) == "1" and OURS not in os.environ
+
+    def __call__(self) -> None:
+        """Composes the config from the command line and runs the verb on it."""
+        if not self.wants_traceback:
+            os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to read them
+        config.register()
+        conf = str(self.script.parent / "conf")
+        try:
+            config.register_sweeps(self.script.parent / "sweeps")
+            hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
+        except USER_ERRORS as error:
+            self._leave(error)
+        except ValueError as error:  # Hydra's own, for groups without a name
+            if self.composed:
+                raise
+            self._leave(error)
+        except KeyboardInterrupt:
+            print("interrupted: the same command continues from what was saved", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
+
+    def _task(self, cfg: DictConfig) -> str | None:
+        """Does the work; a job of a sweep returns why it has failed, for the end of the sweep to show."""
+        self.composed = True
+        try:
+            self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
+        except USER_ERRORS as error:
+            if not _is_job_of_sweep():
+                self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
+            return self._sentence(error)
+        return None
+
+    def _work(self, settings: Any, overrides: list[str]) -> None:
+        """Verbs that prepare something run in a process for each device."""
+        verb = import_module(f"maskgit_lab.commands.{self.verb}")
+        if not hasattr(verb, "prepare"):
+            verb.run(settings)
+            return
+        from maskgit_lab.launch.processes import in_processes  # imports torch
+
+        command = self.script, overrides
+        in_processes(
+            settings.trainer, command, lambda: verb.prepare(settings), lambda made: verb.run(settings, overrides, made)
+        )
+
+    def _leave(self, error: Exception) -> None:
+        if self.wants_traceback:
+            raise error
+        print(f"error: {self._sentence(error)}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+    def _sentence(self, error: Exception) -> str:
+        text = sentence(error, self.schema, f"`python {self.script.name} --help`")
+        return " ".join(text.split())  # names of files may have lines of their own
+
+
+def _is_job_of_sweep() -> bool:
+    """Whether a launcher runs this job in a process that it has started, such as on a cluster."""
+    hydra = HydraConfig.get()
+    return hydra.mode == RunMode.MULTIRUN and hydra.runtime.choices["hydra/sweeper"] == "jobs"

@@ -1,0 +1,191 @@
+"""The jobs of a sweep on this machine, each in a process of its own, some of them at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.launch.job import run_job
+from maskgit_lab.runs.folder import run_name
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 30  # with jobs that are asked to end
+ERROR = re.compile(r"^error: (.+)$", re.MULTILINE)
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+
+Slot = dict[str, str]  # the environment of a job: its GPUs and its threads
+
+
+def share_machine(n_jobs: int, threads: int | None, gpus: int | None, devices: int, accelerator: str) -> list[Slot]:
+    """What each of the jobs that run at once gets of this machine.
+
+    Args:
+        n_jobs: at once.
+        threads: CPU threads of each process; None: the cores, shared.
+        gpus: of each job; None: one for each device.
+        devices: processes of a job.
+        accelerator: that the jobs ask for.
+
+    Raises:
+        UserError: this machine has not as much.
+    """
+    for key, value in (("n_jobs", n_jobs), ("threads", threads), ("gpus", gpus)):
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise UserError(f"hydra.launcher.{key}={value} is not possible: give a whole number of at least 1")
+    there = [] if accelerator == "cpu" else _gpus()
+    each = gpus or devices
+    if (there or gpus) and each > len(there):
+        raise UserError(
+            f"a job asks for {each} GPUs and there are {len(there)}: lower trainer.devices or the launcher's gpus"
+        )
+    slots = []
+    for i in range(n_jobs):
+        mine = [there[(i * each + j) % len(there)] for j in range(each)] if there else []
+        slots.append(_threads(n_jobs * devices, threads) | ({VISIBLE_GPUS: ",".join(mine)} if mine else {}))
+    return slots
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs that this process may use."""
+    count = torch.cuda.device_count()
+    return os.environ[VISIBLE_GPUS].split(",")[:count] if os.environ.get(VISIBLE_GPUS) else list(map(str, range(count)))
+
+
+def _threads(processes: int, threads: int | None) -> dict[str, str]:
+    if threads is None and (processes == 1 or "OMP_NUM_THREADS" in os.environ):
+        return {}  # torch's own choice, or the user's
+    return {"OMP_NUM_THREADS": str(threads or max(1, (os.cpu_count() or 1) // processes))}
+
+
+@dataclass
+class _Running:
+    """A job that has begun."""
+
+    number: int
+    slot: Slot
+    log: Path
+    process: BaseProcess
+    start: float = field(default_factory=time.perf_counter)
+
+
+class LocalJobs:
+    """Runs jobs of a command.
+
+    Args:
+        script: the command's entry point.
+        slots: the environment of each of the jobs that run at once.
+        logs: the folder of what the jobs print.
+    """
+
+    def __init__(self, script: Path, slots: Sequence[Slot], logs: Path) -> None:
+        self.script = script
+        self.slots = slots
+        self.logs = logs
+        self.terminal = Terminal()
+
+    def run(self, jobs: Sequence[list[str]]) -> list[str | None]:
+        """Runs a process for each list of overrides; returns None for each that went well, else why it did not."""
+        reasons: list[str | None] = [None] * len(jobs)
+        waiting, free, running = deque(enumerate(jobs)), deque(self.slots), list[_Running]()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with _ended_with_this_process(running):
+            while waiting or running:
+                while waiting and free:
+                    running.append(self._start(*waiting.popleft(), free.popleft(), len(jobs)))
+                time.sleep(POLL_SECONDS)
+                for job in [job for job in running if job.process.exitcode is not None]:
+                    running.remove(job)
+                    free.append(job.slot)
+                    reasons[job.number] = self._finish(job, len(jobs))
+        return reasons
+
+    def _start(self, number: int, overrides: list[str], slot: Slot, count: int) -> _Running:
+        log = self.logs / f"{run_name(overrides)}-{fingerprint({'job': overrides})}.log"
+        self.terminal.note("job", f"{number + 1} of {count}: {shlex.join(overrides)}; its log is {log}")
+        arguments = (self.script.resolve(), overrides, Path.cwd(), {**os.environ, **slot}, log.resolve())
+        process = _context(self.script.stem, slot).Process(target=run_job, args=arguments)  # type: ignore[attr-defined]
+        process.start()
+        return _Running(number, slot, log, process)
+
+    def _finish(self, job: _Running, count: int) -> str | None:
+        assert job.process.exitcode is not None
+        reason = _why(job.process.exitcode, job.log)
+        seconds = time.perf_counter() - job.start
+        self.terminal.note(
+            "", f"{job.number + 1} of {count}: {f'failed: {reason}' if reason else f'done in {seconds:.1f} s'}"
+        )
+        return reason
+
+
+def _context(verb: str, slot: Slot) -> BaseContext:
+    """How the process of a job begins.
+
+    Imports take longer than the rest of a short job's start. On Linux they are done once, by a server that forks a
+    process for each job; with GPUs every process begins from nothing, since CUDA does not outlive a fork.
+    """
+    if sys.platform != "linux" or VISIBLE_GPUS in slot:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([f"maskgit_lab.commands.{verb}"])
+    return context
+
+
+@contextmanager
+def _ended_with_this_process(running: list[_Running]) -> Iterator[None]:
+    """Ends the jobs that still run when this process is interrupted or asked to end."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for job in running:
+            job.process.terminate()
+        for job in running:
+            _end(job.process)
+
+
+def _end(process: BaseProcess) -> None:
+    process.join(PATIENCE_SECONDS)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+
+
+def _why(code: int, log: Path) -> str | None:
+    """One line on why a job has failed, or None if it has not."""
+    if code == 0:
+        return None
+    if code < 0:
+        return f"killed by signal {-code} ({signal.Signals(-code).name}), perhaps for lack of memory"
+    printed = log.read_text(encoding="utf-8", errors="replace").strip()
+    if said := ERROR.findall(printed):
+        return str(said[-1])
+    return printed.splitlines()[-1] if printed else f"exit code {code}"
+
+
+def script_of(hydra: Any) -> Path:
+    """The entry point of a command, from Hydra's own settings."""
+    conf = next(source.path for source in hydra.runtime.config_sources if source.provider == "main")
+    return Path(conf).parent / f"{hydra.job.name}.py"

@@ -1,0 +1,72 @@
+"""One sentence for a user from an error of ours, of Hydra's or of OmegaConf's: what is wrong, where, what to do."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from maskgit_lab import config
+from maskgit_lab.errors import UserError
+
+
+def sentence(error: Exception, schema: type, help_command: str) -> str:
+    """The error in one sentence.
+
+    Args:
+        error: a `UserError`, or an error that Hydra or OmegaConf raised for a config or a command line.
+        schema: the dataclass that the config has to fit; similar keys are suggested from it.
+        help_command: shows a user what there is.
+    """
+    if isinstance(error, UserError):
+        return _with_hint(str(error), schema, help_command)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+        )
+    cause = _cause(error)
+    key = getattr(cause, "full_key", None)
+    if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
+        return _unknown_key(key or unknown[1], schema, help_command)
+    if key and "is not a ListConfig" in str(cause):
+        return f"{key} takes a list: write it as {key}=[1,2]"
+    if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
+        name = key or missing[1]
+        return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}: fix it, or choose another place"
+    first = str(cause or error).strip().splitlines()[0].rstrip(".")
+    return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _with_hint(text: str, schema: type, help_command: str) -> str:
+    """What our own check says of an unknown key, with the key that was probably meant."""
+    if unknown := re.fullmatch(r"([\w.]+): there is no such setting", text):
+        return _unknown_key(unknown[1], schema, help_command)
+    return text
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """OmegaConf's error, which says what is wrong, where Hydra's says in which file."""
+    if isinstance(error, OmegaConfBaseException):
+        return error
+    return error.__context__ if isinstance(error, ConfigCompositionException) else error.__cause__
+
+
+def _unknown_option(path: str, options: list[str]) -> str:
+    group, _, name = path.rpartition("/")
+    return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
+
+
+def _unknown_key(key: str, schema: type, help_command: str) -> str:
+    hint = _hint(key, config.schema_keys(schema))
+    return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

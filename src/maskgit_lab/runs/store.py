@@ -1,0 +1,183 @@
+"""What runs share (tokenizers, token caches, classifiers, reference features), made once under a fingerprint.
+
+An entry is a folder `<root>/<kind>/<fingerprint>/`. It is written to a temporary name and renamed when complete, under
+a lock, so two runs never make the same one. Its manifest holds what it depends on and the checksum of every file;
+both are checked whenever it is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from maskgit_lab import ranks
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import file_sha256, fingerprint
+
+WEIGHTS = "model.safetensors"  # of a network
+MANIFEST = "manifest.json"
+T = TypeVar("T")
+
+Maker = Callable[[Path], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished folder of the store."""
+
+    path: Path
+    reused: bool  # found as it was, rather than made by this call
+    about: Mapping[str, Any]  # what its maker said of it: shapes, scores
+    files: Mapping[str, str]  # the checksums of its files, by name
+
+    @property
+    def digest(self) -> str:
+        """One checksum of all its files."""
+        return fingerprint(self.files)
+
+
+class Store:
+    """The shared folder of all runs, by default `outputs/cache`."""
+
+    def __init__(self, root: Path, say: Callable[[str], None], together: bool = True) -> None:
+        self.root = root
+        self.say = say
+        self.together = together  # whether every process takes part in what is made
+
+    def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
+        """Where the entry is, or would be."""
+        return self.root / kind / fingerprint(ingredients)
+
+    def obtain(self, kind: str, ingredients: Mapping[str, Any], make: Maker) -> Entry:
+        """The entry of this kind with these ingredients; made by `make(folder)` if absent or damaged.
+
+        What `make` leaves in its folder after a crash is there when it is called again, so that it can go on; what
+        it returns is kept in the manifest. With several processes all of them call this and take part in `make`;
+        the main one checks, names and finishes the entry.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        path = self.path(kind, ingredients)
+        partial = path.with_suffix(".partial")
+        with self._locked(kind, path.with_suffix(".lock")) if self._leads() else nullcontext():
+            found = self._shared(self._leads() and self._is_valid(kind, path, ingredients))
+            if not found:
+                if self._leads():
+                    partial.mkdir(exist_ok=True)
+                self._shared(None)
+                about = make(partial)
+                self._shared(None)  # every process has written its part
+                if self._leads():
+                    _write_manifest(partial, ingredients, about)
+                    partial.replace(path)
+                self._shared(None)
+            return open_entry(path, reused=found)
+
+    def alone(self) -> Store:
+        """The same store for one process, whatever the others do."""
+        return Store(self.root, self.say, together=False)
+
+    def _leads(self) -> bool:
+        return not self.together or ranks.is_main()
+
+    def _shared(self, value: T) -> T:
+        return ranks.share(value) if self.together else value
+
+    def _is_valid(self, kind: str, path: Path, ingredients: Mapping[str, Any]) -> bool:
+        if not path.exists():
+            return False
+        fault = find_fault(path, ingredients)
+        if fault is not None:
+            self.say(f"{kind}: the cached one at {path} is made again: {fault}")
+            shutil.rmtree(path)
+        return fault is None
+
+    @contextmanager
+    def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
+        _make_folder(lock_path.parent)
+        lock = FileLock(lock_path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self.say(f"{kind}: another run is making it; waiting")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
+    """Why an entry cannot be used, in a few words, or None if it is valid."""
+    try:
+        manifest = _read_manifest(path)
+        files, _ = dict(manifest["files"]), dict(manifest["about"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its manifest is missing or unreadable"
+    if manifest.get("ingredients") != json.loads(json.dumps(ingredients)):
+        return "it was made from other ingredients"
+    if not files:
+        return "its manifest names no files"
+    for name, digest in files.items():
+        file = path / name
+        if not file.is_file():
+            return f"its file {name} is missing"
+        if file_sha256(file) != digest:
+            return f"its file {name} is damaged (the checksum differs)"
+    return None
+
+
+def open_entry(path: Path, reused: bool = True) -> Entry:
+    """A finished entry, as its manifest describes it."""
+    manifest = _read_manifest(path)
+    return Entry(path, reused, manifest["about"], manifest["files"])
+
+
+def open_valid(path: Path) -> Entry:
+    """An entry that was made elsewhere, such as on another machine.
+
+    Raises:
+        UserError: it is absent or damaged.
+    """
+    try:
+        ingredients = _read_manifest(path)["ingredients"]
+    except (OSError, ValueError, KeyError, TypeError):
+        ingredients = {}
+    if fault := find_fault(path, ingredients):
+        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
+    return open_entry(path)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
+def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    manifest = {
+        "fingerprint": fingerprint(ingredients),
+        "ingredients": ingredients,
+        "about": about,
+        "files": {str(file.relative_to(folder)): file_sha256(file) for file in files},
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the cache folder {folder} ({error.strerror}): choose another with cache_dir=PATH"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"the cache folder {folder} is not writable: choose another with cache_dir=PATH")

@@ -1,0 +1,1 @@
+"""The library: a trained model as a pipeline from labels to images. It needs neither Lightning nor Hydra nor W&B."""

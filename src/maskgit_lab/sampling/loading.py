@@ -1,0 +1,168 @@
+"""Opens what is trained: the folder of a run, or the files of a transformer and its tokenizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder, named_schedule
+from maskgit_lab.devices import device_of
+from maskgit_lab.errors import UserError
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.nets.files import open_net, read_about
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.objects import TARGET
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.sampling.networks import build_schedule, load_tokenizer, load_transformer, tokenizer_file
+from maskgit_lab.sampling.pipeline import Pipeline
+from maskgit_lab.settings import TrainConf, replaced
+from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
+
+STEPS = 8  # T, where none is given
+MASKGIT = "maskgit_lab.decoding.parallel.MaskGIT"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A pipeline, and what is known of the training of its model."""
+
+    pipeline: Pipeline
+    schedule: Schedule
+    label_dropout: float
+
+
+def open_trained(checkpoint: str, tokenizer: str | None, decode: Mapping[str, Any], accelerator: str) -> Trained:
+    """What a `checkpoint=` names.
+
+    Args:
+        checkpoint: the folder of a run, or a transformer's safetensors file.
+        tokenizer: the tokenizer's file, for a checkpoint that is a file.
+        decode: settings of the group `decode` in place of the checkpoint's own.
+        accelerator: where the networks go.
+
+    Raises:
+        UserError: they are missing or damaged, or do not belong together.
+    """
+    path = Path(checkpoint).expanduser()
+    if not is_run(path):
+        return open_files(path, tokenizer, decode, device_of(accelerator))
+    if tokenizer is not None:
+        raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
+    folder = RunFolder(path)
+    steps = decode.get("steps")
+    given = {**decode, "steps": [steps]} if isinstance(steps, int) else decode
+    return open_run(folder, replaced(folder.settings(), TrainConf, {"decode": given}), device_of(accelerator))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a `checkpoint=` is the folder of a run, and not a file."""
+    return path.is_dir() or not path.suffix
+
+
+def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Trained:
+    """The trained model of a run.
+
+    Args:
+        folder: of the run.
+        settings: of the run; `decode` says how it decodes, at first with the first of its numbers of steps.
+        device: where the networks go.
+
+    Raises:
+        UserError: it is not trained to its end, or its files are missing or damaged.
+    """
+    if not folder.is_done("mvtm"):
+        raise UserError(f"the run in {folder.path} is not trained to its end: give its train.py command again")
+    decoder, schedule = decoder_of(settings)
+    pipeline = Pipeline(
+        load_transformer(settings, folder, device),
+        load_tokenizer(settings.tokenizer, tokenizer_file(folder), device),
+        decoder,
+        folder.data.class_names,
+    )
+    return _checked(Trained(pipeline, schedule, settings.mvtm.label_dropout))
+
+
+def decoder_of(settings: TrainConf) -> tuple[Decoder, Schedule]:
+    """How a run decodes, at first with the first of its numbers of steps, and the schedule of its training."""
+    schedule = build_schedule(settings)
+    return build_decoder(settings.decode, schedule, (settings.steps or [STEPS])[0]), schedule
+
+
+def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], device: torch.device) -> Trained:
+    """The trained model of two files.
+
+    Args:
+        path: the transformer's.
+        tokenizer: the tokenizer's.
+        decode: settings of the group `decode` in place of what the file says.
+        device: where the networks go.
+
+    Raises:
+        UserError: they are missing or damaged, or do not belong together.
+    """
+    if tokenizer is None:
+        raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
+    tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
+    model, codes = open_net(path, "transformer"), VQGANTokenizer.open(tokenizer_path)
+    assert isinstance(model, Transformer)
+    if model.n_codes != codes.codebook_size:
+        raise UserError(
+            f"{path} predicts {model.n_codes} codes and {tokenizer_path} has {codes.codebook_size}: give the "
+            "tokenizer that it was trained with"
+        )
+    if model.n_tokens != math.isqrt(model.n_tokens) ** 2:
+        raise UserError(f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images")
+    schedule, own, label_dropout = _decoding(about.get("decoding"))
+    steps = decode.get("steps") or STEPS
+    given = {key: value for key, value in decode.items() if value is not None}
+    decoder = build_decoder(
+        given if TARGET in given else {**own, **given}, schedule, steps[0] if isinstance(steps, list) else steps
+    )
+    names = _class_names(about.get("class_names"), model.n_classes)
+    return _checked(Trained(Pipeline(model.eval().to(device), codes.to(device), decoder, names), schedule, label_dropout))
+
+
+def decoding_of(trained: Trained) -> dict[str, Any]:
+    """What a file says of how its model is decoded; `open_files` reads it back."""
+    decoder, settings = trained.pipeline.decoder, trained.pipeline.decoder.settings
+    own = {key: value for key, value in settings.items() if key not in ("decoder", "decode_schedule", *COMMON)}
+    target = f"{type(decoder).__module__}.{type(decoder).__qualname__}"
+    schedule = settings.get("decode_schedule", trained.schedule.name)
+    return {TARGET: target, "schedule": schedule, "label_dropout": trained.label_dropout, **own}
+
+
+def _checked(trained: Trained) -> Trained:
+    trained.pipeline.decoder.check(trained.label_dropout)
+    return trained
+
+
+def _decoding(found: Any) -> tuple[Schedule, dict[str, Any], float]:
+    """Schedule, decoder and label dropout of a file, as far as they are valid; the released config's for the rest.
+
+    Only decoders of this package are taken from a file.
+    """
+    values: dict[str, Any] = dict(found) if isinstance(found, dict) else {}
+    dropout, name = values.pop("label_dropout", 0.0), values.pop("schedule", "cosine")
+    label_dropout = float(dropout) if isinstance(dropout, float) and 0 <= dropout < 1 else 0.0
+    cosine = named_schedule("cosine")
+    target = values.setdefault(TARGET, MASKGIT)
+    try:
+        schedule = named_schedule(name) if isinstance(name, str) else cosine
+        if not str(target).startswith("maskgit_lab.decoding."):
+            raise UserError("not a decoder of this package")
+        build_decoder(values, schedule, STEPS)
+    except UserError:
+        return cosine, {TARGET: MASKGIT}, label_dropout
+    return schedule, values, label_dropout
+
+
+def _class_names(found: Any, n_classes: int) -> Sequence[str]:
+    """The names of the classes, or their numbers where a file has not as many names."""
+    if isinstance(found, list) and len(found) == n_classes and all(isinstance(name, str) for name in found):
+        return found
+    return [f"{number:04}" for number in range(n_classes)]

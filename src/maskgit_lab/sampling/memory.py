@@ -1,0 +1,32 @@
+"""Work on images in parts that fit the memory of a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from maskgit_lab.errors import UserError
+
+T = TypeVar("T")
+
+
+def in_parts_that_fit(work: Callable[[range], T], batch: range) -> list[T]:
+    """What work gives for a batch: for all of it, or for halves of it where a GPU runs out of memory.
+
+    Args:
+        work: is called with the numbers of the images that it shall work on.
+        batch: the numbers of all images.
+
+    Raises:
+        UserError: a single image does not fit.
+    """
+    try:
+        return [work(batch)]
+    except torch.OutOfMemoryError as error:
+        if len(batch) == 1:
+            raise UserError("a single image does not fit the memory of the GPU: use a larger one, or the CPU") from error
+    torch.cuda.empty_cache()
+    middle = batch.start + len(batch) // 2
+    return in_parts_that_fit(work, range(batch.start, middle)) + in_parts_that_fit(work, range(middle, batch.stop))

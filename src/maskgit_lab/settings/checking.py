@@ -1,0 +1,126 @@
+"""Settings from plain values and back: checked, replaced by others, and named by a fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.objects import TARGET
+from maskgit_lab.settings.commands import CommonConf, TrainConf
+from maskgit_lab.settings.fields import check_steps
+
+S = TypeVar("S")
+
+# Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
+PLACES = ("run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait")
+
+
+def checked(schema: type[S], values: Mapping[str, Any]) -> S:
+    """Settings from plain values.
+
+    Raises:
+        UserError: a value is unknown, missing, of another type, or not allowed; the sentence names its key.
+    """
+    try:
+        made: S = _adapter(schema).validate_python(values)
+    except ValidationError as error:
+        raise UserError(_sentence(error)) from error
+    if isinstance(made, CommonConf):
+        _check_decode(made)
+    return made
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as plain dictionaries, lists and numbers."""
+    return asdict(settings)
+
+
+def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
+    """Settings with some of them replaced.
+
+    A group that names another object (`_target_`) replaces all of it, but for T and schedule of decoding.
+    """
+    return checked(schema, _laid_over(plain(base), given))
+
+
+def identity(settings: TrainConf) -> dict[str, Any]:
+    """What the results of a run depend on: its settings but for those that only say where it is carried out."""
+    values = plain(settings)
+    kept = {key: value for key, value in values.items() if key not in PLACES}
+    return kept | {"precision": values["trainer"]["precision"]}
+
+
+def run_fingerprint(settings: TrainConf) -> str:
+    """The same for the same settings."""
+    return fingerprint(identity(settings))
+
+
+def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys to values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat
+
+
+@cache
+def _adapter(schema: type[S]) -> TypeAdapter[S]:
+    return TypeAdapter(schema)
+
+
+def _laid_over(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in given.items():
+        before = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and not _is_another(value):
+            merged[key] = _laid_over(before, value)
+        elif isinstance(value, Mapping) and key == "decode" and isinstance(before, Mapping):
+            kept = {name: before[name] for name in ("steps", "schedule") if value.get(name) is None and name in before}
+            merged[key] = {**value, **kept}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _is_another(group: Mapping[str, Any]) -> bool:
+    net = group.get("net")
+    return TARGET in group or (isinstance(net, Mapping) and TARGET in net)
+
+
+def _check_decode(settings: CommonConf) -> None:
+    """T has two names in `train.py`; both are checked here."""
+    if settings.eval.steps is not None:
+        settings.decode = {**settings.decode, "steps": settings.eval.steps}
+        settings.eval.steps = None
+    steps = settings.decode.get("steps")
+    if steps is None:
+        return
+    if not isinstance(steps, list):
+        raise UserError(f"decode.steps takes a list: write it as decode.steps=[{steps}]")
+    try:
+        check_steps(steps)
+    except ValueError as error:
+        raise UserError(f"decode.steps={_shown(steps)} is not possible: {error}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first error as a sentence."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and not part.startswith("function-"))
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{key}: there is no such setting"
+    if first["type"].startswith("missing"):
+        return f"{key} is needed: give it as {key}=VALUE"
+    advice = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
+    return f"{key}={_shown(first['input'])} is not possible: {advice}"
+
+
+def _shown(value: Any) -> str:
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

@@ -1,0 +1,155 @@
+"""The settings of each command."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Any
+
+from pydantic.dataclasses import dataclass
+
+from maskgit_lab.settings.fields import MISSING, STRICT, Count, Folder, Precision, Seed, at_most, one_of, rule
+from maskgit_lab.settings.groups import (
+    ClassifierConf,
+    EvalConf,
+    FeaturesConf,
+    Hardware,
+    LoggerConf,
+    MVTMConf,
+    SweepConf,
+    TokenizerConf,
+    TokensConf,
+)
+
+MOST_SAMPLES = 1_000_000
+MOST_RESAMPLES = 1_000_000
+
+
+@dataclass(config=STRICT)
+class CommonConf:
+    """What training and evaluation share."""
+
+    seed: Seed = 0  # of the transformer, its masks and the samples
+    cache_dir: Folder = "outputs/cache"  # what runs share
+    max_images: Count | None = None  # of each split, spread evenly over it, for tries; null: all
+    wait: bool = False  # for another command that works in the same folder, instead of stopping
+    sweep: SweepConf = field(default_factory=SweepConf)
+    data: dict[str, Any] | None = None  # with _target_
+    # With _target_, steps (numbers T), schedule (a name; null: the one of the training) and the decoder's own settings.
+    decode: dict[str, Any] = field(default_factory=dict)
+    features: FeaturesConf = field(default_factory=FeaturesConf)
+    classifier: ClassifierConf | None = None  # of features=classifier
+    cas: ClassifierConf | None = None  # trained on samples alone; null: no CAS
+    eval: EvalConf = field(default_factory=EvalConf)
+    trainer: Hardware = field(default_factory=Hardware)
+    logger: LoggerConf = field(default_factory=LoggerConf)
+
+    @property
+    def steps(self) -> list[int]:
+        """The numbers T of decoding steps."""
+        return list(self.decode.get("steps") or [])
+
+
+@dataclass(config=STRICT)
+class TrainConf(CommonConf):
+    """`train.py`."""
+
+    name: str = MISSING  # of the folder of runs in outputs/
+    stage: Annotated[str, one_of("tokenizer", "tokens", "mvtm", "all")] = "all"
+    run_dir: Folder | None = None  # null: outputs/<name>/<overrides>-<fingerprint>
+    tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
+    tokens: TokensConf = field(default_factory=TokensConf)
+    mvtm: MVTMConf = field(default_factory=MVTMConf)
+    schedule: dict[str, Any] = MISSING  # with _target_
+
+
+@dataclass(config=STRICT)
+class FilesConf:
+    """The tokenizer of a checkpoint that is a file."""
+
+    weights: str | None = None
+
+
+@dataclass(config=STRICT)
+class EvaluateHardware(Hardware):
+    """On what to evaluate."""
+
+    precision: Precision | None = None  # type: ignore[assignment]  # of classifiers; null: the run's, or 32-true
+
+
+@dataclass(config=STRICT)
+class EvaluateConf:
+    """`evaluate.py`: what is given of data, decode, features, classifier, cas and eval replaces the run's own."""
+
+    checkpoint: str | None = None  # the folder of a run, or a transformer's safetensors file
+    tokenizer: FilesConf = field(default_factory=FilesConf)
+    samples: str | None = None  # in place of a checkpoint: a folder of images, or an npz file with arr_0
+    save: Annotated[list[str], rule(lambda forms: set(forms) <= {"npz", "png"}, "choose of npz, png")] = field(
+        default_factory=list  # npz: ADM's sample file; png: a file for each image
+    )
+    out: str | None = None  # the folder of the results; null: the run's; for samples: none
+    seed: Seed | None = None  # of the samples, and of the masks of the NLL; null: the run's
+    cache_dir: Folder = "outputs/cache"
+    max_images: Count | None = None  # of each split of the data
+    wait: bool = False
+    sweep: SweepConf = field(default_factory=SweepConf)
+    data: dict[str, Any] = field(default_factory=dict)
+    decode: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, Any] = field(default_factory=dict)
+    classifier: dict[str, Any] = field(default_factory=dict)
+    cas: dict[str, Any] = field(default_factory=dict)
+    eval: dict[str, Any] = field(default_factory=dict)
+    trainer: EvaluateHardware = field(default_factory=EvaluateHardware)
+    logger: LoggerConf = field(default_factory=LoggerConf)
+
+
+@dataclass(config=STRICT)
+class SampleConf:
+    """`sample.py`."""
+
+    checkpoint: str = MISSING  # the folder of a run, or a transformer's safetensors file
+    out: str = MISSING  # a new folder
+    tokenizer: FilesConf = field(default_factory=FilesConf)
+    classes: (
+        Annotated[
+            list[int],
+            rule(bool, "name a class, or leave it out for all"),
+            rule(lambda classes: len(set(classes)) == len(classes), "name every class once"),
+        ]
+        | None
+    ) = None  # null: all of them
+    n: Annotated[Count, at_most(MOST_SAMPLES)] = 16  # for each class
+    seed: Seed = 0
+    batch_size: Count = 128
+    accelerator: str = "auto"
+    decode: dict[str, Any] = field(default_factory=lambda: {"steps": 8})  # replaces the run's own
+
+
+@dataclass(config=STRICT)
+class ExportConf:
+    """`export.py`."""
+
+    checkpoint: str = MISSING
+    out: str = MISSING
+
+
+@dataclass(config=STRICT)
+class WandbReportConf:
+    """The report as a W&B Report."""
+
+    report: bool = False
+    project: str = "maskgit-lab"
+    entity: str | None = None
+    group: str | None = None  # of the runs; null: all of the project
+
+
+@dataclass(config=STRICT)
+class ReportConf:
+    """`report.py`."""
+
+    runs: str = MISSING  # a folder, with runs at any depth
+    out: str = "outputs/report"
+    wandb: WandbReportConf = field(default_factory=WandbReportConf)
+    bootstrap: Annotated[
+        int, rule(lambda n: 1 <= n <= MOST_RESAMPLES, "give a number of resamples from 1 to a million")
+    ] = 2000  # resamples over seeds
+    seed: Annotated[int, rule(lambda n: n >= 0, "give a whole number of at least 0")] = 0  # of the resamples

@@ -1,0 +1,207 @@
+"""The groups of settings that commands share."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+from pydantic.dataclasses import dataclass
+
+from maskgit_lab.metrics import registry
+from maskgit_lab.settings.fields import (
+    MISSING,
+    STRICT,
+    Amount,
+    Betas,
+    Count,
+    Extractor,
+    Folder,
+    Images,
+    Positive,
+    Precision,
+    Seed,
+    Share,
+    Steps,
+    Threads,
+    Whole,
+    one_of,
+    rule,
+    some_of,
+)
+
+
+@dataclass(config=STRICT)
+class Optim:
+    """How one network is optimised."""
+
+    epochs: Count
+    batch_size: Count  # images of one step, over all devices and accumulated batches
+    lr: Positive
+    max_steps: Count | None = None  # ends the training early; null: after the epochs
+    betas: Betas = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: Amount = 0.0  # decoupled, on matrices only
+    warmup_steps: Whole = 0  # linear, from 0 to lr
+    decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
+    gradient_clip: Amount = 0.0  # largest gradient norm; 0 does not clip
+    ema_decay: Share = 0.0  # of the weights that are evaluated; 0 keeps no average
+
+    @property
+    def duration(self) -> str:
+        """How long the training is, in words."""
+        return f"{self.epochs:,} epochs" if self.max_steps is None else f"{self.max_steps:,} steps"
+
+
+@dataclass(config=STRICT)
+class TokenizerLosses:
+    """Weights of the tokenizer's losses, by default the paper's; 0 switches a loss off, with all that it needs."""
+
+    pixel: Amount = 1.0
+    codebook: Amount = 1.0
+    commitment: Amount = 0.25
+    entropy: Amount = 0.1
+    entropy_temperature: Positive = 0.01
+    adversarial: Amount = 0.1
+    r1: Amount = 10.0
+    perceptual: Amount = 0.1
+
+
+@dataclass(config=STRICT)
+class DeadCodes:
+    """Codes that no image uses."""
+
+    window: Count = 1000  # steps over which the use of each code is counted
+    revive: bool = False  # at the end of each window, dead codes take the place of latents of the last batch
+
+
+@dataclass(config=STRICT)
+class TokenizerConf:
+    """A VQGAN and its training, or the weights of one that is trained."""
+
+    net: dict[str, Any] = MISSING  # with _target_
+    weights: str | None = MISSING  # a safetensors file; null: it is trained
+    train_size: Count | None = None  # pixels of the images that it is trained on; null: as the data are
+    discriminator: dict[str, Any] = MISSING  # with _target_
+    perceptual: Annotated[str, one_of("vgg16", "resnet50", "none")] = "vgg16"
+    perceptual_weights: str | None = None  # a torchvision state dict; null downloads it; random: for tries
+    losses: TokenizerLosses = field(default_factory=TokenizerLosses)
+    dead_codes: DeadCodes = field(default_factory=DeadCodes)
+    optim: Optim = MISSING
+    seed: Seed = 0
+
+
+@dataclass(config=STRICT)
+class TokensConf:
+    """The token cache."""
+
+    views: Whole = 1  # augmented views of each training image; 0: the images as they are evaluated
+    shard_size: Count = 8192  # images of a shard
+    batch_size: Count = 128  # images encoded at once
+    path: str | None = None  # a finished cache made elsewhere; null: made, or found in cache_dir
+
+
+@dataclass(config=STRICT)
+class MVTMLoss:
+    """Options of the MVTM loss, by default the paper's."""
+
+    label_smoothing: Share = 0.1
+    min_masking_rate: Share = 0.0  # smallest share of the tokens that is masked
+    loss_on: Annotated[str, one_of("masked", "all")] = "masked"  # the positions whose loss counts
+    label_dropout: Share = 0.0  # share of the images that are trained without their class
+
+
+@dataclass(config=STRICT)
+class MVTMConf(MVTMLoss):
+    """The bidirectional transformer and its training."""
+
+    net: dict[str, Any] = MISSING  # with _target_
+    weights: str | None = None  # a safetensors file to start from; null: fresh weights
+    optim: Optim = MISSING
+
+
+@dataclass(config=STRICT)
+class AugmentConf:
+    """RandAugment of the images that a classifier is trained on."""
+
+    n_ops: Whole = 0  # operations on each view; 0: the views of the data as they are
+    magnitude: Annotated[int, rule(lambda n: 0 <= n <= 30, "give a whole number from 0 to 30")] = 9  # of each
+
+
+@dataclass(config=STRICT)
+class ClassifierConf:
+    """A classifier and its training."""
+
+    net: dict[str, Any] = MISSING  # with _target_
+    augment: AugmentConf = field(default_factory=AugmentConf)
+    label_smoothing: Share = 0.0
+    optim: Optim = MISSING
+    seed: Seed = 0
+
+
+@dataclass(config=STRICT)
+class FeaturesConf:
+    """The network whose features and class probabilities the metrics use."""
+
+    name: Extractor = MISSING
+    weights: str | None = None  # null downloads them, where that can be
+
+
+@dataclass(config=STRICT)
+class EvalConf:
+    """What is measured, on how many samples, against which images."""
+
+    metrics: Annotated[list[str], AfterValidator(registry.asked_for), some_of(registry.names)] = field(
+        default_factory=registry.names  # what cannot be computed is left out
+    )
+    n_samples: Images | None = None  # for each T; null: one for each training image and its class; the paper: 50000
+    batch_size: Count = 128  # images at once; halved when a GPU runs out of memory
+    reference: Folder = "train"  # train | test, of the data; a folder of images; an npz file, such as ADM's
+    reference_features: Count = 50_000  # real images whose features are kept, for precision, recall and KID
+    precision_features: Extractor | None = None  # another extractor for precision and recall; the paper: vgg16
+    precision_weights: str | None = None  # its weights
+    splits: Count = 1  # of the inception score; ADM's evaluator: 10
+    neighbours: Count = 3  # k of precision and recall
+    kid_subsets: Count = 100
+    kid_subset_size: Images = 1000
+    nll_draws: Count = 8  # masks drawn for each held-out image
+    picture_steps: Count = 8  # T of the sample and filling grids
+    picture_classes: Count = 10  # rows of the grids: the first classes
+    picture_columns: Count = 12  # samples of each
+    steps: Steps | None = None  # another name of decode.steps
+
+
+@dataclass(config=STRICT)
+class LoggerConf:
+    """Weights & Biases."""
+
+    mode: Annotated[str, one_of("auto", "online", "offline", "none")] = "auto"  # auto: online where that is possible
+    project: str = "maskgit-lab"
+    entity: str | None = None
+    group: str | None = None
+
+
+@dataclass(config=STRICT)
+class SweepConf:
+    """Several jobs of one command; `sweeps/` has those of the paper."""
+
+    name: str | None = None  # of the folder of logs and of the W&B group; null: after the settings that are swept
+    verb: str | None = None  # the command that it is for: train | evaluate
+    params: dict[str, Any] = field(default_factory=dict)  # settings and their values; a job for each combination
+    seeds: list[int] = field(default_factory=lambda: [0])
+    runs: str | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
+
+
+@dataclass(config=STRICT)
+class Hardware:
+    """On what a network is trained, and how often it is saved and validated meanwhile."""
+
+    accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps")] = "auto"
+    devices: Count = 1  # processes on this machine, each with a device of its own
+    num_nodes: Count = 1  # machines; each starts this command, with srun or torchrun
+    accumulate: Count = 1  # batches whose gradients make one step; batch_size is that of the whole step
+    precision: Precision = "32-true"
+    workers: Whole | None = None  # processes that decode images, for each device; null: as many as fit, none on the CPU
+    deterministic: bool = True  # the same seed gives the same numbers, bit for bit on CPU
+    threads: Threads | None = None  # of torch on the CPU; null: one a core
+    save_every_epochs: Count = 5
+    validate_every_epochs: Count = 5

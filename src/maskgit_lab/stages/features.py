@@ -1,0 +1,41 @@
+"""The feature extractor that the settings name: pretrained, or a classifier that is trained on the data at hand."""
+
+from __future__ import annotations
+
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.errors import UserError
+from maskgit_lab.metrics.features import ClassifierFeatures, FeatureExtractor
+from maskgit_lab.metrics.pretrained import PRETRAINED, ensure_weights
+from maskgit_lab.runs.run import Run
+from maskgit_lab.settings import CommonConf
+from maskgit_lab.stages.classifier import load_or_train_classifier
+
+
+def load_or_train_extractor(
+    run: Run[CommonConf], data: ImageData | None, name: str, weights: str | None
+) -> FeatureExtractor:
+    """The network of `features`; every process calls this.
+
+    Raises:
+        UserError: its weights are not available, or there are no images to train it on.
+    """
+    if name in PRETRAINED:
+        return PRETRAINED[name](weights, run.device)
+    if run.settings.classifier is None:
+        raise UserError("features=classifier needs to know which: add classifier=small")
+    if data is None:
+        raise UserError("a classifier needs real images with classes: name them with data=NAME and its settings")
+    trained = load_or_train_classifier(run, data, run.settings.classifier)
+    return ClassifierFeatures(trained.net, trained.identity, data.name)
+
+
+def check_extractors(settings: CommonConf) -> None:
+    """Finds or downloads the weights of the extractors.
+
+    Raises:
+        UserError: they are not available.
+    """
+    conf = settings.eval
+    ensure_weights(settings.features.name, settings.features.weights, "features.weights")
+    if conf.precision_features is not None:
+        ensure_weights(conf.precision_features, conf.precision_weights, "eval.precision_weights")

@@ -1,0 +1,60 @@
+"""The transformer of a run: trained, resumed, or trained already."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from maskgit_lab import ranks
+from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.lit.fit import fit, seed_all
+from maskgit_lab.lit.mvtm import LitMVTM
+from maskgit_lab.nets.files import load_net
+from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.networks import build_schedule, build_transformer, read_own_checkpoint, require_file
+from maskgit_lab.settings import MVTMLoss, TrainConf, identity
+
+
+def train_transformer(run: Run[TrainConf], codes: TokenCache) -> None:
+    """Trains the run's transformer to its end, if that is not done; every process calls this."""
+    if ranks.share(run.folder.is_done("mvtm")):
+        run.console.note("mvtm", f"trained already: {run.folder.checkpoint}")
+    else:
+        _train(run, codes)
+
+
+def _train(run: Run[TrainConf], codes: TokenCache) -> None:
+    conf = run.settings.mvtm
+    if resumed := ranks.share(run.folder.checkpoint.exists()):
+        read_own_checkpoint(run.folder)
+    schedule = build_schedule(run.settings)
+    what = f"training on {len(codes.train):,} token grids for {conf.optim.duration}, {schedule.name} schedule"
+    with run.console.stage("mvtm", f"resumed: {what}" if resumed else what) as notes:
+        scores = fit(
+            _module(run, resumed),
+            codes.train,
+            codes.test,
+            hardware=run.hardware,
+            terminal=run.console,
+            title="mvtm",
+            folder=run.folder.checkpoints,
+            logger=run.logger.lightning,
+        )
+        notes.append(f"held-out NLL {scores['mvtm/val_nll']:.3f}")
+    run.mark(mvtm=scores)
+
+
+def _module(run: Run[TrainConf], resumed: bool) -> LitMVTM:
+    settings, conf, data = run.settings, run.settings.mvtm, run.folder.data
+    seed_all(settings.seed)
+    net = build_transformer(settings, data.size, data.n_classes)
+    if conf.weights is not None and not resumed:
+        load_net(net, require_file(Path(conf.weights).expanduser(), "the transformer's file mvtm.weights"))
+    loss = MVTMLoss(**{field.name: getattr(conf, field.name) for field in fields(MVTMLoss)})
+    assert run.record.tokens is not None
+    own = {
+        "fingerprint": run.record.fingerprint,
+        "tokens": run.record.tokens.digest,
+        "settings": identity(settings),
+    }
+    return LitMVTM(net, build_schedule(settings), conf.optim, loss, settings.seed, own)

@@ -1,0 +1,131 @@
+"""The codes of a run's images: encoded in shards by all processes, found in the store, or a cache made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from maskgit_lab import ranks
+from maskgit_lab.console import Advance
+from maskgit_lab.data.shards import Shards
+from maskgit_lab.data.source import ImageData, Images, Key
+from maskgit_lab.data.tokens import CODES, LABELS, TokenCache, code_type, shards_of
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import code_version
+from maskgit_lab.lit.fit import workers
+from maskgit_lab.nets.files import write_arrays
+from maskgit_lab.runs.record import TokensRecord
+from maskgit_lab.runs.run import Run
+from maskgit_lab.runs.store import Entry, open_valid
+from maskgit_lab.settings import TrainConf
+from maskgit_lab.tokenizers.base import Tokenizer
+
+MODULES = (
+    *("maskgit_lab.stages.tokens", "maskgit_lab.data.shards", "maskgit_lab.data.views", "maskgit_lab.data.pictures"),
+    *("maskgit_lab.seeds", "maskgit_lab.tokenizers.vqgan", "maskgit_lab.nets.vqgan", "maskgit_lab.nets.quantizer"),
+)
+
+
+def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer) -> TokenCache:
+    """The codes of the run's images.
+
+    Raises:
+        UserError: the cache that `tokens.path` names is damaged, or of other images or another tokenizer.
+    """
+    assert run.record.tokenizer is not None
+    identity = {"tokenizer": run.record.tokenizer.weights, "data": data.fingerprint}
+    path = run.settings.tokens.path
+    if path is not None:
+        entry = open_valid(Path(path).expanduser())
+        _check_same(entry, identity)
+    else:
+        entry = _find_or_make(run, data, tokenizer, identity)
+    if entry.reused:
+        run.console.note("tokens", f"found in the cache: {entry.path}")
+    try:
+        _check_codes(entry, tokenizer.codebook_size)
+        cache = TokenCache.open(entry.path)
+        cache.check(len(data.train), len(data.test))
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError, OSError) as error:
+        raise UserError(f"the token cache {entry.path} is damaged ({first_line(error)}): make it again") from error
+    run.mark(tokens=TokensRecord(str(entry.path), entry.digest))
+    return cache
+
+
+def encode(
+    data: ImageData, tokenizer: Tokenizer, folder: Path, run: Run[TrainConf], advance: Advance
+) -> Iterator[Shards]:
+    """Encodes what has no shard yet, split by split; gives the shards of each split when they are finished.
+
+    The held-out split is encoded as it is evaluated, the training split view after view; a shard depends on the
+    images, the seed of their views and the tokenizer alone.
+    """
+    conf = run.settings.tokens
+    kind = code_type(tokenizer.codebook_size)
+    for split, images in data.splits().items():
+        views = conf.views if split == "train" else 0
+
+        def make(ranges: Sequence[range], images: Images = images, views: int = views) -> Iterator[dict[str, Tensor]]:
+            for items in ranges:
+                yield {CODES: torch.cat(list(_codes(images, views, items, tokenizer, run, advance))).to(kind)}
+
+        shards = shards_of(folder, split, len(images) * max(1, views))
+        shards.fill(shards.missing(conf.shard_size), make)
+        yield shards
+
+
+def _codes(
+    images: Images, views: int, items: range, tokenizer: Tokenizer, run: Run[TrainConf], advance: Advance
+) -> Iterator[Tensor]:
+    keys: list[Key] = [(i % len(images), i // len(images)) if views else i for i in items]
+    n_workers = workers(run.hardware) if images.decodes else 0
+    loader = DataLoader(images, run.settings.tokens.batch_size, sampler=keys, num_workers=n_workers)  # type: ignore[arg-type]
+    for batch, _ in loader:
+        yield tokenizer.encode(batch.to(run.device)).cpu()
+        advance(len(batch))
+
+
+def _find_or_make(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer, identity: Mapping[str, str]) -> Entry:
+    conf = run.settings.tokens
+    how = {"views": conf.views, "shard_size": conf.shard_size, "code": code_version(*MODULES)}
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        counts = {split: len(images) for split, images in data.splits().items()}
+        total = counts["train"] * max(1, conf.views) + counts["test"]
+        with (
+            run.console.stage("tokens", f"encoding {total:,} images"),
+            run.console.bar("tokens", -(-total // ranks.world_size())) as advance,
+        ):
+            made = list(encode(data, tokenizer, folder, run, advance))
+        if not ranks.is_main():
+            return {}
+        labels = {split: images.labels for split, images in data.splits().items()}
+        write_arrays(labels, folder / f"{LABELS}.safetensors")
+        largest = max(int(shard[CODES].int().max()) for shards in made for shard in shards)
+        grid = list(next(iter(made[0]))[CODES].shape[1:])
+        return {**identity, "grid": grid, "views": conf.views, "largest_code": largest}
+
+    return run.store.obtain("tokens", {**identity, **how}, make)
+
+
+def _check_same(entry: Entry, identity: Mapping[str, str]) -> None:
+    for key, what in (("tokenizer", "by another tokenizer"), ("data", "of other images")):
+        if entry.about.get(key) != identity[key]:
+            raise UserError(
+                f"tokens.path={entry.path} holds codes made {what} than this run's: name the cache that was made with "
+                "this tokenizer and these data, or leave tokens.path out"
+            )
+
+
+def _check_codes(entry: Entry, codebook_size: int) -> None:
+    largest = entry.about["largest_code"]
+    if largest >= codebook_size:
+        raise UserError(
+            f"the token cache {entry.path} has codes up to {largest} and the tokenizer has only {codebook_size}: "
+            "give the tokenizer that it was made with"
+        )
