@@ -23,7 +23,7 @@ from maskgit_lab.commands.parts import Parts
 from maskgit_lab.commands.referencing import RealImages, check_enough, check_same_size
 from maskgit_lab.commands.run_folder import held
 from maskgit_lab.commands.scoring import Scorer, choices_of, obtain_scorer, versions
-from maskgit_lab.data.loose import LooseImages, open_images
+from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData, Images
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import FeatureExtractor, to_uint8
@@ -55,7 +55,12 @@ def score_samples(cfg: DictConfig, bench: Bench, real: RealImages) -> None:
 
 
 def _score(
-    bench: Bench, loose: LooseImages, images: Images, real: RealImages, metrics: Sequence[str], results: Results | None
+    bench: Bench,
+    loose: ExternalImages,
+    images: Images,
+    real: RealImages,
+    metrics: Sequence[str],
+    results: Results | None,
 ) -> Row:
     """The row of these images: measured, or found in the results."""
     extractor = obtain_extractor(bench, bench.cfg.features.name, bench.cfg.features.weights)
@@ -81,14 +86,14 @@ def _score(
     return row
 
 
-def _chosen(loose: LooseImages, count: int | None) -> Images:
+def _chosen(loose: ExternalImages, count: int | None) -> Images:
     """So many images, spread evenly, since files are often sorted by class."""
     if count is None or count >= len(loose):
         return loose
     return loose.subset(torch.linspace(0, len(loose) - 1, count).round().long().tolist())
 
 
-def _check_fits(loose: LooseImages, data: ImageData) -> None:
+def _check_fits(loose: ExternalImages, data: ImageData) -> None:
     """Raises a `UserError` if a classifier of the samples cannot be tested on the data."""
     if loose.size != (data.size, data.size):
         raise UserError(

@@ -13,7 +13,7 @@ from maskgit_lab import ranks
 from maskgit_lab.commands.extracting import batches_of
 from maskgit_lab.commands.job import Bench
 from maskgit_lab.commands.parts import Parts
-from maskgit_lab.data.loose import ArrayImages, holds_images, open_images
+from maskgit_lab.data.external import ArrayImages, holds_images, open_images
 from maskgit_lab.data.source import ImageData, Images
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import code_version, file_sha256
@@ -26,7 +26,7 @@ from maskgit_lab.metrics.statistics import Gaussian
 REFERENCE = "reference.safetensors"
 REFERENCE_MODULES = (
     *("maskgit_lab.metrics.features", "maskgit_lab.metrics.pretrained", "maskgit_lab.metrics.statistics"),
-    *("maskgit_lab.metrics.reference", "maskgit_lab.nets.resnet_cifar", "maskgit_lab.data.loose"),
+    *("maskgit_lab.metrics.reference", "maskgit_lab.nets.resnet_cifar", "maskgit_lab.data.external"),
 )
 SPLITS = ("train", "test")
 

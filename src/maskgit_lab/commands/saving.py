@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from maskgit_lab.commands.parts import Parts
-from maskgit_lab.data.loose import IMAGES, LABELS
+from maskgit_lab.data.external import IMAGES, LABELS
 
 FORMS = ("npz", "png")
 TOKENS = "tokens"
