@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from maskgit_lab.data.loose import open_images
+from maskgit_lab.data.external import open_images
 from maskgit_lab.metrics.features import FeatureExtractor, extract, to_uint8
 from maskgit_lab.metrics.pretrained import InceptionFeatures, ResNet56Features
 from maskgit_lab.metrics.reference import reference_of

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from maskgit_lab.data.loose import FolderImages
+from maskgit_lab.data.external import FolderImages
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.metrics.pretrained import (

@@ -91,6 +91,9 @@ def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
+# Not Lightning's EMAWeightAveraging: it overwrites the raw weights when training ends, so a finished run cannot be
+# extended bit for bit; a finished run that is reopened gets raw weights in `net`; it rounds differently; and it copies
+# and averages the whole module, the discriminator and the perceptual network included.
 def weight_ema(net: nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of a network's weights, starting from its first update."""
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -24,6 +24,16 @@ from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.settings import Hardware
 
 MOST_WORKERS = 8
+ADVICE = (  # warnings that a user of these commands can do nothing about
+    r".*does not have many workers.*",  # the data is in memory: workers would only cost time
+    r".*number of training batches.*logging interval.*",
+    r".*Checkpoint directory .* exists and is not empty.*",  # it is a resumed run
+    r".*GPU available but not used.*",
+    r".*does not have a deterministic implementation.*",
+    r".*The dirpath has changed from.*",  # the run's folder was moved
+    r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
+    r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
+)
 
 # What any trained network depends on besides its own module.
 TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit", "maskgit_lab.seeds")
@@ -162,16 +172,6 @@ def _on_gpu(hardware: Hardware) -> bool:
 
 
 def _ignore_lightnings_advice() -> None:
-    """Silences notes that a user of these commands can do nothing about, and no others."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (
-        r".*does not have many workers.*",  # the data is in memory: workers would only cost
-        r".*number of training batches.*logging interval.*",
-        r".*Checkpoint directory .* exists and is not empty.*",  # it is a resumed run
-        r".*GPU available but not used.*",
-        r".*does not have a deterministic implementation.*",
-        r".*The dirpath has changed from.*",  # the run's folder was moved
-        r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
-        r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
-    ):
+    for message in ADVICE:
         warnings.filterwarnings("ignore", message)

@@ -1,11 +1,11 @@
-"""Images that somebody else made, in folders and npz files."""
+"""External images: in folders and in .npz files."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from maskgit_lab.data.loose import ArrayImages, open_images
+from maskgit_lab.data.external import ArrayImages, open_images
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.features import to_uint8
 

@@ -1,4 +1,4 @@
-"""Images of one size that somebody else made, in a folder or in an npz file: samples, or a reference.
+"""External images, all of one size, in a folder or an .npz file: samples of another model, or a reference.
 
 Shapes: n images, H x W pixels.
 """
@@ -27,7 +27,7 @@ from maskgit_lab.fingerprints import file_sha256
 IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), and the classes if it has them
 
 
-class LooseImages(Images, ABC):
+class ExternalImages(Images, ABC):
     """Images without augmented views; those without classes are all of class 0."""
 
     title: str  # what results call them
@@ -39,7 +39,7 @@ class LooseImages(Images, ABC):
         """Of what the images are."""
 
 
-class FolderImages(LooseImages):
+class FolderImages(ExternalImages):
     """All images below a folder, in the order of their names.
 
     Raises:
@@ -94,7 +94,7 @@ class FolderImages(LooseImages):
         return first[1][1], first[1][0]
 
 
-class ArrayImages(LooseImages):
+class ArrayImages(ExternalImages):
     """The images of an npz file in the form of ADM's: `arr_0`, (n, H, W, 3), 8 bits or floats in [0, 1].
 
     Raises:
@@ -144,7 +144,7 @@ class Chosen(Images):
         return Chosen(self.images, [self.indices[i] for i in indices])
 
 
-def open_images(path: Path, key: str) -> LooseImages:
+def open_images(path: Path, key: str) -> ExternalImages:
     """The images of a folder or of an npz file.
 
     Args:

@@ -1,0 +1,61 @@
+"""The advice that `fit` silences: the patterns match what the installed Lightning and torch really say."""
+
+import os
+import re
+import warnings
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.loggers import CSVLogger
+
+from maskgit_lab.lit.fit import ADVICE
+
+
+def train(folder):
+    """One training that deserves most of the advice: few batches, no workers, a full folder, a network in eval mode."""
+    (folder / "last.ckpt").touch()
+    model = BoringModel()
+    model.layer.eval()
+    saving = ModelCheckpoint(folder)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_train_batches=2,
+        limit_val_batches=0,
+        callbacks=[saving],
+        logger=CSVLogger(folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model)
+    moved = ModelCheckpoint(folder / "elsewhere")
+    moved.load_state_dict(saving.state_dict())
+
+
+def write_nondeterministically():
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """Every warning that such a training gives on a machine with a GPU and several cores."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        patch.setattr(os, "sched_getaffinity", lambda process: range(8))
+        patch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: True))
+        train(tmp_path_factory.mktemp("advice"))
+        write_nondeterministically()
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("pattern", ADVICE)
+def test_a_silenced_message_is_one_that_the_installed_library_gives(said, pattern):
+    assert any(re.match(pattern, message, re.IGNORECASE) for message in said), said
