@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import torch
+import yaml
 from torch import nn
 
-from maskgit_lab import __version__, config
-from maskgit_lab.commands.free_folder import new_folder
-from maskgit_lab.commands.run_folder import RunFolder, read_config, read_run
-from maskgit_lab.commands.tokenizing import load_tokenizer
-from maskgit_lab.commands.trained import open_trained, recorded_data, tokenizer_file
+from maskgit_lab import __version__
 from maskgit_lab.console import Terminal
-from maskgit_lab.errors import UserError
+from maskgit_lab.metrics import registry
 from maskgit_lab.nets.files import save_net
+from maskgit_lab.runs.folder import RunFolder, new_folder
+from maskgit_lab.runs.results import knobs
+from maskgit_lab.sampling.loading import decoding_of, open_run
+from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file
+from maskgit_lab.settings import ExportConf, identity
 
 TOKENIZER, TRANSFORMER, CARD_FILE = "tokenizer.safetensors", "transformer.safetensors", "README.md"
 CARD = """---
@@ -42,40 +45,33 @@ Data: {data}, {n_classes:,} classes, {size} x {size} pixels, fingerprint {finger
 ```yaml
 {config}```
 """
-DECODING = ("steps", "decode_schedule", "choice_temperature", "guidance", "seed")
-SHOWN = ("n_samples", "features", "reference", "inception_score", "precision", "recall", "cas_top1", "nll")
 
 
-def run(cfg: DictConfig) -> None:
+def run(settings: ExportConf) -> None:
     """Writes `tokenizer.safetensors`, `transformer.safetensors` if one is trained, and the model card `README.md`."""
-    folder = read_run(Path(cfg.checkpoint).expanduser())
-    if "tokenizer" not in folder.record["done"]:
-        raise UserError(f"the run in {folder.path} has no tokenizer yet: give its train.py command again")
-    settings = read_config(folder.path)
-    settings.trainer.accelerator = "cpu"
-    about = {"config": config.settings(settings), "run": folder.record["fingerprint"], "version": __version__}
-    tokenizer = load_tokenizer(settings, tokenizer_file(folder))
+    folder, device = RunFolder(Path(settings.checkpoint).expanduser()), torch.device("cpu")
+    path = tokenizer_file(folder)
+    own = folder.settings()
+    about: dict[str, Any] = {"config": identity(own), "run": folder.record.fingerprint, "version": __version__}
+    tokenizer = load_tokenizer(own.tokenizer, path, device)
+    trained = open_run(folder, own, device) if folder.is_done("mvtm") else None
     files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
-    trained = open_trained(cfg.checkpoint, None, None, "cpu") if folder.is_done(["mvtm"]) else None
-    out = new_folder(Path(cfg.out))
-    tokenizer.save(out / TOKENIZER, metrics=folder.record["done"].get("reconstruction", {}), **about)
+    out = new_folder(Path(settings.out))
+    tokenizer.save(out / TOKENIZER, metrics=folder.record.reconstruction or {}, **about)
     if trained is not None:
-        files[TRANSFORMER] = trained.model
-        decoding = {
-            "schedule": trained.schedule.name,
-            "choice_temperature": trained.choice_temperature,
-            "guidance": trained.guidance,
-            "label_dropout": trained.label_dropout,
-        }
-        about |= {"class_names": list(trained.class_names), "decoding": decoding, "metrics": folder.results.rows()}
-        save_net(trained.model, out / TRANSFORMER, **about)
+        model, names = trained.pipeline.model, list(trained.pipeline.class_names)
+        rows = folder.results.rows()
+        files[TRANSFORMER] = model
+        save_net(
+            model, out / TRANSFORMER, **about, class_names=names, decoding=decoding_of(trained), metrics=rows
+        )
     (out / CARD_FILE).write_text(_card(folder, files, about["config"]), encoding="utf-8")
     Terminal().note("written", str(out))
 
 
-def _card(folder: RunFolder, files: dict[str, nn.Module], settings: dict[str, Any]) -> str:
-    data = recorded_data(folder)
-    schedule = settings["schedule"]["_target_"].rpartition(".")[2]
+def _card(folder: RunFolder, files: Mapping[str, nn.Module], config: Mapping[str, Any]) -> str:
+    data = folder.data
+    schedule = config["schedule"]["_target_"].rpartition(".")[2]
     what = f"MaskGIT, {schedule} schedule," if TRANSFORMER in files else "VQGAN tokenizer"
     return CARD.format(
         title=f"{what} on {data.name}",
@@ -86,24 +82,25 @@ def _card(folder: RunFolder, files: dict[str, nn.Module], settings: dict[str, An
         size=data.size,
         fingerprint=data.fingerprint,
         metrics=_metrics(folder),
-        config=OmegaConf.to_yaml(settings),
+        config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
     )
 
 
 def _metrics(folder: RunFolder) -> str:
-    rebuilt = {key: value for key, value in folder.record["done"].get("reconstruction", {}).items() if key != "path"}
-    rows = folder.results.rows()
-    distances = sorted({key for row in rows for key in row if key == "fid" or key.startswith("fd_")})
-    keys = [key for key in (*DECODING, *distances, *SHOWN) if any(key in row for row in rows)]
+    rebuilt, rows = folder.record.reconstruction or {}, folder.results.rows()
+    own = dict.fromkeys(key for row in rows for key in knobs(row))
+    measured = [metric.key for metric in registry.of_rows(rows)]
+    wanted = ("steps", "decode_schedule", *own, "seed", "n_samples", "features", "reference", *measured)
+    keys = [key for key in wanted if any(key in row for row in rows)]
     parts = [("Reconstructions of held-out images:", list(rebuilt), [rebuilt]), ("Samples by T (steps):", keys, rows)]
-    told = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
-    return "\n\n".join(told) or "Not measured."
+    tables = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
+    return "\n\n".join(tables) or "Not measured."
 
 
-def _table(keys: list[str], rows: list[dict[str, Any]]) -> str:
-    lines = [keys, ["---"] * len(keys), *([_said(row.get(key, "")) for key in keys] for row in rows)]
+def _table(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [keys, ["---"] * len(keys), *([_shown(row.get(key, "")) for key in keys] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -15,7 +15,7 @@ from maskgit_lab.sampling.drawing import draw_grid
 from maskgit_lab.sampling.files import folder_names
 from maskgit_lab.sampling.loading import open_trained
 from maskgit_lab.seeds import mix_seeds
-from maskgit_lab.settings import SampleConf
+from maskgit_lab.settings import SampleConf, tokenizer_file
 
 GRID = "grid.png"
 
@@ -23,7 +23,7 @@ GRID = "grid.png"
 def run(settings: SampleConf) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
     pipeline = open_trained(
-        settings.checkpoint, settings.tokenizer.weights, settings.decode, settings.accelerator
+        settings.checkpoint, tokenizer_file(settings.tokenizer), settings.decode, settings.accelerator
     ).pipeline
     classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
     out = new_folder(Path(settings.out))

@@ -27,6 +27,7 @@ from maskgit_lab.runs.store import open_valid
 from maskgit_lab.sampling.loading import Trained, is_run, open_files, open_run
 from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
+from maskgit_lab.settings import tokenizer_file as given_tokenizer
 from maskgit_lab.stages.features import load_or_train_extractor
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
@@ -45,7 +46,7 @@ def check_arguments(settings: EvaluateConf) -> None:
     if settings.checkpoint is None:
         return
     if is_run(Path(settings.checkpoint).expanduser()):
-        if settings.tokenizer.weights is not None:
+        if settings.tokenizer.get("weights") is not None:
             raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
         return
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
@@ -197,12 +198,9 @@ def _of_files(
     run: Run[CommonConf], settings: EvaluateConf, data: ImageData | None, real: RealImages, place: Path | None
 ) -> Evaluation:
     conf, path = run.settings, Path(settings.checkpoint or "").expanduser()
-    trained = open_files(path, settings.tokenizer.weights, conf.decode, run.device)
-    assert settings.tokenizer.weights is not None
-    weights = {
-        "transformer": file_sha256(path),
-        "tokenizer": file_sha256(Path(settings.tokenizer.weights).expanduser()),
-    }
+    tokenizer = given_tokenizer(settings.tokenizer)
+    trained = open_files(path, tokenizer, conf.decode, run.device)
+    weights = {"transformer": file_sha256(path), "tokenizer": file_sha256(Path(tokenizer or "").expanduser())}
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     evaluation = _of_model(run, data, trained, weights, extractor, real, has_codes=False, name=None)
     return replace(evaluation, place=place, save=settings.save)

@@ -18,10 +18,10 @@ from maskgit_lab.settings.commands import (
     EvaluateConf,
     EvaluateHardware,
     ExportConf,
-    FilesConf,
     ReportConf,
     SampleConf,
     TrainConf,
+    tokenizer_file,
     WandbReportConf,
 )
 from maskgit_lab.settings.groups import (
@@ -52,7 +52,6 @@ __all__ = [
     "EvaluateHardware",
     "ExportConf",
     "FeaturesConf",
-    "FilesConf",
     "Hardware",
     "LoggerConf",
     "MVTMConf",
@@ -72,4 +71,5 @@ __all__ = [
     "plain",
     "replaced",
     "run_fingerprint",
+    "tokenizer_file",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any
 
 from pydantic.dataclasses import dataclass
 
+from maskgit_lab.errors import UserError
 from maskgit_lab.settings.fields import MISSING, STRICT, Count, Folder, Precision, Seed, at_most, one_of, rule
 from maskgit_lab.settings.groups import (
     ClassifierConf,
@@ -62,11 +64,16 @@ class TrainConf(CommonConf):
     schedule: dict[str, Any] = MISSING  # with _target_
 
 
-@dataclass(config=STRICT)
-class FilesConf:
-    """The tokenizer of a checkpoint that is a file."""
+def tokenizer_file(tokenizer: Mapping[str, Any]) -> str | None:
+    """The file that `tokenizer.weights` names, for a checkpoint that is a file.
 
-    weights: str | None = None
+    Raises:
+        UserError: it is not a path.
+    """
+    weights = tokenizer.get("weights")
+    if weights is None or isinstance(weights, str):
+        return weights
+    raise UserError(f"tokenizer.weights={weights} is not a path: give the tokenizer's file")
 
 
 @dataclass(config=STRICT)
@@ -81,7 +88,7 @@ class EvaluateConf:
     """`evaluate.py`: what is given of data, decode, features, classifier, cas and eval replaces the run's own."""
 
     checkpoint: str | None = None  # the folder of a run, or a transformer's safetensors file
-    tokenizer: FilesConf = field(default_factory=FilesConf)
+    tokenizer: dict[str, Any] = field(default_factory=dict)  # weights: its file, where checkpoint is a file
     samples: str | None = None  # in place of a checkpoint: a folder of images, or an npz file with arr_0
     save: Annotated[list[str], rule(lambda forms: set(forms) <= {"npz", "png"}, "choose of npz, png")] = field(
         default_factory=list  # npz: ADM's sample file; png: a file for each image
@@ -108,7 +115,7 @@ class SampleConf:
 
     checkpoint: str = MISSING  # the folder of a run, or a transformer's safetensors file
     out: str = MISSING  # a new folder
-    tokenizer: FilesConf = field(default_factory=FilesConf)
+    tokenizer: dict[str, Any] = field(default_factory=dict)  # weights: its file, where checkpoint is a file
     classes: (
         Annotated[
             list[int],
