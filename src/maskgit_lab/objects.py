@@ -75,7 +75,8 @@ def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, A
     Raises:
         UserError: a number, text or switch is of another type than its annotation, or not finite.
     """
-    hints = get_type_hints(target.__init__ if isinstance(target, type) else target)
+    made_by: Any = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    hints = get_type_hints(made_by)
     checked = dict(arguments)
     for name, value in arguments.items():
         allowed = _scalars(hints.get(name))

@@ -14,7 +14,7 @@ from typing import Any
 from maskgit_lab.ablation.results import SETTINGS, STANDARD_SAMPLES, Row
 from maskgit_lab.ablation.rows import is_point
 from maskgit_lab.ablation.runs import Run
-from 
+from maskgit_lab.metrics.names import distance_name
 
 # What the points of a study may differ in.
 COMPARED = ("schedule", "decode_schedule", "steps", "choice_temperature", "guidance")

@@ -62,9 +62,7 @@ def run(settings: ExportConf) -> None:
         model, names = trained.pipeline.model, list(trained.pipeline.class_names)
         rows = folder.results.rows()
         files[TRANSFORMER] = model
-        save_net(
-            model, out / TRANSFORMER, **about, class_names=names, decoding=decoding_of(trained), metrics=rows
-        )
+        save_net(model, out / TRANSFORMER, **about, class_names=names, decoding=decoding_of(trained), metrics=rows)
     (out / CARD_FILE).write_text(_card(folder, files, about["config"]), encoding="utf-8")
     Terminal().note("written", str(out))
 

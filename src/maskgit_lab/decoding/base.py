@@ -77,7 +77,7 @@ class Decoder(ABC):
         known = {"decode_schedule": schedule.name} if schedule is not None else {}
         return {"decoder": type(self).__name__.lower(), **known, **own}
 
-    def check(self, label_dropout: float) -> None:
+    def check(self, label_dropout: float) -> None:  # noqa: B027 (most decoders have nothing to check)
         """Raises a `UserError` if it cannot decode a model that was trained with this share of dropped labels."""
 
     def with_steps(self, steps: int) -> Self:

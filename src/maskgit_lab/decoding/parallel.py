@@ -40,7 +40,9 @@ class MaskGIT(Decoder):
     def __post_init__(self) -> None:
         for key in ("choice_temperature", "guidance"):
             if getattr(self, key) < 0:
-                raise UserError(f"decode.{key}={getattr(self, key)} is not possible: give a number that is not negative")
+                raise UserError(
+                    f"decode.{key}={getattr(self, key)} is not possible: give a number that is not negative"
+                )
 
     def __call__(
         self,

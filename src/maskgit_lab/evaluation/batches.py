@@ -22,9 +22,7 @@ def in_batches(count: int, batch_size: int) -> list[range]:
     return [range(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
 
 
-def image_batches(
-    run: Run[CommonConf], images: Images, batches: Sequence[range]
-) -> Iterator[UInt8[Tensor, "B 3 H W"]]:
+def image_batches(run: Run[CommonConf], images: Images, batches: Sequence[range]) -> Iterator[UInt8[Tensor, "B 3 H W"]]:
     """Images as they are evaluated, in these batches, as 8-bit images."""
     return (to_uint8(batch) for batch in float_batches(run, images, batches))
 

@@ -1,4 +1,4 @@
-"""The one loop of every evaluation: images of each source, their features, every metric from those, a row of results."""
+"""The one loop of every evaluation: from the images of each source to features, metrics and a row of results."""
 
 from __future__ import annotations
 

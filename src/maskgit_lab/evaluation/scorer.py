@@ -114,9 +114,7 @@ class Scorer:
         return tuple(name for name in self.choices.metrics if (name == NEAR) == (extractor is self.precise))
 
 
-def make_scorer(
-    run: Run[CommonConf], data: ImageData | None, real: RealImages, extractor: FeatureExtractor
-) -> Scorer:
+def make_scorer(run: Run[CommonConf], data: ImageData | None, real: RealImages, extractor: FeatureExtractor) -> Scorer:
     """The scorer of the settings, whose references are yet to be loaded."""
     conf = run.settings.eval
     precise = None

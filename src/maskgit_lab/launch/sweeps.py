@@ -107,7 +107,7 @@ class Sweep:
 
     def _checked(self, overrides: list[str]) -> _Job:
         cfg = self.loader.load_sweep_config(self.cfg, overrides)
-        settings = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
+        settings: Any = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
         if isinstance(settings, EvaluateConf):
             evaluate.check(settings)
         return _Job(overrides, isinstance(settings, TrainConf) and is_complete(settings, overrides))

@@ -50,7 +50,7 @@ class WandbRun:
         self.run.log({f"eval/{key}": value for key, value in row.items()})
 
     def points(self, rows: Sequence[Row]) -> None:
-        """Logs all points of a run as one table, `eval/points`, in place of the last one, and the best of each metric."""
+        """Logs all points as one table, `eval/points`, in place of the last one, and the best of each metric."""
         if not rows:
             return
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -143,7 +143,9 @@ def _best(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """The best of each metric in the form of W&B's summary, which forgets those from before a run was resumed."""
     choose = {"min": min, "max": max}
     return {
-        f"eval/{metric.key}": {metric.better: choose[metric.better](row[metric.key] for row in rows if metric.key in row)}
+        f"eval/{metric.key}": {
+            metric.better: choose[metric.better](row[metric.key] for row in rows if metric.key in row)
+        }
         for metric in registry.of_rows(rows)
         if metric.better is not None
     }

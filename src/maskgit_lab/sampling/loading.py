@@ -116,7 +116,9 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
             "tokenizer that it was trained with"
         )
     if model.n_tokens != math.isqrt(model.n_tokens) ** 2:
-        raise UserError(f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images")
+        raise UserError(
+            f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images"
+        )
     schedule, own, label_dropout = _decoding(about.get("decoding"))
     steps = decode.get("steps") or STEPS
     given = {key: value for key, value in decode.items() if value is not None}
@@ -124,7 +126,9 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
         given if TARGET in given else {**own, **given}, schedule, steps[0] if isinstance(steps, list) else steps
     )
     names = _class_names(about.get("class_names"), model.n_classes)
-    return _checked(Trained(Pipeline(model.eval().to(device), codes.to(device), decoder, names), schedule, label_dropout))
+    return _checked(
+        Trained(Pipeline(model.eval().to(device), codes.to(device), decoder, names), schedule, label_dropout)
+    )
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def in_parts_that_fit(work: Callable[[range], T], batch: range) -> list[T]:
         return [work(batch)]
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
-            raise UserError("a single image does not fit the memory of the GPU: use a larger one, or the CPU") from error
+            raise UserError(
+                "a single image does not fit the memory of the GPU: use a larger one, or the CPU"
+            ) from error
     torch.cuda.empty_cache()
     middle = batch.start + len(batch) // 2
     return in_parts_that_fit(work, range(batch.start, middle)) + in_parts_that_fit(work, range(middle, batch.stop))

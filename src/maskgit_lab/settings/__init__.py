@@ -21,8 +21,8 @@ from maskgit_lab.settings.commands import (
     ReportConf,
     SampleConf,
     TrainConf,
-    tokenizer_file,
     WandbReportConf,
+    tokenizer_file,
 )
 from maskgit_lab.settings.groups import (
     AugmentConf,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,7 +27,7 @@ def checked(schema: type[S], values: Mapping[str, Any]) -> S:
         UserError: a value is unknown, missing, of another type, or not allowed; the sentence names its key.
     """
     try:
-        made: S = _adapter(schema).validate_python(values)
+        made: S = TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         raise UserError(_sentence(error)) from error
     if isinstance(made, CommonConf):
@@ -68,11 +67,6 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat |= flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
     return flat
-
-
-@cache
-def _adapter(schema: type[S]) -> TypeAdapter[S]:
-    return TypeAdapter(schema)
 
 
 def _laid_over(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def _checked_steps(steps: list[int]) -> list[int]:
 
 
 def at_most(most: int) -> AfterValidator:
+    """A largest value."""
     return rule(lambda n: n <= most, f"give at most {most}")
 
 

@@ -84,7 +84,7 @@ def _codes(
 ) -> Iterator[Tensor]:
     keys: list[Key] = [(i % len(images), i // len(images)) if views else i for i in items]
     n_workers = workers(run.hardware) if images.decodes else 0
-    loader = DataLoader(images, run.settings.tokens.batch_size, sampler=keys, num_workers=n_workers)  # type: ignore[arg-type]
+    loader = DataLoader(images, run.settings.tokens.batch_size, sampler=keys, num_workers=n_workers)
     for batch, _ in loader:
         yield tokenizer.encode(batch.to(run.device)).cpu()
         advance(len(batch))
