@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -22,6 +22,7 @@ from maskgit_lab.objects import TARGET, build, locate
 COMMON = ("schedule", "steps")  # settings that are not one decoder's own
 
 
+@runtime_checkable
 class Model(Protocol):
     """Predicts tokens: what a decoder knows of a network."""
 
@@ -80,7 +81,7 @@ class Decoder(ABC):
     def check(self, label_dropout: float) -> None:  # noqa: B027 (most decoders have nothing to check)
         """Raises a `UserError` if it cannot decode a model that was trained with this share of dropped labels."""
 
-    def with_steps(self, steps: int) -> Self:
+    def with_steps(self, steps: int) -> Decoder:
         """The same decoder with another T, if it has one."""
         return replace(self, steps=steps) if "steps" in self.settings else self  # type: ignore[type-var]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from maskgit_lab.decoding.conditional import class_logits, guided
+from maskgit_lab.decoding.guidance import class_logits, guided
 from maskgit_lab.decoding.parallel import decode
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.transformer import Transformer

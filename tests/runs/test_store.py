@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.store import MANIFEST, Store
+from maskgit_lab.runs.store import MANIFEST, Store
 
 INGREDIENTS = {"config": {"lr": 0.1, "widths": [1, 2]}, "data": "abc"}
 

@@ -1,0 +1,106 @@
+"""`run.json`: what is finished in a run, and what is worth knowing of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, field
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.runs.names import RECORD
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(config=STRICT)
+class DataRecord:
+    """The images that a run is trained on."""
+
+    name: str
+    size: int  # pixels
+    class_names: list[str]
+    fingerprint: str
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+
+@dataclass(config=STRICT)
+class TokenizerRecord:
+    """The tokenizer's file, its SHA-256, and the scores of its training."""
+
+    path: str
+    weights: str
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(config=STRICT)
+class TokensRecord:
+    """The token cache, and a checksum of all its files."""
+
+    path: str
+    digest: str
+
+
+@dataclass(config=STRICT)
+class ClassifierRecord:
+    """A classifier of real images, and its accuracy on held-out ones."""
+
+    path: str
+    top1: float
+    top5: float
+
+
+@dataclass(config=STRICT)
+class Record:
+    """A run's own account of itself; a part that is not finished is None.
+
+    Args:
+        fingerprint: of its settings.
+        wandb_id: of its run in W&B.
+        evaluation: the identities of the points that its own settings ask for.
+    """
+
+    fingerprint: str
+    wandb_id: str
+    data: DataRecord | None = None
+    tokenizer: TokenizerRecord | None = None
+    tokens: TokensRecord | None = None
+    mvtm: dict[str, float] | None = None
+    classifier: ClassifierRecord | None = None
+    reconstruction: dict[str, float] | None = None
+    evaluation: list[str] | None = None
+    pictures: bool | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
+        """The record of a run.
+
+        Raises:
+            UserError: there is none, it is damaged, or another version of this suite wrote it.
+        """
+        path = folder / RECORD
+        if not path.exists():
+            raise UserError(f"{folder} holds no run: name the folder of a run, such as the one that train.py printed")
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = json.loads(text)
+            if isinstance(values, dict) and "done" in values:
+                raise UserError(
+                    f"{folder} was made by an earlier version of maskgit_lab: report.py reads its results, but it "
+                    "cannot be continued or sampled; choose another run_dir"
+                )
+            return TypeAdapter(cls).validate_json(text, strict=True)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is damaged: choose another run_dir, or delete that folder") from error
+
+    def write(self, folder: Path) -> None:
+        """Writes the record, whole or not at all."""
+        temporary = folder / f"{RECORD}.tmp"
+        temporary.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        temporary.replace(folder / RECORD)
