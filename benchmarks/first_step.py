@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import torch
 
-from maskgit_lab.decoding.conditional import class_logits
-from maskgit_lab.decoding.parallel import LogitsFn, decode
+from maskgit_lab.decoding.guidance import LogitsFn, class_logits
+from maskgit_lab.decoding.parallel import decode
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.transformer import Transformer
 

@@ -29,15 +29,15 @@ SETTINGS = ("tokenizer.net.base_width=64", "tokenizer.net.n_blocks=2", "tokens.s
 
 
 def start(folder: Path, tokenizer: Path) -> subprocess.Popen[bytes]:
-    """Begins, or goes on with, the token cache in a folder, in a process group of its own."""
+    """Begins, or continues, the token cache in a folder, in a process group of its own."""
     place = [f"run_dir={folder}/run", f"cache_dir={folder}/cache", f"tokenizer.weights={tokenizer}"]
     command = [sys.executable, str(SCRIPT), "stage=tokens", "logger=none", "trainer.threads=1", *SETTINGS, *place]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def finished_shards(folder: Path) -> int:
-    """Shards that are recorded as finished, in a cache that is not."""
-    return len(list(folder.glob("cache/tokens/*.partial/*.json")))
+    """Finished shards of a cache that is not finished."""
+    return len(list(folder.glob("cache/tokens/*.partial/*-shard-*.safetensors")))
 
 
 def digest(folder: Path) -> str:
