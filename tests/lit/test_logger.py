@@ -5,22 +5,12 @@ import threading
 
 import pytest
 
-from maskgit_lab.ablation.results import Results
-from maskgit_lab.lit.logger import (
-    better,
-    curve_settings,
-    finishing,
-    in_wandb_sweep,
-    is_fresh,
-    log_pictures,
-    log_point,
-    log_points,
-    log_scores,
-    wandb_logger,
-)
+from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
+from maskgit_lab.runs.results import Results
+from maskgit_lab.runs.run import NoLogger
 from wandb_server import WandbServer, in_use, serving
 
-SETTINGS = {"schedule": "cosine", "decode_schedule": "cosine", "choice_temperature": 4.5, "guidance": 0.0, "seed": 1}
+SETTINGS = {"schedule": "cosine", "decoder": "maskgit", "decode_schedule": "cosine", "choice_temperature": 4.5, "guidance": 0.0, "seed": 1}
 MEASURED = [(4, 4.7, 9.2), (8, 4.2, 9.6), (16, 4.4, 9.5)]
 ROWS = [
     {**SETTINGS, "n_samples": 1437, "features": "classifier", "kid_subsets": 10, "nll_draws": 8, "steps": steps}
@@ -29,10 +19,12 @@ ROWS = [
 ]
 
 
-def started(folder, **run):
-    told = {"project": "lab-project", "entity": None, "group": "mask_schedule", "job_type": "train", "id": "r1"}
+def logging(folder, **run):
+    named = {"project": "lab-project", "entity": None, "group": "mask_schedule", "job_type": "train", "id": "r1"}
     name = {"name": "schedule_cosine+seed_1"}
-    return wandb_logger(mode="auto", folder=folder, config=curve_settings(SETTINGS), say=print, **told | name | run)
+    return logging_to_wandb(
+        **{"mode": "auto", "folder": folder, "config": curve_settings(SETTINGS), "say": print} | named | name | run
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +32,15 @@ def server(tmp_path_factory):
     """A run that was interrupted after its second point and went on."""
     folder = tmp_path_factory.mktemp("wandb")
     with serving() as server, in_use(server.environment, folder):
-        first = started(folder)
-        assert is_fresh(first)
-        with pytest.raises(KeyboardInterrupt), finishing(first):
+        with pytest.raises(KeyboardInterrupt), logging(folder) as first:
+            assert first.is_fresh and first.lightning is not None
             for row in ROWS[:2]:
-                log_point(first, row)
+                first.point(row)
             raise KeyboardInterrupt
-        second = started(folder)
-        assert not is_fresh(second)
-        with finishing(second):
-            log_point(second, ROWS[2])
-            log_points(second, ROWS)
+        with logging(folder) as second:
+            assert not second.is_fresh
+            second.point(ROWS[2])
+            second.points(ROWS)
         yield server
 
 
@@ -90,9 +80,8 @@ def test_the_table_has_each_point_once_although_the_run_was_resumed(server):
 
 def test_points_that_were_measured_by_different_metrics_share_the_table(server, tmp_path):
     rows = [{**ROWS[0], "guidance": 0}, {**ROWS[1], "cas_top1": 0.9, "guidance": 0.5}]
-    logger = started(tmp_path, id="r2")
-    with finishing(logger):
-        log_points(logger, rows)
+    with logging(tmp_path, id="r2") as logger:
+        logger.points(rows)
     (table,) = [json.loads(file) for name, file in server.runs["r2"].files.items() if "table/eval/points" in name]
     told = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
     assert [row["cas_top1"] for row in told] == [None, 0.9] and [row["guidance"] for row in told] == [0, 0.5]
@@ -103,16 +92,15 @@ def test_an_agents_run_is_the_agents(tmp_path):
     agents = {"WANDB_SWEEP_ID": "swp", "WANDB_RUN_ID": "chosen", "WANDB_PROJECT": "of-the-sweep"}
     with serving() as server, in_use(server.environment | agents, tmp_path):
         assert in_wandb_sweep()
-        logger = started(tmp_path, group=None)
-        with finishing(logger):
-            log_point(logger, ROWS[0])
+        with logging(tmp_path, group=None) as logger:
+            logger.point(ROWS[0])
         (run,) = server.runs.values()
     assert (run.name, run.project, run.sweep, run.group) == ("chosen", "of-the-sweep", "swp", "swp")
     assert run.display_name == "schedule_cosine+seed_1" and run.job_type == "train"
 
 
 def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_cache, tmp_path):
-    asked = [f"checkpoint={run}", "decode.steps=[2, 3]", "n_samples=20", "metrics=[fid]", "trainer=cpu"]
+    asked = [f"checkpoint={run}", "decode.steps=[2, 3]", "eval.n_samples=20", "eval.metrics=[fid]", "trainer=cpu"]
     asked.append(f"cache_dir={tiny_cache}")
     assert command("evaluate", *asked, "logger=none").code == 0
     before = Results(run / "results.jsonl").rows()
@@ -127,33 +115,24 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
     assert Results(run / "results.jsonl").rows() == before  # measured once
 
 
-def test_without_wandb_there_is_nothing_to_log_to(tmp_path):
-    with in_use({"WANDB_MODE": "disabled"}, tmp_path):
-        assert started(tmp_path) is None
-    assert not is_fresh(None)
-    log_point(None, ROWS[0])
-    log_points(None, ROWS)
-    log_scores(None, "tokenizer", {"mse": 0.1})
-    log_pictures(None, {})
+@pytest.mark.parametrize("how", [{"WANDB_MODE": "disabled"}, {}])
+def test_without_wandb_nothing_is_kept(tmp_path, how):
+    mode = {} if how else {"mode": "none"}
+    with in_use(how, tmp_path), logging(tmp_path, **mode) as logger:
+        assert isinstance(logger, NoLogger) and logger.lightning is None and not logger.is_fresh
+        logger.point(ROWS[0])
+        logger.points(ROWS)
+        logger.scores("tokenizer", {"mse": 0.1})
+        logger.pictures({})
+    assert not list(tmp_path.rglob("offline-run-*"))
 
 
-@pytest.mark.parametrize("metric", ["fid", "sfid", "kid", "fd_vgg16", "sfd_dinov2", "kd_resnet56_cifar10", "nll"])
-def test_smaller_is_better(metric):
-    assert better(metric) == "min"
-
-
-@pytest.mark.parametrize(
-    "metric", ["inception_score", "precision", "recall", "cas_top1", "cas_top5", "sample_accuracy"]
-)
-def test_larger_is_better(metric):
-    assert better(metric) == "max"
-
-
-@pytest.mark.parametrize(
-    "key", ["kid_subsets", "kid_subset_size", "kd_vgg16_std", "nll_draws", "cas_real_top1", "seed"]
-)
-def test_settings_and_spreads_have_no_direction(key):
-    assert better(key) is None
+def test_the_decoders_own_settings_are_plain_keys_of_the_config():
+    row = {**ROWS[0], "decoder": "mine", "knob": 2.5}
+    assert curve_settings(row) == {
+        **{"schedule_name": "cosine", "decode_schedule_name": "cosine"},
+        **{"choice_temperature": 4.5, "guidance": 0.0, "knob": 2.5},
+    }
 
 
 def test_the_server_leaves_no_thread():

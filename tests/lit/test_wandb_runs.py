@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from maskgit_lab.ablation.results import identity
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import LoggedRun, default_entity, logged_runs, read_rows
+from maskgit_lab.runs.results import identity
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
 

@@ -33,6 +33,11 @@ def inception():
     return InceptionFeatures("random", CPU)
 
 
+@pytest.fixture(scope="module")
+def vgg16():
+    return VGG16Features("random", CPU)
+
+
 def test_inception_has_pooled_and_spatial_features_and_logits(inception):
     found = inception(images())
     assert isinstance(inception, FeatureExtractor)
@@ -41,8 +46,8 @@ def test_inception_has_pooled_and_spatial_features_and_logits(inception):
     assert all(part.isfinite().all() and part.std() > 0 for part in found)
 
 
-def test_with_drawn_weights_it_is_not_called_inception(inception):
-    assert (inception.name, VGG16Features("random", CPU).name) == ("inception_random", "vgg16_random")
+def test_with_drawn_weights_it_is_not_called_inception(inception, vgg16):
+    assert (inception.name, vgg16.name) == ("inception_random", "vgg16_random")
 
 
 def test_inception_is_torch_fidelitys_network(inception, tmp_path):
@@ -64,8 +69,8 @@ def test_spatial_features_are_the_first_channels_of_mixed_6_in_the_order_of_tens
     assert torch.equal(spatial[0, 3, 5], taken[0][0, :7, 3, 5])
 
 
-def test_vgg16_has_features_alone():
-    found = VGG16Features("random", CPU)(images())
+def test_vgg16_has_features_alone(vgg16):
+    found = vgg16(images())
     assert found.features_nF.shape == (2, 4096) and found.features_nF.min() == 0
     assert found.logits_nC is None and found.spatial_nS is None
 

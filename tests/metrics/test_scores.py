@@ -8,9 +8,10 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchmetrics.image.fid import _compute_fid
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.batches import extract
+from maskgit_lab.metrics import registry
 from maskgit_lab.metrics import scores as scores_module
-from maskgit_lab.metrics.features import ClassifierFeatures, Features, extract, to_uint8
-from maskgit_lab.metrics.names import distance_name
+from maskgit_lab.metrics.features import ClassifierFeatures, Features, to_uint8
 from maskgit_lab.metrics.reference import reference_of
 from maskgit_lab.metrics.scores import Choices, accuracy, precision_recall, sample_scores
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
@@ -61,15 +62,18 @@ def test_samples_of_one_mode_are_precise_and_do_not_recall():
 def test_precision_and_recall_by_their_definition_and_in_blocks(monkeypatch):
     x, y = normal(50), normal(70, 0.7, seed=1)
 
+    def near(samples, real):
+        return precision_recall(Features(samples), reference_of([Features(real)], 70, 70), Choices(ALL, neighbours=3))
+
     def covered(points, centres, k=3):
         radii = torch.cdist(centres, centres).sort(dim=1).values[:, k]
         return (torch.cdist(points, centres) <= radii).any(dim=1).double().mean().item()
 
-    whole = precision_recall(x, y, 3)
+    whole = near(x, y)
     assert whole == pytest.approx({"precision": covered(x, y), "recall": covered(y, x)})
     assert 0 < whole["precision"] < 1
     monkeypatch.setattr(scores_module, "BLOCK", 7)
-    assert precision_recall(x, y, 3) == whole
+    assert near(x, y) == whole
 
 
 def test_the_kernel_distance_is_about_zero_for_equal_distributions_and_grows_with_a_shift():
@@ -85,12 +89,9 @@ def test_inception_score_of_sure_and_of_ignorant_predictions():
 
 
 def test_only_the_inception_network_gives_a_fid():
-    assert [distance_name("inception", metric) for metric in ("fid", "sfid", "kid")] == ["fid", "sfid", "kid"]
-    assert [distance_name("vgg16", metric) for metric in ("fid", "sfid", "kid")] == [
-        "fd_vgg16",
-        "sfd_vgg16",
-        "kd_vgg16",
-    ]
+    distances = [registry.TABLE[key] for key in ("fid", "sfid", "kid")]
+    assert [metric.key_on("inception") for metric in distances] == ["fid", "sfid", "kid"]
+    assert [metric.key_on("vgg16") for metric in distances] == ["fd_vgg16", "sfd_vgg16", "kd_vgg16"]
     assert {"fd_classifier", "kd_classifier"} <= scores(normal(20), normal(20)).keys()
     assert {"fid", "kid"} <= scores(normal(20), normal(20), extractor="inception").keys()
 
@@ -122,13 +123,35 @@ def test_samples_are_rounded_to_eight_bits():
     assert to_uint8(images).flatten().tolist() == [0, 128, 255]
 
 
-def test_features_do_not_depend_on_the_batches():
+@pytest.fixture
+def extractor():
     torch.manual_seed(0)
-    extractor = ClassifierFeatures(SmallConvNet(10, width=4), "seed 0", "digits")
+    return ClassifierFeatures(SmallConvNet(10, width=4), "seed 0", "digits")
+
+
+def test_features_do_not_depend_on_the_batches(extractor):
     images = torch.randint(0, 256, (9, 3, 16, 16), dtype=torch.uint8)
-    whole, parts = extractor(images), extract(extractor, images.split(4))
-    assert torch.allclose(whole.features_nF, parts.features_nF, atol=1e-6)
+    whole, parts = extractor(images), [extract(extractor, part) for part in images.split(4)]
+    assert torch.allclose(whole.features_nF, torch.cat([part.features_nF for part in parts]), atol=1e-6)
+    assert torch.allclose(whole.logits_nC, torch.cat([part.logits_nC for part in parts]), atol=1e-6)
     assert whole.features_nF.shape == (9, 32) and whole.logits_nC.shape == (9, 10) and whole.spatial_nS is None
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(extractor):
+    sizes = []
+
+    class OnSmallGPU(ClassifierFeatures):
+        def __call__(self, images):
+            sizes.append(len(images))
+            if len(images) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().__call__(images)
+
+    images = torch.randint(0, 256, (9, 3, 16, 16), dtype=torch.uint8)
+    found, whole = extract(OnSmallGPU(extractor.net, "seed 0", "digits"), images), extractor(images)
+    assert sizes == [9, 4, 2, 2, 5, 2, 3]
+    assert torch.allclose(found.features_nF, whole.features_nF, atol=1e-6)
+    assert torch.allclose(found.logits_nC, whole.logits_nC, atol=1e-6)
 
 
 class Pixels(FeatureExtractorBase):

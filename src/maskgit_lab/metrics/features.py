@@ -5,7 +5,6 @@ Shapes: n images, F features, C classes, S spatial features.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -61,12 +60,6 @@ class ClassifierFeatures:
         """Features and class logits of 8-bit images."""
         features_nF = self.net.features(images.to(self.net.head.weight.device).float() / 255)
         return Features(features_nF.cpu(), self.net.head(features_nF).cpu())
-
-
-def extract(extractor: FeatureExtractor, batches: Iterable[Tensor]) -> Features:
-    """Features of batches of 8-bit images (B, 3, H, W), each computed once."""
-    parts = [extractor(batch).named() for batch in batches]
-    return Features(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
 
 
 def to_uint8(images: Float[Tensor, "*batch 3 H W"]) -> UInt8[Tensor, "*batch 3 H W"]:
