@@ -91,11 +91,10 @@ def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor:
 
 
 def _logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
-    settings = run.settings
-    decoder, schedule = decoder_of(settings)
-    config = plain(settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
+    decoder, schedule = decoder_of(run.settings)
+    config = plain(run.settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
     return logging_to_wandb(
-        **plain(settings.logger),
+        **plain(run.settings.logger),
         name=run_name(overrides),
         job_type="train",
         id=run.record.wandb_id,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config
@@ -31,7 +33,7 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
-        return _unknown_key(key or unknown[1], schema, help_command)
+        return _unknown_key(key or unknown[1], [*config.schema_keys(schema), *_beside(cause)], help_command)
     if key and "is not a ListConfig" in str(cause):
         return f"{key} takes a list: write it as {key}=[1,2]"
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
@@ -46,7 +48,7 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
 def _with_hint(text: str, schema: type, help_command: str) -> str:
     """What our own check says of an unknown key, with the key that was probably meant."""
     if unknown := re.fullmatch(r"([\w.]+): there is no such setting", text):
-        return _unknown_key(unknown[1], schema, help_command)
+        return _unknown_key(unknown[1], config.schema_keys(schema), help_command)
     return text
 
 
@@ -59,14 +61,28 @@ def _cause(error: Exception) -> BaseException | None:
 
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
-    return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
+    return f"{group}={name}: there is no such option{_hint(name, dict(zip(options, options, strict=True)))}; choose one of {', '.join(options)}"
 
 
-def _unknown_key(key: str, schema: type, help_command: str) -> str:
-    hint = _hint(key, config.schema_keys(schema))
+def _beside(error: BaseException | None) -> list[str]:
+    """The keys in the place where OmegaConf missed one, which are no schema's where an object is described."""
+    place, key = getattr(error, "parent_node", None), getattr(error, "full_key", None) or ""
+    before = key.rpartition(".")[0]
+    return [f"{before}.{name}" for name in place] if isinstance(place, DictConfig) and before else []
+
+
+def _unknown_key(key: str, known: list[str], help_command: str) -> str:
+    hint = "" if "." in key else _hint(key, {name.rpartition(".")[2]: name for name in _by_depth(known)})
+    hint = hint or _hint(key, {name: name for name in known})
     return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _by_depth(keys: list[str]) -> list[str]:
+    """Keys of groups, the first last, and then those without a group: a later one is what a lone name stands for."""
+    return sorted((key for key in reversed(keys) if key.count(".") < 2), key=lambda key: -key.count("."))
+
+
+def _hint(name: str, known: Mapping[str, str]) -> str:
+    """The known setting whose name is nearest."""
     close = get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f" (did you mean {known[close[0]]}?)" if close else ""

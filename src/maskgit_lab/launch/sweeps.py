@@ -127,7 +127,8 @@ class Sweep:
 
 def _reason(returned: JobReturn) -> str | None:
     try:
-        return returned.return_value
+        reason: str | None = returned.return_value
+        return reason
     except Exception as error:
         return f"{type(error).__name__}: {first_line(error)}"
 

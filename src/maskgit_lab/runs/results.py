@@ -105,7 +105,7 @@ def _is_setting(key: str) -> bool:
 
 
 def _is_few(row: Row) -> bool:
-    return row.get("n_samples", STANDARD_SAMPLES) < STANDARD_SAMPLES
+    return bool(row.get("n_samples", STANDARD_SAMPLES) < STANDARD_SAMPLES)
 
 
 def _cells(row: Row) -> dict[str, str]:

@@ -158,7 +158,8 @@ def open_valid(path: Path) -> Entry:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
 
 
 def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping[str, Any]) -> None:

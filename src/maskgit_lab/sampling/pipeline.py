@@ -171,7 +171,7 @@ class _Checked:
         self.model, self.mask_id, self.null_label = model, model.mask_id, model.null_label
 
     def __call__(self, tokens_BN: Tensor, labels_B: Tensor) -> Tensor:
-        logits_BNK = self.model(tokens_BN, labels_B)
+        logits_BNK: Tensor = self.model(tokens_BN, labels_B)
         _check_finite(logits_BNK)
         return logits_BNK
 
