@@ -23,19 +23,12 @@ Randomness = torch.Generator | Sequence[torch.Generator] | None  # for all image
 
 @dataclass(frozen=True, kw_only=True)
 class MaskGIT(Decoder):
-    """The paper's decoder.
+    """The paper's decoder."""
 
-    Args:
-        schedule: gamma.
-        steps: T.
-        choice_temperature: tau, the scale of the Gumbel noise on the confidence.
-        guidance: of classifier-free guidance, which the paper does not have; 0 is none.
-    """
-
-    schedule: Schedule
-    steps: int
-    choice_temperature: float = 4.5
-    guidance: float = 0.0
+    schedule: Schedule  # gamma
+    steps: int  # T
+    choice_temperature: float = 4.5  # tau, the scale of the Gumbel noise on the confidence
+    guidance: float = 0.0  # of classifier-free guidance, which the paper does not have; 0 is none
 
     def __post_init__(self) -> None:
         for key in ("choice_temperature", "guidance"):

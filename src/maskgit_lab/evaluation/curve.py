@@ -33,29 +33,17 @@ SCORING = "scoring"  # the same in the store, where there is no folder of result
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Points that are measured, each the images of one source.
+    """Points that are measured, each the images of one source."""
 
-    Args:
-        run: its settings `eval` and `seed` say what is measured.
-        data: the real images, if there are any.
-        sources: the images of each point.
-        scorer: measures them.
-        metrics: that can be computed.
-        place: the folder of the results; None: nothing is kept.
-        save: forms in which the images are kept; see `save_samples`.
-        class_names: of the images.
-        known: what is measured beforehand, the same for all points.
-    """
-
-    run: Run[CommonConf]
-    data: ImageData | None
-    sources: Sequence[Source]
-    scorer: Scorer
-    metrics: Sequence[str]
-    place: Path | None
-    save: Sequence[str] = ()
-    class_names: Sequence[str] = ()
-    known: Mapping[str, float] = field(default_factory=dict)
+    run: Run[CommonConf]  # its settings `eval` and `seed` say what is measured
+    data: ImageData | None  # the real images, if there are any
+    sources: Sequence[Source]  # the images of each point
+    scorer: Scorer  # measures them
+    metrics: Sequence[str]  # that can be computed
+    place: Path | None  # the folder of the results; None: nothing is kept
+    save: Sequence[str] = ()  # forms in which the images are kept; see `save_samples`
+    class_names: Sequence[str] = ()  # of the images
+    known: Mapping[str, float] = field(default_factory=dict)  # what is measured beforehand, the same for all points
 
     @property
     def is_of_model(self) -> bool:

@@ -38,7 +38,7 @@ def check_arguments(settings: EvaluateConf) -> None:
     """Raises a `UserError` unless the settings of `evaluate.py` name one thing to evaluate."""
     if (settings.checkpoint is None) == (settings.samples is None):
         raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with eval.reference=FOLDER_OR_NPZ")
-    reference, steps = settings.eval.get("reference"), settings.decode.get("steps")
+    reference, steps = settings.eval.get("reference"), settings.decode.get("steps") or settings.eval.get("steps")
     if settings.samples is not None and reference is None:
         raise UserError(
             "samples needs a reference: give eval.reference=FOLDER_OR_NPZ, or data=NAME and eval.reference=train"
@@ -46,7 +46,7 @@ def check_arguments(settings: EvaluateConf) -> None:
     if settings.checkpoint is None:
         return
     if is_run(Path(settings.checkpoint).expanduser()):
-        if settings.tokenizer.get("weights") is not None:
+        if given_tokenizer(settings.tokenizer) is not None:
             raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
         return
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):

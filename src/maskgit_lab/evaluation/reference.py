@@ -34,21 +34,13 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class RealImages:
-    """Where a reference comes from.
+    """Where a reference comes from."""
 
-    Args:
-        name: what results call it.
-        images: None for a file that has statistics alone.
-        fingerprint: of what the images are.
-        size: height and width in pixels; None where there are no images.
-        statistics: a file that has statistics of more images than it holds, such as ADM's.
-    """
-
-    name: str
-    images: Images | None
-    fingerprint: str
-    size: tuple[int, int] | None
-    statistics: Path | None = None
+    name: str  # what results call it
+    images: Images | None  # None for a file that has statistics alone
+    fingerprint: str  # of what the images are
+    size: tuple[int, int] | None  # height and width in pixels; None where there are no images
+    statistics: Path | None = None  # a file that has statistics of more images than it holds, such as ADM's
 
     def check(self, samples: tuple[int, int], choices: Choices) -> None:
         """Raises a `UserError` if samples of this size cannot be compared with it, or it has too few images."""
@@ -69,13 +61,15 @@ def real_images(name: str, data: ImageData | None) -> RealImages:
     """
     if name in SPLITS:
         if data is None:
-            raise UserError(f"reference={name} needs data: name them with data=NAME, or give a folder or an npz file")
+            raise UserError(
+                f"eval.reference={name} needs data: name them with data=NAME, or give a folder or an npz file"
+            )
         split = data.splits()[name]
         return RealImages(f"{data.name}-{name}", split, f"{data.fingerprint}-{name}", (data.size, data.size))
     path = Path(name).expanduser()
     if path.suffix == ".npz" and path.is_file():
         return _of_file(path)
-    images = open_images(path, "reference")
+    images = open_images(path, "eval.reference")
     return RealImages(path.name, images, images.fingerprint(), images.size)
 
 

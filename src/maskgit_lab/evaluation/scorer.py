@@ -29,23 +29,14 @@ NEAR = "precision_recall"
 
 @dataclass(frozen=True)
 class Scorer:
-    """Extractors with their references, and what is computed from them.
+    """Extractors with their references, and what is computed from them."""
 
-    Args:
-        extractor: of every metric, but where `precise` is given.
-        precise: the extractor of precision and recall, if it is another one.
-        real: the images of the reference.
-        choices: what is computed, and how.
-        kept: of so many real images there are features, at the most.
-        references: by the extractors' names, once they are loaded.
-    """
-
-    extractor: FeatureExtractor
-    precise: FeatureExtractor | None
-    real: RealImages
-    choices: Choices
-    kept: int
-    references: dict[str, Reference] = field(default_factory=dict)
+    extractor: FeatureExtractor  # of every metric, but where `precise` is given
+    precise: FeatureExtractor | None  # the extractor of precision and recall, if it is another one
+    real: RealImages  # the images of the reference
+    choices: Choices  # what is computed, and how
+    kept: int  # of so many real images there are features, at the most
+    references: dict[str, Reference] = field(default_factory=dict)  # by the extractors' names, once they are loaded
 
     @property
     def needs_features(self) -> bool:

@@ -81,21 +81,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Generated:
-    """Samples of a trained model.
+    """Samples of a trained model."""
 
-    Args:
-        trained: the model, with its decoder.
-        weights: what its weights depend on.
-        labels: the class of each sample.
-        seed: of the samples.
-        data: the name of the data that it was trained on, if that is known.
-    """
-
-    trained: Trained
-    weights: Mapping[str, Any]
-    labels: Tensor
-    seed: int
-    data: str | None = None
+    trained: Trained  # the model, with its decoder
+    weights: Mapping[str, Any]  # what its weights depend on
+    labels: Tensor  # the class of each sample
+    seed: int  # of the samples
+    data: str | None = None  # the name of the data that it was trained on, if that is known
 
     def at(self, steps: int) -> Generated:
         """The samples at another T."""
@@ -171,15 +163,10 @@ class Generated:
 
 @dataclass(frozen=True)
 class External:
-    """Images of a folder or an npz file, whoever made them.
+    """Images of a folder or an npz file, whoever made them."""
 
-    Args:
-        opened: all images.
-        chosen: those of them that are measured.
-    """
-
-    opened: ExternalImages
-    chosen: Images
+    opened: ExternalImages  # all images
+    chosen: Images  # those of them that are measured
 
     @classmethod
     def choose(cls, opened: ExternalImages, count: int | None) -> External:

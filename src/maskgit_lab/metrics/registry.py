@@ -20,37 +20,25 @@ SPREAD = "_std"  # at the end of the key of a standard deviation
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that an evaluation measures.
+    """A number that an evaluation measures."""
 
-    Args:
-        key: in the rows of results; of a distance, its key with the Inception network of 2015.
-        label: on axes and in legends.
-        better: the direction in which it is better; None: neither.
-        needs: from which it is computed: `features`, `logits`, `spatial` (features), `kept` (features of real images),
-            `codes`, `classifier`, or nothing that has to be asked for.
-        asked: its name in `eval.metrics`, which several may share; None: its key; "": it comes along by itself.
-        compute: `(samples: Features, reference: Reference, choices: Choices) -> float or {key: float}`, or the dotted
-            name of such a function; None: the evaluation measures it in another way.
-        heading: in tables of the console; "": its label; None: it has no column.
-        title: over its panel in reports; "": it has none.
-        panel: the picture of a run's curve draws metrics of the same panel into one pair of axes; "": none.
-        other: of a distance, its name with another extractor, before the extractor's own: `fd` for `fd_vgg16`.
-        digits: after the decimal point.
-        biased: whether it is too high by an amount that depends on the number of samples.
-    """
-
-    key: str
-    label: str
-    better: Literal["min", "max"] | None = None
+    key: str  # in the rows of results; of a distance, its key with the Inception network of 2015
+    label: str  # on axes and in legends
+    better: Literal["min", "max"] | None = None  # the direction in which it is better; None: neither
+    # From which it is computed: `features`, `logits`, `spatial` (features), `kept` (features of real images),
+    # `codes`, `classifier`, or nothing that has to be asked for.
     needs: str = "features"
+    # Its name in `eval.metrics`, which several may share; None: its key; "": it comes along by itself.
     asked: str | None = None
+    # `(samples: Features, reference: Reference, choices: Choices) -> float or {key: float}`, or the dotted name of
+    # such a function; None: the evaluation measures it in another way.
     compute: str | Callable[..., Any] | None = None
-    heading: str | None = ""
-    title: str = ""
-    panel: str = ""
-    other: str = ""
-    digits: int = 3
-    biased: bool = False
+    heading: str | None = ""  # in tables of the console; "": its label; None: it has no column
+    title: str = ""  # over its panel in reports; "": it has none
+    panel: str = ""  # the picture of a run's curve draws metrics of the same panel into one pair of axes; "": none
+    other: str = ""  # of a distance, its name with another extractor, before the extractor's own: `fd` for `fd_vgg16`
+    digits: int = 3  # after the decimal point
+    biased: bool = False  # whether it is too high by an amount that depends on the number of samples
 
     @property
     def column(self) -> str | None:

@@ -58,23 +58,17 @@ class ClassifierRecord:
 
 @dataclass(config=STRICT)
 class Record:
-    """A run's own account of itself; a part that is not finished is None.
+    """A run's own account of itself; a part that is not finished is None."""
 
-    Args:
-        fingerprint: of its settings.
-        wandb_id: of its run in W&B.
-        evaluation: the identities of the points that its own settings ask for.
-    """
-
-    fingerprint: str
-    wandb_id: str
+    fingerprint: str  # of its settings
+    wandb_id: str  # of its run in W&B
     data: DataRecord | None = None
     tokenizer: TokenizerRecord | None = None
     tokens: TokensRecord | None = None
     mvtm: dict[str, float] | None = None
     classifier: ClassifierRecord | None = None
     reconstruction: dict[str, float] | None = None
-    evaluation: list[str] | None = None
+    evaluation: list[str] | None = None  # the identities of the points that its own settings ask for
     pictures: bool | None = None
 
     @classmethod

@@ -63,24 +63,15 @@ class NoLogger:
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Generic[S_co]):
-    """One command's work.
+    """One command's work."""
 
-    Args:
-        settings: of the command.
-        console: what the user sees.
-        store: what runs share.
-        home: the folder of the run; None where something else than a run is evaluated.
-        logger: of numbers and pictures.
-        together: whether every process takes part, or the main one works by itself.
-        memory: what this command has made already and needs again, by fingerprint.
-    """
-
-    settings: S_co
-    console: Terminal
-    store: Store
-    home: RunFolder | None = None
-    logger: Logger = field(default_factory=NoLogger)
-    together: bool = True
+    settings: S_co  # of the command
+    console: Terminal  # what the user sees
+    store: Store  # what runs share
+    home: RunFolder | None = None  # the folder of the run; None where something else than a run is evaluated
+    logger: Logger = field(default_factory=NoLogger)  # of numbers and pictures
+    together: bool = True  # whether every process takes part, or the main one works by itself
+    # What this command has made already and needs again, by fingerprint.
     memory: dict[str, Any] = field(default_factory=dict)
 
     @property

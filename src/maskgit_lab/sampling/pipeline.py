@@ -33,19 +33,12 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A trained model, ready to sample.
+    """A trained model, ready to sample."""
 
-    Args:
-        model: predicts the codes of masked tokens.
-        tokenizer: codes to images.
-        decoder: fills a grid with the model.
-        class_names: in the order of the labels.
-    """
-
-    model: Transformer
-    tokenizer: Tokenizer
-    decoder: Decoder
-    class_names: Sequence[str]
+    model: Transformer  # predicts the codes of masked tokens
+    tokenizer: Tokenizer  # codes to images
+    decoder: Decoder  # fills a grid with the model
+    class_names: Sequence[str]  # in the order of the labels
 
     @classmethod
     def load(cls, checkpoint: Path | str, tokenizer: Path | str | None = None, device: str = "auto") -> Pipeline:
