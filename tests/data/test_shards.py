@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from maskgit_lab.data.shards import ShardImages, Shards
 
@@ -50,6 +51,19 @@ def test_a_gap_is_filled_without_touching_its_neighbours(tmp_path):
     (tmp_path / "p" / "x.safetensors.partial").write_bytes(b"killed")
     assert fill(shards, 100) == [(5, 10), (15, 20)]
     assert shards.array("number").tolist() == list(range(20)) and len(list((tmp_path / "p").iterdir())) == 4
+
+
+def test_a_shard_whose_content_changed_or_has_no_checksum_is_made_again(tmp_path):
+    shards = Shards(tmp_path / "p", 20)
+    fill(shards, 5)
+    first, second, third, _ = shards.paths()
+    changed = bytearray(first.read_bytes())
+    changed[-1] ^= 1
+    first.write_bytes(changed)
+    save_file(load_file(third), third)
+    before = second.stat().st_mtime_ns
+    assert fill(shards, 5) == [(0, 5), (10, 15)]
+    assert shards.array("number").tolist() == list(range(20)) and second.stat().st_mtime_ns == before
 
 
 def test_images_are_read_one_by_one_from_shards_of_any_size(tmp_path):

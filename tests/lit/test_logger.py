@@ -10,7 +10,14 @@ from maskgit_lab.runs.results import Results
 from maskgit_lab.runs.run import NoLogger
 from wandb_server import WandbServer, in_use, serving
 
-SETTINGS = {"schedule": "cosine", "decoder": "maskgit", "decode_schedule": "cosine", "choice_temperature": 4.5, "guidance": 0.0, "seed": 1}
+SETTINGS = {
+    "schedule": "cosine",
+    "decoder": "maskgit",
+    "decode_schedule": "cosine",
+    "choice_temperature": 4.5,
+    "guidance": 0.0,
+    "seed": 1,
+}
 MEASURED = [(4, 4.7, 9.2), (8, 4.2, 9.6), (16, 4.4, 9.5)]
 ROWS = [
     {**SETTINGS, "n_samples": 1437, "features": "classifier", "kid_subsets": 10, "nll_draws": 8, "steps": steps}

@@ -24,12 +24,16 @@ def test_settings_and_spreads_have_no_direction(key):
     assert metric is None or metric.better is None
 
 
-@pytest.mark.parametrize("key", ["kid_subsets", "kid_subset_size", "nll_draws", "seed", "steps", "n_samples", "decoder"])
+@pytest.mark.parametrize(
+    "key", ["kid_subsets", "kid_subset_size", "nll_draws", "seed", "steps", "n_samples", "decoder"]
+)
 def test_settings_are_not_measured(key):
     assert not registry.is_measured(key)
 
 
-@pytest.mark.parametrize("key", ["kid_std", "kd_vgg16_std", "inception_score_std", "rfid", "rfd_vgg16", "cas_real_top1"])
+@pytest.mark.parametrize(
+    "key", ["kid_std", "kd_vgg16_std", "inception_score_std", "rfid", "rfd_vgg16", "cas_real_top1"]
+)
 def test_what_comes_along_is_measured(key):
     assert registry.is_measured(key)
 
@@ -45,7 +49,11 @@ def test_a_distance_on_another_extractor_has_another_key_label_and_title():
     assert fid.on("inception") is fid
     other = fid.on("vgg16")
     assert (other.key, other.label, other.title) == ("fd_vgg16", "FD", "Fréchet distance of vgg16 features")
-    assert (fid.extractor_in("fd_vgg16"), fid.extractor_in("fid"), fid.extractor_in("kid")) == ("vgg16", "inception", None)
+    assert (fid.extractor_in("fd_vgg16"), fid.extractor_in("fid"), fid.extractor_in("kid")) == (
+        "vgg16",
+        "inception",
+        None,
+    )
     nll = registry.TABLE["nll"]
     assert nll.on("vgg16") is nll
 

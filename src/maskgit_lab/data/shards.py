@@ -1,11 +1,12 @@
 """Results of long loops over images, kept shard by shard, so that a loop that was killed goes on from its last shard.
 
 A shard is a safetensors file of arrays whose rows belong to items [start, stop), written to a temporary name and
-renamed. How the items were cut into shards, and by how many processes, does not matter when they are put together.
+renamed, with a checksum of its arrays. How the items were cut into shards, and by how many processes, does not matter when they are put together.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from maskgit_lab.nets.files import write_arrays
 Arrays = dict[str, Tensor]
 Make = Callable[[Sequence[range]], Iterable[Arrays]]
 ENDING = ".safetensors"
+CHECKSUM = "sha256"
 
 
 class Shards:
@@ -71,7 +73,8 @@ class Shards:
         """
         mine = missing[ranks.rank() :: ranks.world_size()]
         for items, arrays in zip(mine, make(mine), strict=True):
-            write_arrays(arrays, self.folder / f"{self.prefix}{items.start:09}-{items.stop:09}{ENDING}")
+            path = self.folder / f"{self.prefix}{items.start:09}-{items.stop:09}{ENDING}"
+            write_arrays(arrays, path, {CHECKSUM: _checksum(arrays)})
             advance(len(items))
         ranks.barrier()
 
@@ -94,9 +97,11 @@ class Shards:
     def _found(self) -> Iterator[tuple[int, int]]:
         for path in self.paths():
             try:
-                with safe_open(path, "pt"):
-                    start, stop = items_of(path, self.prefix)
-                yield start, stop
+                with safe_open(path, "pt") as file:
+                    known = (file.metadata() or {}).get(CHECKSUM)
+                if known != _checksum(load_file(path)):
+                    raise ValueError("another checksum")
+                yield items_of(path, self.prefix)
             except (SafetensorError, OSError, ValueError):  # damaged: it is made again
                 path.unlink()
 
@@ -138,3 +143,11 @@ def items_of(path: Path, prefix: str = "") -> tuple[int, int]:
     """The first item of a shard's file, and the one after its last."""
     start, stop = map(int, path.stem.removeprefix(prefix).split("-"))
     return start, stop
+
+
+def _checksum(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(arrays.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
