@@ -16,7 +16,7 @@ install_import_hook("maskgit_lab", "shape_checker.check")
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from maskgit_lab.commands import cli  # noqa: E402
+from maskgit_lab.launch import cli  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maskgit_lab.ablation.results import Results
+from maskgit_lab.runs.results import Results
 
 QUIET = ["logger=none", "trainer=cpu"]
 

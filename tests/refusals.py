@@ -1,6 +1,6 @@
 """How a mistake of a user's has to end."""
 
-from maskgit_lab.commands.cli import EXIT_USER_ERROR
+from maskgit_lab.launch.cli import EXIT_USER_ERROR
 
 
 def expect_refused(said, sentence: str) -> None:

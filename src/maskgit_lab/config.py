@@ -65,10 +65,11 @@ def register_sweeps(folder: Path) -> None:
 
 
 def schema_keys(schema: type, prefix: str = "") -> list[str]:
-    """The dotted keys of a schema, groups included."""
-    keys = []
+    """The dotted keys of a schema, groups included; those of a group that takes any key are the ones of `train.py`."""
+    keys, whole = [], get_type_hints(TrainConf)
     for name, hint in get_type_hints(schema).items():
         keys.append(f"{prefix}{name}")
+        hint = whole.get(name, hint) if _is_open(schema, hint) else hint
         for kind in (hint, *get_args(hint)):
             if is_dataclass(kind) and isinstance(kind, type):
                 keys += schema_keys(kind, f"{prefix}{name}.")
@@ -82,6 +83,10 @@ def _open_groups(schema: type) -> Any:
     """
     node = OmegaConf.structured(schema)
     for name, hint in get_type_hints(schema).items():
-        if hint == dict[str, Any] and schema in (EvaluateConf, SampleConf):
+        if _is_open(schema, hint):
             OmegaConf.set_struct(node[name], False)
     return node
+
+
+def _is_open(schema: type, hint: Any) -> bool:
+    return hint == dict[str, Any] and schema in (EvaluateConf, SampleConf)

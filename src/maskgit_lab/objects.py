@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from importlib import import_module
+from inspect import Parameter, signature
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -30,7 +31,9 @@ def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     if not _makes(target, kind):
         raise UserError(f"{key}.{TARGET} makes no {kind.__name__}: name a class or a function that does")
-    own = _checked(target, {name: value for name, value in node.items() if name != TARGET}, key)
+    arguments = {name: value for name, value in node.items() if name != TARGET}
+    _check_names(target, arguments, key, values)
+    own = _checked(target, arguments, key)
     try:
         made: T = target(**own, **values)
     except UserError:
@@ -69,6 +72,17 @@ def _makes(target: Any, kind: type) -> bool:
     return getattr(target, "__annotations__", {}).get("return") in (kind, kind.__name__)
 
 
+def _check_names(target: Any, arguments: Mapping[str, Any], key: str, others: Container[str]) -> None:
+    """Raises a `UserError` if the target takes no argument of some name."""
+    parameters = signature(target).parameters
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in arguments:
+        if name not in parameters:
+            own = ", ".join(known for known in parameters if known not in others)
+            raise UserError(f"{key}.{name}: there is no such setting of {target.__name__}; it has {own or 'none'}")
+
+
 def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The arguments, where a whole number becomes a float if the annotation asks for one.
 
@@ -82,6 +96,7 @@ def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, A
         allowed = _scalars(hints.get(name))
         if allowed and not _fits(value, allowed):
             choices = " or ".join(SCALARS[kind] for kind in SCALARS if kind in allowed)
+            choices = "a finite number" if isinstance(value, float) and float in allowed else choices
             raise UserError(f"{key}.{name}={value} is not possible: give {choices}")
         if type(value) is int and float in allowed and int not in allowed:
             checked[name] = float(value)

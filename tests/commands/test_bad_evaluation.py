@@ -10,6 +10,9 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import save_file
 
+from maskgit_lab.errors import UserError
+from maskgit_lab.launch.sentences import sentence
+from maskgit_lab.settings import EvaluateConf
 from refusals import expect_refused
 
 EVALUATIONS = {
@@ -19,24 +22,35 @@ EVALUATIONS = {
     "checkpoint=RUN decode.steps=[0]": "decode.steps=[0] is not possible",
     "checkpoint=RUN decode.steps=[]": "name at least one number of decoding steps",
     "checkpoint=RUN decode.steps=8": "decode.steps takes a list",
-    "checkpoint=RUN n_samples=1": "n_samples=1 is not possible: give at least 2",
-    "checkpoint=RUN n_samples=3": "neighbours=3 is not below the number of images, 3",
-    "checkpoint=RUN n_samples=12 splits=10": "splits=10 is too many for the 12 images",
-    "checkpoint=RUN splits=0": "give a whole number of at least 1",
-    "checkpoint=RUN metrics=[fud]": "metrics=[fud] is not possible: choose of fid, sfid, kid",
+    "checkpoint=RUN eval.n_samples=1": "eval.n_samples=1 is not possible: give at least 2",
+    "checkpoint=RUN eval.n_samples=3": "eval.neighbours=3 is not below the number of images, 3",
+    "checkpoint=RUN eval.n_samples=12 eval.splits=10": "eval.splits=10 is too many for the 12 images",
+    "checkpoint=RUN eval.splits=0": "eval.splits=0 is not possible: give a whole number of at least 1",
+    "checkpoint=RUN eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose of fid, sfid, kid",
     "checkpoint=RUN save=[jpg]": "save=[jpg] is not possible: choose of npz, png",
-    "checkpoint=RUN batch_size=0": "batch_size=0 is not possible",
+    "checkpoint=RUN eval.batch_size=0": "eval.batch_size=0 is not possible",
     "checkpoint=RUN seed=-1": "seed=-1 is not possible",
-    "checkpoint=RUN n_sample=9": "did you mean n_samples?",
+    "checkpoint=RUN n_samples=9": "n_samples: there is no such setting (did you mean eval.n_samples?)",
+    "checkpoint=RUN n_sample=9": "n_sample: there is no such setting (did you mean eval.n_samples?)",
+    "checkpoint=RUN eval.n_sample=9": "eval.n_sample: there is no such setting (did you mean eval.n_samples?)",
+    "checkpoint=RUN eval.metrics=fid": "eval.metrics takes a list: write it as eval.metrics=[fid]",
+    "checkpoint=RUN eval.n_samples=abc": "eval.n_samples=abc is not possible",
+    "checkpoint=RUN eval.steps=[0]": "eval.steps=[0] is not possible",
+    "checkpoint=RUN features.name=incption": "features.name=incption is not possible: choose one of",
+    "checkpoint=RUN decode.temperature=1": "decode.temperature: there is no such setting of MaskGIT; it has choice",
+    "checkpoint=RUN decode.choice_temperature=inf": "decode.choice_temperature=inf is not possible: give a fin number",
+    "checkpoint=RUN decode._target_=torch.nn.Identity": "decode._target_ makes no Decoder",
+    "checkpoint=RUN data.sise=16": "data.sise: there is no such setting",
+    "checkpoint=RUN tokenizer.weigths=file": "tokenizer.weigths: there is no such setting (did you mean tokenizer.wei",
     "checkpoint=RUN features=incption": "did you mean inception?",
     "checkpoint=RUN features=inception features.weights=absent": "get weights-inception-2015-12-05-6726825d.pth of",
     "checkpoint=RUN features=inception features.weights=file": "SHA-256 begins with",
     "checkpoint=RUN features=resnet56_cifar10": "are not here (no file is named): get resnet56-4bfd9763.th",
-    "checkpoint=RUN precision_features=vgg17": "choose one of classifier, inception",
-    "checkpoint=RUN reference=absent": "reference=absent is not there",
-    "checkpoint=RUN reference=file": "no folder and no .npz file",
-    "checkpoint=RUN reference=mixed": "give images of one size",
-    "checkpoint=RUN reference=small.npz": "has 8 x 8 pixels and the samples have 16 x 16",
+    "checkpoint=RUN eval.precision_features=vgg17": "eval.precision_features=vgg17 is not possible: choose",
+    "checkpoint=RUN eval.reference=absent": "eval.reference=absent is not there",
+    "checkpoint=RUN eval.reference=file": "eval.reference=file is no folder and no .npz file",
+    "checkpoint=RUN eval.reference=mixed": "give images of one size",
+    "checkpoint=RUN eval.reference=small.npz": "has 8 x 8 pixels and the samples have 16 x 16",
     "checkpoint=RUN data=digits data.seed=1": "are not those that the run in",
     "checkpoint=RUN decode.schedule=cosin": "there is no such schedule",
     "checkpoint=RUN decode.guidance=1": "needs a model that was trained with mvtm.label_dropout above 0",
@@ -44,31 +58,42 @@ EVALUATIONS = {
     "checkpoint=RUN out=full": "out=full is not empty and holds no results",
     "checkpoint=RUN out=file/x": "cannot write out=file/x",
     "checkpoint=RUN trainer.devices=0": "give a whole number of at least 1",
-    "checkpoint=net.safetensors out=o reference=good.npz n_samples=4 decode.steps=[2] RANDOM": "name its tokenizer's",
-    "checkpoint=net.safetensors out=o reference=good.npz n_samples=4 RANDOM": "decode.steps is needed, since",
-    "samples=good.npz": "samples needs a reference",
-    "samples=absent reference=good.npz RANDOM": "samples=absent is not there",
-    "samples=nan.npz reference=good.npz RANDOM": "values that are no numbers, in image 0",
-    "samples=floats.npz reference=good.npz RANDOM": "give uint8, or floats in [0, 1]",
-    "samples=mixed reference=good.npz RANDOM": "give images of one size",
-    "samples=good.npz reference=small.npz RANDOM": "give a reference of the same resolution",
-    "samples=good.npz reference=train RANDOM": "reference=train needs data",
-    "samples=good.npz reference=good.npz features=classifier": "add classifier=small",
-    "samples=good.npz reference=good.npz features=classifier classifier=small": "name them with data=",
-    "samples=one.npz reference=good.npz RANDOM": "1 image is too few",
-    "samples=good.npz reference=one.npz RANDOM": "1 image is too few",
-    "samples=good.npz reference=broken.npz RANDOM": "of shape (6, 16, 16): give images as uint8",
-    "samples=labels.npz reference=good.npz RANDOM CAS": "classes from 0 to 99 and the data have 10",
-    "samples=small.npz reference=small.npz RANDOM CAS": "8 x 8 pixels and the data 16 x 16",
-    "samples=good.npz reference=good.npz RANDOM out=full": "out=full is not empty and holds no results",
-    "samples=good.npz reference=good.npz RANDOM cache_dir=": "cache_dir= is not possible",
-    "samples=good.npz reference=good.npz RANDOM kid_subset_size=1": "kid_subset_size=1 is not possible",
-    "checkpoint=RUN metrics=[fid,fid]": "name every metric once",
-    "checkpoint=RUN n_samples=10000000000000": "n_samples=10000000000000 is not possible",
+    "checkpoint=net.safetensors out=o eval.reference=good.npz eval.n_samples=4 T RANDOM": "name its tokenizer's",
+    "checkpoint=net.safetensors out=o eval.reference=good.npz eval.n_samples=4 RANDOM": "decode.steps is needed, since",
+    "samples=good.npz": "samples needs a reference: give eval.reference=",
+    "samples=absent eval.reference=good.npz RANDOM": "samples=absent is not there",
+    "samples=nan.npz eval.reference=good.npz RANDOM": "values that are no numbers, in image 0",
+    "samples=floats.npz eval.reference=good.npz RANDOM": "give uint8, or floats in [0, 1]",
+    "samples=mixed eval.reference=good.npz RANDOM": "give images of one size",
+    "samples=good.npz eval.reference=small.npz RANDOM": "give a reference of the same resolution",
+    "samples=good.npz eval.reference=train RANDOM": "eval.reference=train needs data",
+    "samples=good.npz eval.reference=good.npz features=classifier": "add classifier=small",
+    "samples=good.npz eval.reference=good.npz features=classifier classifier=small": "name them with data=",
+    "samples=one.npz eval.reference=good.npz RANDOM": "1 image is too few",
+    "samples=good.npz eval.reference=one.npz RANDOM": "1 image is too few",
+    "samples=good.npz eval.reference=broken.npz RANDOM": "of shape (6, 16, 16): give images as uint8",
+    "samples=labels.npz eval.reference=good.npz RANDOM CAS": "classes from 0 to 99 and the data have 10",
+    "samples=small.npz eval.reference=small.npz RANDOM CAS": "8 x 8 pixels and the data 16 x 16",
+    "samples=good.npz eval.reference=good.npz RANDOM out=full": "out=full is not empty and holds no results",
+    "samples=good.npz eval.reference=good.npz RANDOM cache_dir=": "cache_dir= is not possible",
+    "samples=good.npz eval.reference=good.npz RANDOM eval.kid_subset_size=1": "eval.kid_subset_size=1 is not possible",
+    "checkpoint=RUN eval.metrics=[fid,fid]": "eval.metrics=[fid,fid] is not possible: name every one of them once",
+    "checkpoint=RUN eval.n_samples=10000000000000": "eval.n_samples=10000000000000 is not possible",
     "checkpoint=RUN decode.steps=[99999999999999999999]": "give at most 100000",
-    "checkpoint=RUN precision_features=vgg16 precision_weights=file": "give its path with precision_weights=FILE",
-    "samples=good.npz reference=good.npz neighbours=9 RANDOM": "neighbours=9 is not below the number of images, 6",
+    "checkpoint=RUN eval.precision_features=vgg16 eval.precision_weights=file": "path with eval.precision_weights=FILE",
+    "samples=good.npz eval.reference=good.npz eval.neighbours=9 RANDOM": "eval.neighbours=9 is not below the number of",
 }
+
+MOVED = (
+    *("n_samples", "metrics", "batch_size", "splits", "neighbours", "kid_subsets", "kid_subset_size", "nll_draws"),
+    *("reference", "reference_features", "precision_features", "precision_weights"),
+)
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_the_name_that_a_setting_had_leads_to_its_name_in_the_group(name):
+    said = sentence(UserError(f"{name}: there is no such setting"), EvaluateConf, "`--help`")
+    assert said.startswith(f"{name}: there is no such setting (did you mean eval.{name}?)")
 
 
 @pytest.mark.parametrize("settings", EVALUATIONS, ids=str)
@@ -93,8 +118,9 @@ def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
     np.savez(tmp_path / "broken.npz", mu=np.zeros(2048), sigma=np.eye(2048), arr_0=np.zeros((6, 16, 16), np.uint8))
     before = (tiny_run / "results.jsonl").read_bytes()
     asked = settings.replace("RUN", str(tiny_run), 1) if "checkpoint=RUN" in settings else settings
+    asked = asked.replace(" T ", " decode.steps=[2] ")
     asked = asked.replace("RANDOM", "features=inception features.weights=random")
-    asked = asked.replace("CAS", "data=digits metrics=[cas] cas=small")
+    asked = asked.replace("CAS", "data=digits eval.metrics=[cas] cas=small")
     said = command("evaluate", "logger=none", f"cache_dir={tiny_cache}", *asked.split())
     expect_refused(said, EVALUATIONS[settings])
     assert (tiny_run / "results.jsonl").read_bytes() == before
@@ -107,7 +133,7 @@ def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, t
         said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "another process is working in run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["done"] = {}
+    record = {key: record[key] for key in ("fingerprint", "wandb_id")}
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "has no data yet: give its train.py command again")

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from maskgit_lab.lit.checkpoints import LAST
+from maskgit_lab.runs.folder import LAST
 from refusals import expect_refused
 
 SETTINGS = {
@@ -34,13 +34,13 @@ SETTINGS = {
     "data.size=4": "data.size=4 is smaller than the scans",
     "data.test_fraction=2": "give a share from 0.05 to 0.95",
     "mvtm.net.heads=3": "not a multiple of its 3 heads",
-    "+mvtm.net.hads=3": "unexpected keyword argument 'hads'",
+    "+mvtm.net.hads=3": "mvtm.net.hads: there is no such setting of Transformer; it has depth, ",
     "schedule._target_=no.such.Class": "schedule cannot be built",
     "mvtm.optim.lr=0": "mvtm.optim.lr=0.0 is not possible",
     "mvtm.optim.betas=[0.9]": "give two numbers",
     "tokenizer.optim.batch_size=0": "give a whole number of at least 1",
-    "eval.neighbours=5000": "neighbours=5000 is not below",
-    "eval.splits=5000": "lower it",
+    "eval.neighbours=5000": "eval.neighbours=5000 is not below",
+    "eval.splits=5000": "eval.splits=5000 is too many for the 1437 images there are: lower it",
     "logger.mode=cloud": "choose one of auto, online, offline, none",
     "data=null": "Config group override must be a string",
     "data._target_=builtins.dict": "data._target_ makes no ImageData",
@@ -86,7 +86,7 @@ SETTINGS = {
     "decode.guidance=2": "needs a model that was trained with mvtm.label_dropout above 0",
     "decode.guidance=-1 mvtm.label_dropout=0.1": "not negative",
     "max_images=0": "max_images=0 is not possible",
-    "eval.n_samples=2": "neighbours=3 is not below the number of images, 2",
+    "eval.n_samples=2": "eval.neighbours=3 is not below the number of images, 2",
     "mvtm.optim.max_steps=0": "give a whole number of at least 1",
     "trainer.devices=0": "give a whole number of at least 1",
     "trainer.accumulate=7": "does not divide over 1 devices and 7 accumulated batches",
@@ -100,7 +100,7 @@ SETTINGS = {
     "eval.precision_features=vgg17": "choose one of classifier, inception, vgg16",
     "eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose of fid, sfid",
     "eval.metrics=[]": "eval.metrics=[] is not possible",
-    "eval.reference=absent": "reference=absent is not there",
+    "eval.reference=absent": "eval.reference=absent is not there",
     "eval.reference=full": "full has no images",
     "cas.augment.magnitude=31": "give a whole number from 0 to 30",
     "cas=resnet50 cas.net.layers=[1,2]": "four stages",
@@ -117,6 +117,14 @@ SETTINGS = {
     "data=places365 data.root=full": "is not Places365 as torchvision lays it out",
     "data=huggingface data.path=full": "cannot be loaded",
     "tokenizer=released256": "tokenizer.weights is needed",
+    "decode.steps=[2,0]": "decode.steps=[2,0] is not possible",
+    "decode.steps=8": "decode.steps takes a list: write it as decode.steps=[8]",
+    "decode.temperature=1": "decode.temperature: there is no such setting (did you mean decode.choice_temperature?)",
+    "+decode.temperature=1": "decode.temperature: there is no such setting of MaskGIT; it has choice_temperature, guid",
+    "mvtm.net.hads=3": "mvtm.net.hads: there is no such setting (did you mean mvtm.net.heads?)",
+    "n_samples=9": "n_samples: there is no such setting (did you mean eval.n_samples?)",
+    "decode._target_=torch.nn.Identity": "decode._target_ makes no Decoder",
+    "eval.batch_size=null": "eval.batch_size",
 }
 
 
@@ -150,8 +158,8 @@ def spoilt(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run whose training is not recorded as done, to be spoilt by a test."""
     shutil.copytree(tiny_run, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["done"] = {}
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    begun = {key: record[key] for key in ("fingerprint", "wandb_id")}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(begun))
     return tmp_path / "run"
 
 
@@ -197,6 +205,17 @@ def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
     )
 
 
+def test_a_run_of_an_earlier_version_is_said_to_be(command, spoilt, tiny_cache):
+    record = {"fingerprint": "a", "wandb_id": "b", "data": {}, "done": {"mvtm": {}}}
+    (spoilt / "run.json").write_text(json.dumps(record))
+    for verb, settings in (("train", ["run_dir=run"]), ("evaluate", ["checkpoint=run"])):
+        tiny = ["debug=tiny"] if verb == "train" else []
+        said = command(verb, *tiny, "logger=none", f"cache_dir={tiny_cache}", *settings)
+        expect_refused(said, "run was made by an earlier version of maskgit_lab")
+    expect_refused(command("sample", "checkpoint=run", "out=samples"), "choose another run_dir")
+    assert json.loads((spoilt / "run.json").read_text()) == record
+
+
 SAMPLES = {
     "classes=[12]": "there is no class 12; there are the classes 0 to 9",
     "classes=[]": "name a class",
@@ -207,7 +226,13 @@ SAMPLES = {
     "decode.choice_temperature=inf": "give a finite number",
     "clases=[3]": "did you mean classes?",
     "n=0": "n=0 is not possible",
-    "decode.steps=0": "give a whole number of at least 1",
+    "decode.steps=0": "decode.steps=0 is not possible: give a whole number of at least 1",
+    "decode.steps=[4,8]": "decode.steps=[4,8] is not possible: give a whole number of at least 1",
+    "decode.steps=null": "give a whole number of at least 1",
+    "decode.steps=100001": "decode.steps=100001 is not possible: give a whole number of at least 1 and at most 100000",
+    "decode.temperature=1": "decode.temperature: there is no such setting of MaskGIT; it has choice_temperature",
+    "tokenizer.weigths=x": "tokenizer.weigths: there is no such setting",
+    "decode=maskgut": "did you mean maskgit?",
     "decode.schedule=cosin": "there is no such schedule",
     "checkpoint=nowhere": "nowhere holds no run",
     "out=full": "not empty",
@@ -233,7 +258,7 @@ def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run,
         expect_refused(command("sample", "checkpoint=run", "out=samples"), sentence)
     (tmp_path / "run" / "config.yaml").write_text(text)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["done"]["tokenizer"]["path"] = str(tmp_path / "gone")
+    record["tokenizer"]["path"] = str(tmp_path / "gone")
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
@@ -61,19 +61,20 @@ def _cause(error: Exception) -> BaseException | None:
 
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
-    return f"{group}={name}: there is no such option{_hint(name, dict(zip(options, options, strict=True)))}; choose one of {', '.join(options)}"
+    return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
 
 
 def _beside(error: BaseException | None) -> list[str]:
     """The keys in the place where OmegaConf missed one, which are no schema's where an object is described."""
     place, key = getattr(error, "parent_node", None), getattr(error, "full_key", None) or ""
     before = key.rpartition(".")[0]
-    return [f"{before}.{name}" for name in place] if isinstance(place, DictConfig) and before else []
+    return [f"{before}.{name!s}" for name in place] if isinstance(place, DictConfig) and before else []
 
 
 def _unknown_key(key: str, known: list[str], help_command: str) -> str:
-    hint = "" if "." in key else _hint(key, {name.rpartition(".")[2]: name for name in _by_depth(known)})
-    hint = hint or _hint(key, {name: name for name in known})
+    ends = {name.rpartition(".")[2]: name for name in _by_depth(known)}
+    hint = _hint(key, ends) if "." not in key else ""
+    hint = hint or _hint(key, known)
     return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
 
 
@@ -82,7 +83,9 @@ def _by_depth(keys: list[str]) -> list[str]:
     return sorted((key for key in reversed(keys) if key.count(".") < 2), key=lambda key: -key.count("."))
 
 
-def _hint(name: str, known: Mapping[str, str]) -> str:
-    """The known setting whose name is nearest."""
+def _hint(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    """The nearest of some names, or what it stands for."""
     close = get_close_matches(name, known, n=1)
-    return f" (did you mean {known[close[0]]}?)" if close else ""
+    if not close:
+        return ""
+    return f" (did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?)"

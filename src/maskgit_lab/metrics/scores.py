@@ -50,11 +50,12 @@ class Choices:
             raise UserError(f"{n_images} image is too few to have a spread: give at least 2")
         if "precision_recall" in self.metrics and n_images <= self.neighbours:
             raise UserError(
-                f"neighbours={self.neighbours} is not below the number of images, {n_images}: lower it, or use more"
+                f"eval.neighbours={self.neighbours} is not below the number of images, {n_images}: lower it, or use "
+                "more"
             )
         if "inception_score" in self.metrics and n_images < 2 * self.splits:
             raise UserError(
-                f"splits={self.splits} is too many for the {n_images} images there are: lower it, or use more"
+                f"eval.splits={self.splits} is too many for the {n_images} images there are: lower it, or use more"
             )
 
 

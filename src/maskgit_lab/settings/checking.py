@@ -112,6 +112,8 @@ def _sentence(error: ValidationError) -> str:
         return f"{key}: there is no such setting"
     if first["type"].startswith("missing"):
         return f"{key} is needed: give it as {key}=VALUE"
+    if first["type"] == "list_type":
+        return f"{key} takes a list: write it as {key}=[{first['input']}]"
     advice = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
     return f"{key}={_shown(first['input'])} is not possible: {advice}"
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Annotated, Any
 
 from pydantic.dataclasses import dataclass
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.settings.fields import MISSING, STRICT, Count, Folder, Precision, Seed, at_most, one_of, rule
+from maskgit_lab.settings.fields import (
+    MISSING,
+    MOST_STEPS,
+    STRICT,
+    Count,
+    Folder,
+    Precision,
+    Seed,
+    at_most,
+    one_of,
+    rule,
+)
 from maskgit_lab.settings.groups import (
     ClassifierConf,
     EvalConf,
@@ -68,8 +79,10 @@ def tokenizer_file(tokenizer: Mapping[str, Any]) -> str | None:
     """The file that `tokenizer.weights` names, for a checkpoint that is a file.
 
     Raises:
-        UserError: it is not a path.
+        UserError: it is not a path, or a setting is given that tokenizers do not have.
     """
+    if unknown := [key for key in tokenizer if key not in {field.name for field in fields(TokenizerConf)}]:
+        raise UserError(f"tokenizer.{unknown[0]}: there is no such setting")
     weights = tokenizer.get("weights")
     if weights is None or isinstance(weights, str):
         return weights
@@ -128,7 +141,16 @@ class SampleConf:
     seed: Seed = 0
     batch_size: Count = 128
     accelerator: str = "auto"
-    decode: dict[str, Any] = field(default_factory=lambda: {"steps": 8})  # replaces the run's own
+    decode: dict[str, Any] = field(default_factory=lambda: {"steps": 8})  # replaces the run's own; steps: one T
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` unless one T is given."""
+        steps = self.decode.get("steps")
+        if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+            shown = f"[{','.join(map(str, steps))}]" if isinstance(steps, list) else steps
+            raise UserError(
+                f"decode.steps={shown} is not possible: give a whole number of at least 1 and at most {MOST_STEPS}"
+            )
 
 
 @dataclass(config=STRICT)
