@@ -3,8 +3,7 @@
 Runs the same commands in both, one process after another on one thread of the CPU, each case in a folder and with a
 cache of its own, and compares all that they leave: rows of results, scores in run.json, checkpoints and optimisers,
 tokenizers, classifiers, codes, references, samples, exported weights, pixels of pictures. Speeds and versions may
-differ, and names made of hashes if they are renamed consistently. Prints a line for each case; the exit code is 1 if
-anything differs. `--keep FOLDER` keeps what both left, and does not run BEFORE again the next time.
+differ, and hashes if they are renamed consistently. Prints a line for each case; the exit code is 1 if one differs.
 """
 
 from __future__ import annotations
@@ -29,12 +28,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER's
+ADDED: set[str] = set()  # keys that AFTER alone has
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
 SPEEDS = re.compile("images_per_second|version_.*")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
-MOST_SHOWN = 5  # differences of a case
-RECORD = "commands.json"  # in the folder of a case that was run to its end
 
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
@@ -77,11 +75,10 @@ CASES = {
     ],
     "export": [TINY + "stage=mvtm", "export.py checkpoint=run out=exported"],
 }
-
 Table = dict[str, Any]  # plain values as they are written, arrays as (type, shape, bits)
 READERS: dict[str, tuple[str, Callable[[Path], list[Table]]]] = {
     ".jsonl": ("rows", lambda path: [json.loads(line) for line in path.read_text().splitlines()]),
-    ".json": ("records", lambda path: [_scores(json.loads(path.read_text())["done"])]),
+    ".json": ("records", lambda path: [_scores(json.loads(path.read_text()))]),
     ".ckpt": ("tensors", lambda path: [_states(torch.load(path, map_location="cpu", weights_only=True))]),
     ".safetensors": ("tensors", lambda path: [load_file(path)]),
     ".npz": ("tensors", lambda path: [dict(np.load(path))]),
@@ -104,15 +101,15 @@ class Checkout:
     def carry_out(self, case: str, folder: Path) -> str:
         """Runs the commands of a case in a new folder; returns how long that took, or that they were run before."""
         commands = [[part if self.says_eval else part.removeprefix("eval.") for part in c.split()] for c in CASES[case]]
-        told = {"checkout": str(self.folder), "commands": commands}
-        if (folder / RECORD).exists() and json.loads((folder / RECORD).read_text()) == told:
+        record, told = folder / "commands.json", {"checkout": str(self.folder), "commands": commands}
+        if record.exists() and json.loads(record.read_text()) == told:  # it was run to its end
             return "kept"
         shutil.rmtree(folder, ignore_errors=True)
         make_inputs(folder / "given")
         begun = time.perf_counter()
         for script, *arguments in commands:
             self._python(folder, self.folder / script, *arguments)
-        (folder / RECORD).write_text(json.dumps(told))
+        record.write_text(json.dumps(told))
         return f"{time.perf_counter() - begun:.0f} s"
 
     def _python(self, place: Path, *arguments: str | Path) -> str:
@@ -157,8 +154,10 @@ def _renamed(name: str) -> str:
     return moved[0] if moved else RENAMED.get(name, name)
 
 
-def _scores(done: dict[str, dict[str, Any]]) -> dict[str, float]:
-    return {f"{part} {k}": x for part, about in done.items() for k, x in about.items() if isinstance(x, float)}
+def _scores(record: dict[str, Any]) -> dict[str, float]:
+    done = record.get("done", record)  # there was a layer of this name
+    parts = {part: {**x, **x.get("scores", {})} for part, x in done.items() if isinstance(x, dict)}
+    return {f"{part} {key}": value for part, x in parts.items() for key, value in x.items() if isinstance(value, float)}
 
 
 def _states(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -197,15 +196,15 @@ class Comparison:
             new = old if old in after else after[0]
             after.remove(new)
             self.alone["BEFORE"] |= old.keys() - new.keys()
-            self.alone["AFTER"] |= new.keys() - old.keys()
+            self.alone["AFTER"] |= new.keys() - old.keys() - ADDED
             for name in [name for name in old if name in new and not self._agree(name, old[name], new[name])]:
                 self.differences.append(f"{place} {name}: {_told(old[name], new[name])}")
 
     def _agree(self, name: str, old: Any, new: Any) -> bool:
         if isinstance(old, tuple) or name not in HASHES:
             return old == new or bool(SPEEDS.fullmatch(name))
-        pairs = (("BEFORE", old, new), ("AFTER", new, old))
-        return all(self.hashes.setdefault((name, side, one), other) == other for side, one, other in pairs)
+        pairs = (((name, "BEFORE", old), new), ((name, "AFTER", new), old))
+        return all(self.hashes.setdefault(one, other) == other for one, other in pairs)
 
 
 def _told(old: Any, new: Any) -> str:
@@ -228,7 +227,7 @@ def compare(case: str, checkouts: Sequence[Checkout], folder: Path) -> bool:
     seen = ", ".join(f"{count:,} {what}" for what, count in sorted(found.counts.items()))
     verdict = f"{len(found.differences):,} DIFFERENCES" if found.differences else "equal"
     line = f"{case:<12} {seen}: {verdict} ({', '.join(times)})"
-    print(line, *found.differences[:MOST_SHOWN], sep=f"\n{'':<13}", flush=True)
+    print(line, *found.differences[:5], sep=f"\n{'':<13}", flush=True)
     return not found.differences
 
 
@@ -238,7 +237,7 @@ def main() -> None:
     parser.add_argument("before", type=Path, metavar="BEFORE")
     parser.add_argument("after", type=Path, metavar="AFTER")
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for what the commands leave")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps all there; BEFORE is run only once")
     arguments = parser.parse_args()
     checkouts = [Checkout(arguments.before), Checkout(arguments.after)]
     with tempfile.TemporaryDirectory() as temporary:

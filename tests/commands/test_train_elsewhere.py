@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from maskgit_lab.lit.checkpoints import LAST
+from maskgit_lab.runs.folder import LAST
 
 
 def rows(run):
