@@ -1,4 +1,4 @@
-"""The token cache: what is written is read, whatever the number of shards, of processes and of kills."""
+"""The token cache: what is written is read back, for any number of shards, processes and kills."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_round_trip(data, tmp_path, views, shard_size):
         assert torch.equal(cache.test[i][0], encode(data.test[i][0][None]).flatten())
 
 
-def test_any_number_of_processes_and_any_interruption_leave_the_same_bytes(data, tmp_path):
+def test_processes_and_interruptions_do_not_change_the_bytes(data, tmp_path):
     whole = ShardWriter(data, 2, 3, tmp_path / "whole")
     (tmp_path / "whole").mkdir()
     write(whole, whole.missing())
@@ -86,7 +86,7 @@ def test_any_number_of_processes_and_any_interruption_leave_the_same_bytes(data,
     assert files(tmp_path / "whole") == files(tmp_path / "parts")
 
 
-def test_finished_shards_are_not_made_again_and_damaged_ones_are(data, tmp_path):
+def test_only_unfinished_and_damaged_shards_are_written_again(data, tmp_path):
     writer = ShardWriter(data, 1, 4, tmp_path)
     write(writer, writer.missing()[:2])
     assert [shard.number for shard in writer.missing()] == [2, 0]
@@ -96,5 +96,5 @@ def test_finished_shards_are_not_made_again_and_damaged_ones_are(data, tmp_path)
     assert [shard.number for shard in writer.missing() if shard.split == "train"] == [0, 1, 2]
 
 
-def test_a_code_takes_two_bytes_unless_there_are_too_many():
+def test_a_code_takes_two_bytes_unless_the_codebook_is_too_large():
     assert code_type(1024) == np.uint16 and code_type(2**16) == np.uint16 and code_type(2**17) == np.int32

@@ -1,8 +1,8 @@
-"""Writes the token cache: in shards, by any number of processes, each shard once even if the writing is killed.
+"""Writes the token cache in shards, with any number of processes; a killed run repeats only unfinished shards.
 
-A shard holds the codes of consecutive items, where item j of n images is view j // n of image j % n. It is written to
-a temporary name and renamed, and then a record with its checksum; a shard without a record, or whose checksum differs,
-is made again. What a shard holds depends on the images, the seed of their views and the tokenizer alone.
+A shard has the codes of consecutive items, where item j of n images is view j // n of image j % n. It is written to a
+temporary file and renamed, and then so is a record with its checksum; a shard without a record, or with another
+checksum, is written again. Its content depends only on the images, the seed of their views and the tokenizer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from maskgit_lab.data.source import ImageData, Images, Key
 from maskgit_lab.fingerprints import file_sha256
 
 Encode = Callable[[Tensor], Tensor]
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ShardWriter:
     Args:
         data: the images; the held-out split is cached as it is evaluated.
         views: augmented views of each training image; 0 caches the images as they are evaluated.
-        shard_size: items of a shard.
+        shard_size: items per shard.
         folder: where the shards go.
     """
 
@@ -75,23 +76,17 @@ class ShardWriter:
         return [shard for shard in self.shards() if _read_record(shard, self.folder) is None]
 
     def write(
-        self,
-        shard: Shard,
-        encode: Encode,
-        codebook_size: int,
-        batch_size: int,
-        workers: int,
-        advance: Callable[[int], None],
+        self, shard: Shard, encode: Encode, codebook_size: int, batch_size: int, workers: int, advance: Advance
     ) -> None:
-        """Encodes a shard and finishes it.
+        """Encodes a shard and writes it.
 
         Args:
             shard: one of `missing()`; no other process may write it at the same time.
             encode: images (B, 3, H, W) to codes (B, h, w).
-            codebook_size: K; decides how many bytes a code takes.
+            codebook_size: K, which sets the bytes per code.
             batch_size: images encoded at once.
             workers: processes that decode images.
-            advance: told the number of images after each batch.
+            advance: called with the number of images after each batch.
         """
         images = self.data.splits()[shard.split]
         loader = DataLoader(
@@ -108,8 +103,8 @@ class ShardWriter:
         _write(shard.record(self.folder), lambda temporary: temporary.write_text(record, encoding="utf-8"))
 
     def finish(self) -> Mapping[str, Any]:
-        """Writes the labels of both splits; returns what the shards hold: grid, views, largest code."""
-        for temporary in self.folder.glob("*.tmp"):  # of a process that was killed
+        """Writes the labels of both splits; returns the grid, the views and the largest code of the shards."""
+        for temporary in self.folder.glob("*.tmp"):  # left by a killed process
             temporary.unlink()
         for split, images in self.data.splits().items():
             np.save(self.folder / f"{split}_labels.npy", images.labels.numpy())
@@ -126,7 +121,7 @@ class ShardWriter:
 
 
 def code_type(codebook_size: int) -> np.dtype[Any]:
-    """The type that a code takes on disk."""
+    """The type of codes on disk."""
     return np.dtype(np.uint16 if codebook_size <= 2**16 else np.int32)
 
 

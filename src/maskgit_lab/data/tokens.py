@@ -1,4 +1,4 @@
-"""The token cache: the codes of a whole data set on disk, read through memory maps.
+"""The token cache: the codes of a whole dataset on disk, read through memory maps.
 
 Shapes: n images, h x w tokens an image, N = h w.
 """
@@ -20,7 +20,7 @@ SPLITS = ("train", "test")
 class TokenDataset(Labelled):
     """Codes (N,) and class of each image, both int64, read from the memory maps of the shards.
 
-    The cached views of an image follow each other from epoch to epoch, and begin again after the last.
+    Successive epochs cycle through the cached views of an image.
     """
 
     def __init__(self, shards: list[np.ndarray], labels: Tensor) -> None:
@@ -31,7 +31,7 @@ class TokenDataset(Labelled):
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         index, view = key if isinstance(key, tuple) else (key, 0)
         position = (view % self.n_views) * len(self.labels) + index
-        shard, row = divmod(position, len(self.shards[0]))  # all shards but the last are of one length
+        shard, row = divmod(position, len(self.shards[0]))  # all shards but the last have the same length
         codes_N = torch.from_numpy(self.shards[shard][row].astype(np.int64).reshape(-1))
         return codes_N, self.labels[index]
 
@@ -50,7 +50,7 @@ class TokenCache:
         return height, width
 
     def check(self, n_train: int, n_test: int) -> None:
-        """Raises a `ValueError` unless the shards hold the codes of so many images, all of one shape."""
+        """Raises a `ValueError` unless the shards have the codes of this many images, all of one shape."""
         for split, n_images in ((self.train, n_train), (self.test, n_test)):
             n_items, shapes = sum(map(len, split.shards)), {shard.shape[1:] for shard in split.shards}
             if len(split) != n_images or n_items != split.n_views * n_images or shapes != {self.grid}:
@@ -58,7 +58,7 @@ class TokenCache:
 
     @classmethod
     def open(cls, folder: Path) -> TokenCache:
-        """Opens what `shards.py` left in a folder, without reading it into memory."""
+        """Opens the shards in a folder without reading them into memory."""
 
         def read(split: str) -> TokenDataset:
             maps = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(f"{split}-*.npy"))]
