@@ -28,11 +28,6 @@ def codes(n: int) -> InMemory:
     return InMemory(torch.randint(0, 12, (n, 9), generator=generator), torch.arange(n) % 3)
 
 
-def images(n: int) -> InMemory:
-    generator = torch.Generator().manual_seed(0)
-    return InMemory(torch.rand(n, 3, 8, 8, generator=generator), torch.arange(n) % 3)
-
-
 def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> LitMVTM:
     seed_all(seed)
     net = Transformer(n_codes=12, n_classes=3, n_tokens=9, depth=1, heads=2, width=16, mlp_width=32, dropout=0.1)

@@ -11,9 +11,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.weights import INCEPTION, RESNET56, VGG16, Published, weights_file
 
 TEXT = b"weights"
-KNOWN = Published(
-    "known", "https://somewhere/known.pth", "known.pth of somewhere", hashlib.sha256(TEXT).hexdigest()[:8]
-)
+KNOWN = Published("known", "https://x/known.pth", "known.pth from somewhere", hashlib.sha256(TEXT).hexdigest()[:8])
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +28,7 @@ def test_a_given_file_is_verified_by_its_checksum(tmp_path):
     (tmp_path / "a.pth").write_bytes(TEXT)
     assert weights_file(KNOWN, str(tmp_path / "a.pth")) == tmp_path / "a.pth"
     (tmp_path / "a.pth").write_bytes(TEXT + b"!")
-    with pytest.raises(UserError, match=r"its SHA-256 starts with \w{8}, not .*get known.pth of somewhere"):
+    with pytest.raises(UserError, match=r"its SHA-256 starts with \w{8}, not .*get known.pth from somewhere"):
         weights_file(KNOWN, str(tmp_path / "a.pth"))
 
 

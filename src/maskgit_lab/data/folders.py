@@ -39,11 +39,7 @@ def framed(name: str, train: Views, test: Views, class_names: list[str], max_unr
 
 
 def image_folder(
-    root: str,
-    name: str = "image_folder",
-    test_fraction: float = 0.1,
-    max_unreadable: int = 10,
-    **framing: Any,
+    root: str, name: str = "image_folder", test_fraction: float = 0.1, max_unreadable: int = 10, **framing: Any
 ) -> ImageData:
     """A folder with one folder of images per class, or with `train/` and `val/` (or `test/`) folders of that form.
 
@@ -105,9 +101,8 @@ def places365(root: str, small: bool = False, max_unreadable: int = 10, **framin
     try:
         splits = [datasets.Places365(folder, split, small=small) for split in ("train-standard", "val")]
     except (RuntimeError, OSError) as error:
-        reason = first_line(error)
         raise UserError(
-            f"data.root={root} does not have torchvision's layout of Places365 ({reason}): "
+            f"data.root={root} does not have torchvision's layout of Places365 ({first_line(error)}): "
             "create it with torchvision.datasets.Places365(root, download=True)"
         ) from error
     train, test = (Views(PictureFiles(folder, split.imgs), frame) for split in splits)

@@ -59,10 +59,9 @@ def _load(path: str, data_files: dict[str, str] | None, split: str) -> Any:
         datasets.disable_progress_bars()
         return datasets.load_dataset(path, data_files=data_files, split=split)
     except Exception as error:  # from the library, the network or Arrow
-        reason = first_line(error)
         raise UserError(
-            f"the split {split} of the dataset {path} cannot be loaded ({reason}): check data.path, data.data_files "
-            "and the names of the splits"
+            f"the split {split} of the dataset {path} cannot be loaded ({first_line(error)}): check data.path, "
+            "data.data_files and the names of the splits"
         ) from error
 
 

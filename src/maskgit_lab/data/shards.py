@@ -47,7 +47,7 @@ class Shard:
 
 
 class ShardWriter:
-    """The shards of a data set in a folder.
+    """The shards of a dataset in a folder.
 
     Args:
         data: the images; the held-out split is cached as it is evaluated.

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from maskgit_lab.data.source import Key, Labelled
 
-SPLITS = ("train", "test")
-
 
 class TokenDataset(Labelled):
     """Codes (N,) and class of each image, both int64, read from the memory maps of the shards.
@@ -64,4 +62,4 @@ class TokenCache:
             maps = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(f"{split}-*.npy"))]
             return TokenDataset(maps, torch.from_numpy(np.load(folder / f"{split}_labels.npy")))
 
-        return cls(*(read(split) for split in SPLITS))
+        return cls(read("train"), read("test"))

@@ -113,11 +113,11 @@ def workers(hardware: Hardware) -> int:
 
 
 def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:
-    resumed = last is not None and last.exists()
-    if resumed and last is not None:
-        check_fits(module.state_dict(), last)
+    resumed = last if last is not None and last.exists() else None
+    if resumed is not None:
+        check_fits(module.state_dict(), resumed)
     try:
-        trainer.fit(module, data, ckpt_path=last if resumed else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from stop
     if last is not None:

@@ -37,13 +37,7 @@ class LitMVTM(TrainedModule):
     net: Transformer
 
     def __init__(
-        self,
-        net: Transformer,
-        schedule: Schedule,
-        optim: Optim,
-        loss: MVTMLoss,
-        seed: int,
-        identity: dict[str, Any],
+        self, net: Transformer, schedule: Schedule, optim: Optim, loss: MVTMLoss, seed: int, identity: dict[str, Any]
     ) -> None:
         super().__init__(net, optim, seed)
         self.schedule = schedule

@@ -48,7 +48,7 @@ class InceptionFeatures:
     classes_of: str | None = None  # its 1,008 outputs are not the classes of any dataset here
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        self.name, self.identity = _named(INCEPTION.features, weights)
+        self.name = self.identity = _name(INCEPTION.features, weights)
         if weights == RANDOM:
             self.net: nn.Module = _untrained(FeatureExtractorInceptionV3, "inception-v3-compat", INCEPTION_LAYERS)
         else:
@@ -88,7 +88,7 @@ class VGG16Features:
     classes_of: str | None = None
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        self.name, self.identity = _named(VGG16.features, weights)
+        self.name = self.identity = _name(VGG16.features, weights)
         if weights == RANDOM:
             path: Any = _in_memory(_drawn(vgg16()).state_dict())
         else:
@@ -201,9 +201,8 @@ def ensure_weights(features: str, weights: str | None, key: str) -> None:
         DINOv2Features(weights, torch.device("cpu"))
 
 
-def _named(features: str, weights: str | None) -> tuple[str, str]:
-    name = f"{features}_{RANDOM}" if weights == RANDOM else features
-    return name, name
+def _name(features: str, weights: str | None) -> str:
+    return f"{features}_{RANDOM}" if weights == RANDOM else features
 
 
 def _digest(net: nn.Module) -> str:

@@ -43,10 +43,7 @@ VGG16 = Published(
     "397923af",
 )
 RESNET56 = Published(
-    "resnet56_cifar10",
-    None,
-    "resnet56-4bfd9763.th from github.com/akamaster/pytorch_resnet_cifar10",
-    "4bfd9763",
+    "resnet56_cifar10", None, "resnet56-4bfd9763.th from github.com/akamaster/pytorch_resnet_cifar10", "4bfd9763"
 )
 
 

@@ -30,10 +30,9 @@ def read_flax(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): give the checkpoint's file") from error
     except Exception as error:  # msgpack and numpy raise many kinds on a hostile file
-        reason = first_line(error)
         raise UserError(
-            f"{path} is not a flax checkpoint with arrays under params ({reason}): download it again, or give the "
-            "released file"
+            f"{path} is not a flax checkpoint with arrays under params ({first_line(error)}): download it again, or "
+            "give the released file"
         ) from error
 
 

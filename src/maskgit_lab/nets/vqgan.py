@@ -47,13 +47,6 @@ class ResidualBlock(nn.Module):
         return y + self.shortcut(y if self.released_shortcut else x)
 
 
-class Downsample(nn.AvgPool2d):
-    """Halves height and width by averaging."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-
 class Upsample(nn.Module):
     """Doubles height and width by nearest neighbour, then a 3x3 convolution."""
 
@@ -76,7 +69,7 @@ def _encoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int,
     for level, width in enumerate(widths):
         layers += _blocks(inputs, width, n_blocks, groups, released)
         if level < len(widths) - 1:
-            layers.append(Downsample())
+            layers.append(nn.AvgPool2d(2))
         inputs = width
     layers += _blocks(inputs, inputs, n_blocks, groups, released)
     return nn.Sequential(*layers, *_norm_swish(inputs, groups), nn.Conv2d(inputs, latent_dim, 1))

@@ -74,11 +74,10 @@ def _levels(network: nn.Module) -> nn.ModuleList:
 
 
 def _pretrained(network: str, weights: str | None) -> nn.Module:
-    build = {"vgg16": models.vgg16, "resnet50": models.resnet50}[network]
     try:
         if weights is None:
-            return build(weights="IMAGENET1K_V1")
-        model = build(weights=None)
+            return models.get_model(network, weights="IMAGENET1K_V1")
+        model = models.get_model(network)
         if weights == RANDOM:
             return model
         model.load_state_dict(torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True))
