@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.ablation.results import Results, identity
+from maskgit_lab.runs.results import GRIDS, Results, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
@@ -88,12 +88,12 @@ def make_run(
 
 def draw_grids(path: Path, rows: Iterable[Mapping[str, Any]], cells: tuple[int, int] = (10, 12)) -> None:
     """Blobs where digits would be."""
-    (path / "grids").mkdir()
+    (path / GRIDS).mkdir()
     generator = np.random.default_rng(0)
     pixels = (generator.random((cells[0] * 8, cells[1] * 8)) * 255).astype(np.uint8)
     image = Image.fromarray(pixels).resize((cells[1] * 16, cells[0] * 16), Image.Resampling.BILINEAR)
     for each in rows:
-        image.save(path / "grids" / f"{identity(each)}.png", compress_level=1)
+        image.save(grid_path(path, each), compress_level=1)
 
 
 def make_sweep(
