@@ -11,11 +11,13 @@ from PIL import Image
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import rank
-from maskgit_lab.ablation.reading import Run, find_runs
+from maskgit_lab.ablation.reading import Run, find_runs, short_names
 from maskgit_lab.ablation.studies import Study, studies
 from maskgit_lab.metrics.registry import TABLE, Metric, add
-from maskgit_lab.report.chapters import Report
+from maskgit_lab.report.chapters import Report, make_report
+from maskgit_lab.report.csv_files import curves_csv, points_csv
 from maskgit_lab.report.files import write_report
+from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.samples import encode
 from maskgit_lab.report.sentences import faults_of, how_to_read, order_sentences, warnings
 from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
@@ -32,6 +34,13 @@ def study_of(*rows) -> Study:
 def report(runs: list[Run], out: Path) -> Report:
     out.mkdir(exist_ok=True)
     return write_report(runs, studies(runs), out, bootstrap=50, seed=0)
+
+
+def pages(runs: list[Run]) -> tuple[str, str]:
+    """HTML and Markdown, without the figures beside them, which take most of the time."""
+    every = studies(runs)
+    made = make_report(runs, every, short_names(runs), bootstrap=50, seed=0)
+    return html_page(made), markdown_page(made, {chapter.number: [] for chapter in made.chapters})
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -149,18 +158,20 @@ def test_studies_are_kept_apart(tmp_path):
     make_run(tmp_path / "runs" / "external", [row("cosine", 0, 8)])
     with (tmp_path / "runs" / "external" / "results.jsonl").open("a") as file:
         file.write(json.dumps(external) + "\n")
-    written = report(find_runs(tmp_path / "runs"), tmp_path / "out")
-    assert [(c.study.data, c.study.distance.label) for c in written.chapters] == [("digits", "FD"), ("cifar10", "FID")]
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count('<section class="study"') == 3 and "External images" in page and "a.npz" in page
-    assert {line["study"] for line in read_csv(tmp_path / "out" / "points.csv")} == {"0", "1", "2"}
+    runs = find_runs(tmp_path / "runs")
+    every = studies(runs)
+    assert [(study.data, study.distance.label) for study in every] == [("digits", "FD"), ("cifar10", "FID")]
+    for page in pages(runs):
+        assert "External images" in page and "a.npz" in page
+    assert pages(runs)[0].count('<section class="study"') == 3
+    lines = csv.DictReader(points_csv(every, runs, short_names(runs)).splitlines())
+    assert {line["study"] for line in lines} == {"0", "1", "2"}
 
 
 def test_names_cannot_break_page_or_table(tmp_path):
     evil = "</script><b>|x"
     runs = [Run(tmp_path / evil, [row("cosine", 0, t, data=evil) for t in (4, 8)], "t")]
-    report(runs, tmp_path / "out")
-    page, text = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    page, text = pages(runs)
     assert "<b>|x" not in page and page.count("</script>") == 3
     assert r"\</script>\<b>\|x" in text
 
@@ -169,14 +180,12 @@ def test_a_cut_line_and_an_unfinished_run_are_on_the_page(tmp_path):
     run = make_run(tmp_path / "runs" / "cut", [row("cosine", 0, t) for t in (4, 8)], done=False)
     with (run / "results.jsonl").open("a") as file:
         file.write('{"steps": 16')
-    report(find_runs(tmp_path / "runs"), tmp_path / "out")
-    for name in ("report.html", "report.md"):
-        text = (tmp_path / "out" / name).read_text()
+    for text in pages(find_runs(tmp_path / "runs")):
         assert "1 line of the results of cut could not be read" in text and "Run cut: unfinished" in text
 
 
 def test_an_earlier_report_is_replaced_and_other_files_stay(tmp_path):
-    runs = find_runs(make_sweep(tmp_path / "runs", ("cosine",)))
+    runs = find_runs(make_sweep(tmp_path / "runs", ("cosine",), steps=(4, 8)))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     report(runs, tmp_path / "out")
@@ -209,6 +218,5 @@ def test_a_metric_of_ones_own_has_a_column_and_rows(tmp_path, monkeypatch):
     external = {"samples": "a.npz", "n_samples": 24, "sharpness": 3.0}
     assert sweet_spots(study_of(*rows)).head[-1] == "sharp"
     assert external_table([("run", external)]).head[-1] == "sharpness"
-    report([Run(tmp_path / "run", rows, "t")], tmp_path / "out")
-    drawn = read_csv(tmp_path / "out" / "curves.csv")
+    drawn = csv.DictReader(curves_csv([study_of(*rows)]).splitlines())
     assert [line["mean"] for line in drawn if line["metric"] == "sharpness"] == ["2.0", "4.0", "8.0"]
