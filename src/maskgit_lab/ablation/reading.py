@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)  # what `training` stands for, by dotted keys
     faults: tuple[str, ...] = ()  # what is damaged or missing, each as half a sentence
 
-    @property
+    @cached_property
     def points(self) -> list[Row]:
         """Rows that are points of a curve."""
         return [row for row in self.rows if _is_point(row)]

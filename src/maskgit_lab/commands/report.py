@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from maskgit_lab.ablation.reading import find_runs
 from maskgit_lab.ablation.studies import studies
-from maskgit_lab.commands.free_folder import made_folder
 from maskgit_lab.console import Terminal
-from maskgit_lab.errors import UserError
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
+from maskgit_lab.runs.folder import made_folder
+from maskgit_lab.settings import ReportConf
 
-MOST_RESAMPLES = 1_000_000
 
-
-def run(settings: Any) -> None:
+def run(settings: ReportConf) -> None:
     """Writes the report, and sends it to W&B too where that is asked for.
 
-    Args:
-        settings: `runs`, `out`, `bootstrap`, `seed`, and `wandb` with `report`, `project`, `entity` and `group`.
-
     Raises:
-        UserError: a setting is not possible, there are no runs, or the report cannot be written or sent.
+        UserError: there are no runs, or the report cannot be written or sent.
     """
-    if not 1 <= settings.bootstrap <= MOST_RESAMPLES:
-        raise UserError(
-            f"bootstrap={settings.bootstrap} is not possible: give a number of resamples from 1 to a million"
-        )
-    if settings.seed < 0:
-        raise UserError(f"seed={settings.seed} is not possible: give a whole number of at least 0")
     runs, terminal = find_runs(Path(settings.runs).expanduser()), Terminal()
     every = studies(runs)
     n_rows, n_studies = sum(len(run.rows) for run in runs), "1 study" if len(every) == 1 else f"{len(every)} studies"
