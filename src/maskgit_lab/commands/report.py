@@ -9,7 +9,6 @@ from maskgit_lab.ablation.studies import studies
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
-from maskgit_lab.runs.folder import made_folder
 from maskgit_lab.settings import ReportConf
 
 
@@ -23,7 +22,7 @@ def run(settings: ReportConf) -> None:
     every = studies(runs)
     n_rows, n_studies = sum(len(run.rows) for run in runs), "1 study" if len(every) == 1 else f"{len(every)} studies"
     terminal.note("runs", f"{len(runs)} of them, {n_rows:,} rows, {n_studies}")
-    out = made_folder(Path(settings.out).expanduser())
+    out = Path(settings.out).expanduser()
     _print(terminal, write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed))
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:

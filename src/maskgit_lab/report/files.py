@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maskgit_lab.ablation.reading import Run, short_names
 from maskgit_lab.ablation.studies import Study
+from maskgit_lab.errors import UserError
 from maskgit_lab.report.chapters import Chapter, Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
@@ -17,7 +18,7 @@ HTML = "report.html"
 
 
 def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int) -> Report:
-    """Writes everything into a folder that exists; files of an earlier report are replaced, others stay.
+    """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
 
     Args:
         runs: all that were found.
@@ -27,8 +28,13 @@ def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, boot
         seed: of the resamples.
 
     Raises:
+        UserError: the folder cannot be made.
         OSError: a file cannot be written.
     """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write out={out} ({error.strerror}): choose another folder") from error
     names = short_names(runs)
     report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
