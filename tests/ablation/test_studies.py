@@ -134,11 +134,22 @@ def test_decoders_share_a_study_but_no_curve():
     plain = {key: value for key, value in row("cosine", 0, 4).items() if key not in ("choice_temperature", "guidance")}
     halton = [{**plain, "decoder": "halton", "steps": t, "scramble": 1} for t in (4, 8)]
     (study,) = studies([run([*older, *halton])])
-    assert [p.knob("decoder") for p in study.main] == [None] * 3 and study.words == ["decoder"]
+    assert [p.knob("decoder") for p in study.main] == [None] * 3 and study.hidden == 0
+    assert {knob for knob in study.words if study.along(knob)} == {"decoder"}
     assert [p.knob("decoder") for p in study.along("decoder")["cosine"]] == [None] * 3 + ["halton"] * 2
     named = [each | {"decoder": "maskgit"} for each in older]
     (study,) = studies([run([*named, *halton])])
     assert {p.knob("decoder") for p in study.main} == {"maskgit"}
+
+
+def test_a_knob_that_older_rows_lack_is_compared_with_its_absence():
+    older, newer = ([row("cosine", 0, t, **knobs) for t in (4, 8)] for knobs in ({}, {"top_k": 5}))
+    (study,) = studies([run([*older, *newer])])
+    assert (study.axes, study.words) == ([], ["top_k"]) and len(study.main) == 2 and study.hidden == 0
+    assert [p.knob("top_k") for p in study.along("top_k")["cosine"]] == [None, None, 5.0, 5.0]
+    (study,) = studies([run([*older, *newer, *(row("cosine", 0, t, top_k=9) for t in (4, 8, 16))])])
+    assert study.axes == ["top_k"] and {p.knob("top_k") for p in study.along("top_k")["cosine"]} == {5.0, 9.0}
+    assert study.hidden == 2
 
 
 def test_where_no_decoding_follows_the_training_there_is_no_curve():

@@ -111,6 +111,8 @@ def test_warnings():
     assert "exponential, cubic, square, square root, logarithmic are not measured" in text
     assert "Only T = 8 was measured" in text and "1 value of the rows is not finite" in text
     rows = [row(s, 0, t, n_samples=50000) for s in SCHEDULES for t in (4, 8)]
+    more = [row("cosine", 0, 4, n_samples=50000, choice_temperature=9.0, guidance=2.0)]
+    assert "1 point in points.csv but in no figure" in " ".join(warnings(study_of(*rows, *more), {Path("run"): "run"}))
     whole = studies([Run(Path("run"), rows, "t", settings={"depth": 4})])[0]
     assert warnings(whole, {Path("run"): "run"}) == []
 

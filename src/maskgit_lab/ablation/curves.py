@@ -118,7 +118,7 @@ def at_best_steps(points: Sequence[Point], knob: str, metric: Metric) -> list[Po
     return kept
 
 
-def at_steps(points: Sequence[Point], schedule: str, steps: float, key: str) -> list[float]:
+def at_steps(points: Sequence[Point], schedule: str, steps: float | None, key: str) -> list[float]:
     """A metric of every repeat at one T."""
     here = (p for p in points if p.schedule == schedule and p.steps == steps)
     return [value for p in here if (value := p.value(key)) is not None]

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.metrics.registry import TABLE, Metric
-from maskgit_lab.runs.results import SETTINGS, STANDARD_SAMPLES, Row, knobs
+from maskgit_lab.runs.results import SETTINGS, Row, knobs
 
 STEPS, DECODER, DECODE_SCHEDULE = "steps", "decoder", "decode_schedule"
 COMPARED = ("schedule", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
@@ -50,12 +49,6 @@ class Point:
         """The decoder's knobs, and its name where it has one."""
         named = {DECODER: self.row[DECODER]} if DECODER in self.row else {}
         return tuple(sorted((key, _value(value)) for key, value in {**knobs(self.row), **named}.items()))
-
-    @property
-    def grid(self) -> Path | None:
-        """A picture of its samples, if there is one."""
-        grids = (run.grid(row) for run, row in self.sources)
-        return next((path for path in grids if path is not None), None)
 
     @property
     def repeat(self) -> tuple[int, str]:
@@ -104,11 +97,6 @@ class Study:
     def n_samples(self) -> int:
         return int(self.settings["n_samples"])
 
-    @property
-    def is_biased(self) -> bool:
-        """Whether there are fewer samples than the standard, so that distances are too high."""
-        return self.n_samples < STANDARD_SAMPLES
-
     @cached_property
     def distance(self) -> Metric:
         """The Fréchet distance: FID with the Inception network of 2015, FD with any other extractor."""
@@ -150,14 +138,21 @@ class Study:
         has_some = len(self.coupled) < len(self.points)
         return [p for p in self.points if p.setting == self.main_setting] if has_some else []
 
+    @property
+    def hidden(self) -> int:
+        """How many points are in no section, since their settings differ from the main ones."""
+        swept = (p for knob in self._varied for points in self.along(knob).values() for p in points)
+        return len(self.points) - len({id(point) for point in (*self.main, *self.decoupled, *swept)})
+
     @cached_property
     def axes(self) -> list[str]:
-        """Knobs with several values, all of them numbers."""
-        return [key for key, values in self._varied.items() if all(isinstance(value, float) for value in values)]
+        """Knobs with several values, all of them numbers; points without the knob are left out."""
+        known = {key: values - {None} for key, values in self._varied.items()}
+        return [key for key, values in known.items() if len(values) > 1 and all(isinstance(v, float) for v in values)]
 
     @cached_property
     def words(self) -> list[str]:
-        """Knobs with several values that are not all numbers; the decoder is one of them."""
+        """All other knobs with several values, of which one may be that there is none; the decoder is one of them."""
         return [key for key in self._varied if key not in self.axes]
 
     def along(self, knob: str) -> dict[str, list[Point]]:
@@ -176,21 +171,20 @@ class Study:
         return dict(found)
 
     @cached_property
-    def _varied(self) -> dict[str, set[Value]]:
-        """The values of each knob that has several; an absent decoder's name is a value too."""
-        values: dict[str, set[Value]] = defaultdict(set)
-        for point in self.points:
-            for key, value in {DECODER: "", **dict(point.setting)}.items():
-                values[key].add(value)
-        return {key: several for key, several in sorted(values.items()) if len(several) > 1}
+    def _varied(self) -> dict[str, set[Value | None]]:
+        """The values of each knob that has several; None is one of them where some points have no such knob."""
+        keys = sorted({key for point in self.points for key, _ in point.setting})
+        values = {key: {point.knob(key) for point in self.points} for key in keys}
+        return {key: several for key, several in values.items() if len(several) > 1}
 
     def _comparable(self, knob: str) -> list[Point]:
         if knob == DECODER:
-            families = {p.knob(DECODER): p for p in self.coupled}
-            common = {name: _most_common([p for p in self.coupled if p.knob(DECODER) == name]) for name in families}
+            names = {p.knob(DECODER) for p in self.coupled}
+            common = {name: _most_common(p for p in self.coupled if p.knob(DECODER) == name) for name in names}
             return [p for p in self.coupled if p.setting == common[p.knob(DECODER)]]
         others = _without(self.main_setting, knob)
-        return [p for p in self.coupled if _without(p.setting, knob) == others and p.knob(knob) is not None]
+        alike = [p for p in self.coupled if _without(p.setting, knob) == others]
+        return [p for p in alike if p.knob(knob) is not None] if knob in self.axes else alike
 
 
 def studies(runs: Iterable[Run]) -> list[Study]:

@@ -74,11 +74,11 @@ def _grids(study: Study) -> list[tuple[str, str, Path]]:
     found = []
     for curve in curves(study.main, study.distance):
         best = [p for p in study.main if p.schedule == curve.schedule and p.steps == curve.best_steps]
-        grids = ((point, point.grid) for point in sorted(best, key=lambda point: point.repeat))
-        point, path = next(((point, path) for point, path in grids if path is not None), (None, None))
-        if point is not None and path is not None:
-            own = f"T = {curve.best_steps}, seed {point.repeat[0]}"
-            about = own if path.parent.name == GRIDS else "the run's own samples, T as in its title"
+        ordered = [(p.repeat[0], *source) for p in sorted(best, key=lambda p: p.repeat) for source in p.sources]
+        grids = [(seed, path) for seed, run, row in ordered if (path := run.grid(row)) is not None]
+        for seed, path in grids[:1]:
+            is_own = path.parent.name == GRIDS
+            about = f"T = {curve.best_steps}, seed {seed}" if is_own else "the run's own samples, T as in its title"
             found.append((curve.schedule, f"{label(curve.schedule)}, {about}", path))
     return found
 

@@ -69,7 +69,9 @@ def order_sentences(study: Study, ranking: Ranking | None) -> list[str]:
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     """What a reader of a study has to know, with the short names of its runs' folders."""
     found = []
-    if study.is_biased and any(point.value(study.distance.key) is not None for point in study.points):
+    if study.n_samples < STANDARD_SAMPLES and any(
+        point.value(study.distance.key) is not None for point in study.points
+    ):
         found.append(
             f"{study.distance.label} is from {study.n_samples:,} samples and not {STANDARD_SAMPLES:,}: too high by a "
             "bias that depends on their number; compare it only with distances from as many."
@@ -79,7 +81,14 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
         found.append(f"Of the paper's seven schedules {', '.join(absent)} {is_or_are(absent)} not measured here.")
     if len(steps := {point.steps for point in study.main}) == 1:
         found.append(f"Only T = {next(iter(steps))} was measured, so there is no curve and no sweet spot.")
-    found += _not_finite(study)
+    values = [(point, key) for point in study.points for key, value in point.row.items() if isinstance(value, float)]
+    if bad := [key for point, key in values if point.value(key) is None]:
+        found.append(f"{count(len(bad), 'value')} of the rows {is_or_are(bad)} not finite and left out.")
+    if study.hidden:
+        found.append(
+            f"{count(study.hidden, 'point')} in points.csv but in no figure, since the decoder's settings differ from the "
+            "most common ones."
+        )
     if not study.training:
         found.append("How these models were trained is not known: there is no readable config.yaml beside the results.")
     return found + [f"Run {names[run.path]}: {fault}." for run in study.runs for fault in run.faults]
@@ -125,10 +134,9 @@ def _tau_fact(agreement: Agreement, of: str) -> tuple[str, str]:
 def _tau(agreement: Agreement) -> str:
     if agreement.tau is None:
         return "no tau, since one of the two orders is all ties."
-    interval = "; no interval, since there is one seed only"
-    if agreement.interval is not None:
-        interval = f", {_interval(agreement.interval)}"
-    return f"Kendall's tau {agreement.tau:+.2f}{interval}."
+    if agreement.interval is None:
+        return f"Kendall's tau {agreement.tau:+.2f}; no interval, since there is one seed only."
+    return f"Kendall's tau {agreement.tau:+.2f}, {_interval(agreement.interval)}."
 
 
 def _interval(ends: tuple[float, float]) -> str:
@@ -150,13 +158,3 @@ def _about_intervals(ranking: Ranking) -> str:
     if undefined := ranking.shift.n_undefined:
         text += f" {undefined:,} resamples in which all best T are equal have no tau and are left out."
     return text
-
-
-def _not_finite(study: Study) -> list[str]:
-    bad = [
-        key
-        for point in study.points
-        for key, value in point.row.items()
-        if isinstance(value, float) and point.value(key) is None
-    ]
-    return [f"{count(len(bad), 'value')} of the rows {is_or_are(bad)} not finite and left out."] if bad else []

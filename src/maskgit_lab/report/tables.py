@@ -113,16 +113,17 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
 
 
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
+    mine = [point for point in study.main if point.schedule == schedule] if of is not None else []
     best = of.best_steps if of is not None else None
-    at_best = {
-        name: at_steps(study.main, schedule, best, key) if best is not None else []
-        for name, key in (("distance", study.distance.key), (IS.key, IS.key))
-    }
-    mine = [point for point in study.main if point.schedule == schedule and best is not None]
     nll = {point.repeat: value for point in mine if (value := point.value(NLL.key)) is not None}
+    values = {
+        "distance": at_steps(mine, schedule, best, study.distance.key),
+        IS.key: at_steps(mine, schedule, best, IS.key),
+        NLL.key: list(nll.values()),
+    }
     ours: dict[str, float | None] = {"best_steps": best}
-    for name, values in {**at_best, NLL.key: list(nll.values())}.items():
-        ours[name], ours[f"{name}_std"] = spread(values)
+    for key, several in values.items():
+        ours[key], ours[f"{key}_std"] = spread(several)
     return ours
 
 
