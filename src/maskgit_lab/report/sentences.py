@@ -86,8 +86,8 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
         found.append(f"{count(len(bad), 'value')} of the rows {is_or_are(bad)} not finite and left out.")
     if study.hidden:
         found.append(
-            f"{count(study.hidden, 'point')} in points.csv but in no figure, since the decoder's settings differ from the "
-            "most common ones."
+            f"{count(study.hidden, 'point')} in points.csv but in no figure, since the decoder's settings differ from "
+            "the most common ones."
         )
     if not study.training:
         found.append("How these models were trained is not known: there is no readable config.yaml beside the results.")
