@@ -8,7 +8,8 @@ import torch
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.checkpoints import LAST, read_checkpoint
+from maskgit_lab.nets.checkpoints import read_checkpoint
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.nets.discriminator import Discriminator
