@@ -8,12 +8,12 @@ import torch
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
-from maskgit_lab.nets.checkpoints import read_checkpoint
-from maskgit_lab.runs.names import LAST
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
+from maskgit_lab.nets.checkpoints import read_checkpoint
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import DeadCodes, Hardware, Optim, TokenizerLosses
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}

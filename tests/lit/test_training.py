@@ -9,14 +9,14 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import lr_factor, weight_ema
-from maskgit_lab.nets.checkpoints import read_checkpoint
-from maskgit_lab.runs.names import LAST
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.masking.schedules import Cosine
+from maskgit_lab.nets.checkpoints import read_checkpoint
 from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Hardware, MVTMLoss, Optim
 
