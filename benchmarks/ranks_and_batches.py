@@ -21,7 +21,8 @@ PLANS = [(1, 64), (1, 7), (2, 64), (2, 7), (3, 64), (3, 7)]
 def codes(folder: Path, processes: int, batch_size: int, settings: list[str]) -> np.ndarray:
     """The codes of all samples, (n, N)."""
     out = folder / f"{processes}-{batch_size}"
-    asked = [f"trainer.devices={processes}", f"eval.batch_size={batch_size}", f"out={out}", "save=[npz]", "eval.metrics=[fid]"]
+    asked = [f"trainer.devices={processes}", f"eval.batch_size={batch_size}", "eval.metrics=[fid]"]
+    asked += [f"out={out}", "save=[npz]"]
     quiet = ["logger=none", "trainer=cpu", "trainer.threads=1"]
     subprocess.run([sys.executable, str(SCRIPT), *quiet, *asked, *settings], check=True, stdout=subprocess.DEVNULL)
     (path,) = out.glob("samples/*/samples.npz")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.ablation.results import Results, identity
+from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
@@ -80,20 +82,26 @@ def make_run(
     record = {"fingerprint": path.name, "done": {"mvtm": {}} | ({"evaluation": {}} if done else {})}
     (path / "run.json").write_text(json.dumps(record))
     lines = "".join(json.dumps(each) + "\n" for each in rows)
-    Results(path / "results.jsonl").path.write_text(lines)
+    (path / RESULTS).write_text(lines)
     if grids:
         draw_grids(path, rows)
     return path
 
 
-def draw_grids(path: Path, rows: Iterable[Mapping[str, Any]], cells: tuple[int, int] = (10, 12)) -> None:
-    """Blobs where digits would be."""
-    (path / "grids").mkdir()
-    generator = np.random.default_rng(0)
-    pixels = (generator.random((cells[0] * 8, cells[1] * 8)) * 255).astype(np.uint8)
-    image = Image.fromarray(pixels).resize((cells[1] * 16, cells[0] * 16), Image.Resampling.BILINEAR)
+def draw_grids(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Noise where digits would be."""
+    (path / GRIDS).mkdir()
     for each in rows:
-        image.save(path / "grids" / f"{identity(each)}.png", compress_level=1)
+        grid_path(path, each).write_bytes(grid_of_noise())
+
+
+@cache
+def grid_of_noise() -> bytes:
+    """A PNG file of 10 x 12 blurred cells."""
+    pixels = (np.random.default_rng(0).random((80, 96)) * 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((192, 160), Image.Resampling.BILINEAR).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def make_sweep(
@@ -112,6 +120,8 @@ def make_everything(folder: Path) -> Path:
     more: list[dict[str, Any]] = [row("cosine", 0, t, choice_temperature=c) for t in STEPS for c in (1.0, 2.0, 9.0)]
     more += [row("linear", 0, t, guidance=g) for t in STEPS for g in (0.5, 1.0, 2.0)]
     more += [row(a, 0, t, decode_schedule=b) for a in SCHEDULES for b in SCHEDULES if a != b for t in (4, 8)]
-    for each in more:
-        Results(folder / f"schedule_{each['schedule']}+seed_0" / "results.jsonl").append(each)
+    for schedule in SCHEDULES:
+        lines = "".join(json.dumps(each) + "\n" for each in more if each["schedule"] == schedule)
+        with (folder / f"schedule_{schedule}+seed_0" / RESULTS).open("a") as file:
+            file.write(lines)
     return folder

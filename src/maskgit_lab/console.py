@@ -9,26 +9,16 @@ from contextlib import contextmanager
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 Advance = Callable[..., None]
-
-
-WIDTH_OF_LOGS = 140  # columns; of tables that go to a file or a pipe
+WIDTH_OF_LOGS = 140  # columns, where the output is a file or a pipe
 
 
 class _Speed(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -51,20 +41,20 @@ class Terminal:
             self.console.width = WIDTH_OF_LOGS
 
     def say(self, text: str) -> None:
-        """Prints a line as it is."""
+        """Prints a line without markup."""
         self.console.print(text, markup=False)
 
     @contextmanager
     def stage(self, name: str, what: str) -> Iterator[list[str]]:
-        """A stage: yields a list to which the stage adds what is worth saying when it ends."""
+        """Announces a stage and its end; yields a list of notes to print when it ends."""
         self.note(name, what)
         start, notes = time.perf_counter(), list[str]()
         yield notes
-        said = f": {', '.join(notes)}" if notes else ""
-        self.console.print(f"{'':<10} done in {time.perf_counter() - start:.1f} s{said}", markup=False)
+        results = f": {', '.join(notes)}" if notes else ""
+        self.console.print(f"{'':<10} done in {time.perf_counter() - start:.1f} s{results}", markup=False)
 
     def note(self, name: str, what: str) -> None:
-        """One line about a stage, such as that it was not run again."""
+        """One line about a stage, for example that it was skipped."""
         self.console.print(f"[bold cyan]{name:<10}[/] {escape(what)}")
 
     @contextmanager
@@ -72,9 +62,9 @@ class Terminal:
         """A progress bar over `total` steps: yields `advance(steps, note)`, where `note` is shown beside the bar.
 
         Args:
-            title: stands before the bar.
-            total: steps.
-            unit: of the speed that is shown, such as `images/s`; none is shown without one.
+            title: shown before the bar.
+            total: number of steps.
+            unit: of the speed, such as `images/s`; without one, no speed is shown.
         """
         columns = (
             TextColumn("           {task.description}"),

@@ -2,9 +2,9 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message says in one sentence what is wrong and what to do."""
+    """A mistake that the user can fix: the message says in one sentence what is wrong and what to do."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
+    """The first line of an error's message, short enough to quote in a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")[:200]

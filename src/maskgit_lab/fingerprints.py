@@ -1,4 +1,4 @@
-"""Fingerprints: short names for everything that a result depends on, the code included."""
+"""Fingerprints: short hashes of everything that a result depends on, including the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def fingerprint(ingredients: Mapping[str, Any]) -> str:
-    """A name for plain values (numbers, strings, lists and dictionaries of them): 12 hexadecimal digits."""
+    """A hash of plain values (numbers, strings, lists and dictionaries of them): 12 hexadecimal digits."""
     canonical = json.dumps(ingredients, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:LENGTH]
 
@@ -29,7 +29,7 @@ def file_sha256(path: Path) -> str:
 def code_version(*modules: str) -> str:
     """A fingerprint of what modules do: comments, docstrings and layout do not change it.
 
-    So a cached tokenizer is found again after an edit to a comment, and is trained again after an edit to the code.
+    So a cached tokenizer is reused after an edit to a comment and trained again after an edit to the code.
     """
     return fingerprint({name: _essence(name) for name in modules})
 

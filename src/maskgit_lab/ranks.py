@@ -1,4 +1,4 @@
-"""Which of several processes this one is, and how they wait for each other; a single process is rank 0 of 1."""
+"""Ranks of processes and the calls that they make together; a single process is rank 0 of 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """The rank of this process, from 0."""
     return distributed.get_rank() if _connected() else 0
 
 
@@ -21,17 +21,17 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes and speaks for all."""
+    """Whether this is the process that writes files and prints."""
     return rank() == 0
 
 
 def barrier() -> None:
-    """Waits until every process has come here."""
+    """Waits until every process has called this."""
     share(None)
 
 
 def share(value: T) -> T:
-    """The main process's value, in every process; all of them have to call this."""
+    """The main process's value, in every process; all of them must call this."""
     if not _connected():
         return value
     box = [value]
@@ -40,7 +40,7 @@ def share(value: T) -> T:
 
 
 def gather(value: T) -> list[T]:
-    """The values of all processes in the order of their numbers; all of them have to call this."""
+    """The values of all processes in rank order; all of them must call this."""
     if not _connected():
         return [value]
     values: list[Any] = [None] * world_size()

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from maskgit_lab.ablation.curves import Curve, Metric
+from maskgit_lab.ablation.curves import Curve
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import kendall_tau, rank
+from maskgit_lab.metrics.registry import TABLE
 
-FD = Metric("fd_classifier", "FD", "distance", lower_is_better=True)
+FD = TABLE["fid"].on("classifier")
 NAMES = tuple(table3())
 FIDS = np.array([row.fid for row in table3().values()])
 
@@ -49,7 +50,7 @@ def test_one_seed_has_no_interval_and_fewer_than_three_schedules_no_tau():
     one = rank(curves_of(FIDS[:, None]), bootstrap=10, seed=0)
     assert one is not None and one.order.interval is None and one.shift.interval is None
     assert rank(curves_of(FIDS[:2, None]), bootstrap=10, seed=0) is None
-    strangers = [Curve("arccos", FD, c.steps, c.seeds, c.values_RT) for c in curves_of(FIDS[:, None])]
+    strangers = [Curve("arccos", FD, c.x, c.seeds, c.values_RX) for c in curves_of(FIDS[:, None])]
     assert rank(strangers, bootstrap=10, seed=0) is None
 
 

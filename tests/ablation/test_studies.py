@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maskgit_lab.ablation.rows import loose_rows, unusable_rows
-from maskgit_lab.ablation.runs import Run, find_runs
-from maskgit_lab.ablation.sentences import faults_of
+from maskgit_lab.ablation.reading import Run, find_runs
 from maskgit_lab.ablation.studies import differences, studies
 from synthetic_runs import SCHEDULES, make_everything, make_run, row
 
@@ -22,7 +20,7 @@ def test_schedules_steps_and_seeds_share_a_study():
     (study,) = studies([run(rows[:4]), run(rows[4:], name="other")])
     assert len(study.points) == len(study.main) == 8 and study.seeds == [0, 1] and len(study.runs) == 2
     assert study.title == "digits, classifier features, 1,437 samples, reference digits-train"
-    assert (study.distance, study.distance_label, study.is_biased) == ("fd_classifier", "FD", True)
+    assert (study.distance.key, study.distance.label) == ("fd_classifier", "FD")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +44,7 @@ def test_what_was_measured_otherwise_is_kept_apart(other):
     assert [len(study.points) for study in found] == [1, 1]
 
 
-def test_models_that_were_trained_otherwise_are_kept_apart_and_the_difference_is_told():
+def test_models_that_were_trained_otherwise_are_kept_apart_and_the_difference_is_known():
     found = studies([run([row("cosine", 0, t) for t in (4, 8)], "deep"), run([row("linear", 0, 4)], "flat")])
     assert [len(study.points) for study in found] == [2, 1]
     assert differences(found) == [{"depth": "deep"}, {"depth": "flat"}]
@@ -55,7 +53,7 @@ def test_models_that_were_trained_otherwise_are_kept_apart_and_the_difference_is
 
 def test_only_inceptions_distance_is_called_fid():
     (study,) = studies([run([row("cosine", 0, 4, features="inception", fid=7.0, n_samples=50000)])])
-    assert (study.distance, study.distance_label, study.is_biased) == ("fid", "FID", False)
+    assert (study.distance.key, study.distance.label) == ("fid", "FID")
 
 
 def test_a_row_without_cas_joins_the_only_study_that_agrees():
@@ -95,29 +93,68 @@ def test_values_that_are_not_finite_are_not_measured():
 
 @pytest.mark.parametrize(
     "nonsense",
-    [{"seed": None}, {"schedule": 5}, {"guidance": "x"}, {"choice_temperature": math.nan}, {"steps": 0}, {"model": []}],
+    [{"seed": None}, {"schedule": 5}, {"choice_temperature": math.nan}, {"steps": 0}, {"model": []}, {"decoder": 3}],
     ids=str,
 )
-def test_a_row_that_does_not_say_which_point_it_is_is_left_out(nonsense):
-    runs = [run([row("cosine", 0, 4), {**row("cosine", 0, 8), **nonsense}])]
-    (study,) = studies(runs)
-    assert len(study.points) == 1 and [each["steps"] for _, each in unusable_rows(runs)] == [nonsense.get("steps", 8)]
-    assert "1 row of the results of run left out" in faults_of(runs, {Path("run"): "run"})[0]
+def test_a_row_that_does_not_identify_its_point_is_left_out(nonsense):
+    own = run([row("cosine", 0, 4), {**row("cosine", 0, 8), **nonsense}])
+    (study,) = studies([own])
+    assert len(study.points) == 1 and [each["steps"] for each in own.unusable] == [nonsense.get("steps", 8)]
 
 
-def test_loose_images_have_no_study():
-    loose = {"samples": "a.npz", "n_samples": 24, "features": "inception", "fid": 3.0}
-    found = [run([loose])]
-    assert studies(found) == [] and loose_rows(found) == [(found[0], loose)]
+def test_external_images_have_no_study():
+    external = {"samples": "a.npz", "n_samples": 24, "features": "inception", "fid": 3.0}
+    own = run([external])
+    assert studies([own]) == [] and own.external == [external] and own.unusable == []
 
 
 def test_sections(tmp_path):
     (study,) = studies(find_runs(make_everything(tmp_path)))
-    assert study.main_setting == (4.5, 0.0) and len(study.main) == 7 * 2 * 4
-    assert set(study.surfaces) == {"cosine"} and set(study.guided) == {"linear"}
-    assert {p.row["choice_temperature"] for p in study.surfaces["cosine"]} == {1.0, 2.0, 4.5, 9.0}
-    pairs = {(p.row["schedule"], p.row["decode_schedule"]) for p in study.decoupled}
+    assert dict(study.main_setting) == {"choice_temperature": 4.5, "guidance": 0.0} and len(study.main) == 7 * 2 * 4
+    assert study.axes == ["choice_temperature", "guidance"] and study.words == []
+    temperatures = study.along("choice_temperature")
+    assert set(temperatures) == {"cosine"} and set(study.along("guidance")) == {"linear"}
+    assert {p.row["choice_temperature"] for p in temperatures["cosine"]} == {1.0, 2.0, 4.5, 9.0}
+    pairs = {(p.schedule, p.decode_schedule) for p in study.decoupled}
     assert len(pairs) == len(SCHEDULES) ** 2
+
+
+def test_knobs_are_whatever_the_rows_have():
+    rows = [row("cosine", 0, t, top_k=k, noise=n) for t in (4, 8) for k in (1, 2) for n in ("gumbel", None)]
+    (study,) = studies([run([row("cosine", 1, t, top_k=2, noise="gumbel") for t in (4, 8)] + rows)])
+    assert dict(study.main_setting)["top_k"] == 2.0 and dict(study.main_setting)["noise"] == "gumbel"
+    assert (study.axes, study.words) == (["top_k"], ["noise"])
+    assert {(p.row["top_k"], p.row["noise"]) for p in study.along("top_k")["cosine"]} == {(1, "gumbel"), (2, "gumbel")}
+    assert {(p.row["top_k"], p.row["noise"]) for p in study.along("noise")["cosine"]} == {(2, "gumbel"), (2, None)}
+
+
+def test_decoders_share_a_study_but_no_curve():
+    """Each decoder has knobs of its own, so it is compared at its own most common setting."""
+    older = [row("cosine", 0, t) for t in (4, 8, 16)]
+    plain = {key: value for key, value in row("cosine", 0, 4).items() if key not in ("choice_temperature", "guidance")}
+    halton = [{**plain, "decoder": "halton", "steps": t, "scramble": 1} for t in (4, 8)]
+    (study,) = studies([run([*older, *halton])])
+    assert [p.knob("decoder") for p in study.main] == [None] * 3 and study.hidden == 0
+    assert {knob for knob in study.words if study.along(knob)} == {"decoder"}
+    assert [p.knob("decoder") for p in study.along("decoder")["cosine"]] == [None] * 3 + ["halton"] * 2
+    named = [each | {"decoder": "maskgit"} for each in older]
+    (study,) = studies([run([*named, *halton])])
+    assert {p.knob("decoder") for p in study.main} == {"maskgit"}
+
+
+def test_a_knob_that_older_rows_lack_is_compared_with_its_absence():
+    older, newer = ([row("cosine", 0, t, **knobs) for t in (4, 8)] for knobs in ({}, {"top_k": 5}))
+    (study,) = studies([run([*older, *newer])])
+    assert (study.axes, study.words) == ([], ["top_k"]) and len(study.main) == 2 and study.hidden == 0
+    assert [p.knob("top_k") for p in study.along("top_k")["cosine"]] == [None, None, 5.0, 5.0]
+    (study,) = studies([run([*older, *newer, *(row("cosine", 0, t, top_k=9) for t in (4, 8, 16))])])
+    assert study.axes == ["top_k"] and {p.knob("top_k") for p in study.along("top_k")["cosine"]} == {5.0, 9.0}
+    assert study.hidden == 2
+
+
+def test_where_no_decoding_follows_the_training_there_is_no_curve():
+    (study,) = studies([run([row("cosine", 0, t, decode_schedule="linear") for t in (4, 8)])])
+    assert study.main == [] and len(study.decoupled) == 2 and study.along("choice_temperature") == {}
 
 
 def test_two_runs_of_the_same_point_count_once(tmp_path):

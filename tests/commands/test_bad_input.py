@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from maskgit_lab.runs.folder import LAST
+from maskgit_lab.runs.names import LAST
 from refusals import expect_refused
 
 SETTINGS = {
@@ -32,7 +32,7 @@ SETTINGS = {
     "trainer.precision=8": "choose one of 32-true",
     "data.size=17": "choose a size that is a multiple of 2",
     "data.size=4": "data.size=4 is smaller than the scans",
-    "data.test_fraction=2": "give a share from 0.05 to 0.95",
+    "data.test_fraction=2": "give a fraction from 0.05 to 0.95",
     "mvtm.net.heads=3": "not a multiple of its 3 heads",
     "+mvtm.net.hads=3": "mvtm.net.hads: there is no such setting of Transformer; it has depth, ",
     "schedule._target_=no.such.Class": "schedule cannot be built",
@@ -70,7 +70,7 @@ SETTINGS = {
     "tokenizer.perceptual=vgg19": "choose one of vgg16, resnet50, none",
     "tokenizer.perceptual=vgg16 data.size=8": "tokenizer.perceptual cannot run on these data",
     "tokenizer.weights=absent": "tokenizer.weights=absent is not there",
-    "tokenizer.weights=file": "file is not a sound safetensors file",
+    "tokenizer.weights=file": "file is not a valid safetensors file",
     "tokenizer.weights=net.safetensors": "does not fit the network: it lacks ",
     "tokenizer.train_size=0": "tokenizer.train_size=0 is not possible",
     "tokenizer.train_size=9": "choose a size that is a multiple of 2",
@@ -89,18 +89,18 @@ SETTINGS = {
     "eval.n_samples=2": "eval.neighbours=3 is not below the number of images, 2",
     "mvtm.optim.max_steps=0": "give a whole number of at least 1",
     "trainer.devices=0": "give a whole number of at least 1",
-    "trainer.accumulate=7": "does not divide over 1 devices and 7 accumulated batches",
-    "trainer.devices=3": "does not divide over 3 devices",
+    "trainer.accumulate=7": "cannot be split evenly into 1 (devices) x 7 (accumulated batches)",
+    "trainer.devices=3": "cannot be split evenly into 3 (devices)",
     "trainer.devices=2 trainer.num_nodes=2": "needs this command to be started on each machine",
     "tokenizer.dead_codes.window=0": "give a whole number of at least 1",
-    "features=inception features.weights=file": "does not hold the weights of features=inception (its SHA-256 begins",
+    "features=inception features.weights=file": "does not hold the weights of features=inception (its SHA-256 starts",
     "features=resnet56_cifar10": "give its path with features.weights=FILE",
     "features=vgg16 features.weights=absent": "the weights of features=vgg16 cannot be read from absent",
-    "features=dinov2 features.weights=file": "features=dinov2 takes no file",
+    "features=dinov2 features.weights=file": "is not used by features=dinov2",
     "eval.precision_features=vgg17": "choose one of classifier, inception, vgg16",
     "eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose of fid, sfid",
     "eval.metrics=[]": "eval.metrics=[] is not possible",
-    "eval.reference=absent": "eval.reference=absent is not there",
+    "eval.reference=absent": "eval.reference=absent does not exist",
     "eval.reference=full": "full has no images",
     "cas.augment.magnitude=31": "give a whole number from 0 to 30",
     "cas=resnet50 cas.net.layers=[1,2]": "four stages",
@@ -112,9 +112,9 @@ SETTINGS = {
     "data.size=16.0": "data.size=16.0 is not possible: give a whole number",
     "data=image_folder": "data.root is needed",
     "data=image_folder data.root=absent": "data.root=absent is not a folder",
-    "data=image_folder data.root=full": "has no folder of images for each class",
+    "data=image_folder data.root=full": "has no class folders",
     "data=imagenet data.root=full": "has no train/ and val/",
-    "data=places365 data.root=full": "is not Places365 as torchvision lays it out",
+    "data=places365 data.root=full": "does not have torchvision's layout of Places365",
     "data=huggingface data.path=full": "cannot be loaded",
     "tokenizer=released256": "tokenizer.weights is needed",
     "decode.steps=[2,0]": "decode.steps=[2,0] is not possible",
@@ -189,13 +189,13 @@ def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_ca
     checkpoint["state_dict"].popitem()
     torch.save(checkpoint, path)
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    expect_refused(said, "is of another network")
+    expect_refused(said, "belongs to another network")
 
 
 def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    expect_refused(said, "is damaged: delete it and give its train.py command again")
+    expect_refused(said, "is damaged: delete it and run its train.py command again")
 
 
 def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from maskgit_lab.commands.generation import Sampler
+from maskgit_lab.commands.trained import open_trained
 
 from evaluations import QUIET, npz, rows
 from maskgit_lab.commands import parts as parts_module
-from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.trained import open_trained
 
 ROOT = Path(__file__).resolve().parents[2]
 

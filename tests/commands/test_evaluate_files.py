@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from maskgit_lab.commands.generation import Sampler
+from maskgit_lab.commands.saving import folder_names
+from maskgit_lab.commands.trained import open_trained
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from evaluations import QUIET, npz, rows
-from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.saving import folder_names
-from maskgit_lab.commands.trained import open_trained
 from maskgit_lab.errors import UserError
 
 

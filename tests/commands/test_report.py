@@ -11,27 +11,27 @@ def sweep(tmp_path):
     return make_sweep(tmp_path / "runs", ("cosine", "linear", "square_root"), steps=(4, 8))
 
 
-def test_it_writes_the_report_and_says_what_is_in_it(command, sweep, tmp_path):
-    said = command("report", f"runs={sweep}", "out=report", "bootstrap=100")
-    assert said.code == 0 and said.err == ""
-    assert "6 of them, 12 rows, 1 study" in said.out and "report/report.html" in said.out
-    assert "Our order of 3 schedules" in said.out and "7.61 ± 0.04" in said.out
-    assert "exponential, cubic, square, logarithmic are not measured here" in said.out
+def test_it_writes_the_report_and_prints_what_is_in_it(command, sweep, tmp_path):
+    printed = command("report", f"runs={sweep}", "out=report", "bootstrap=100")
+    assert printed.code == 0 and printed.err == ""
+    assert "6 of them, 12 rows, 1 study" in printed.out and "report/report.html" in printed.out
+    assert "Our order of 3 schedules" in printed.out and "7.61 ± 0.04" in printed.out
+    assert "exponential, cubic, square, logarithmic are not measured here" in printed.out
     assert (tmp_path / "report" / "report.html").stat().st_size < 8e6
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "report"}
 
 
-def test_a_line_that_a_kill_cut_short_is_said(command, sweep):
+def test_a_truncated_line_is_printed(command, sweep):
     with (sweep / "schedule_cosine+seed_0" / "results.jsonl").open("a") as file:
         file.write('{"steps": 16, "n_sa')
-    said = command("report", f"runs={sweep}", "out=report")
-    assert said.code == 0 and "1 line of the results of schedule_cosine+seed_0 could not be read" in said.out
+    printed = command("report", f"runs={sweep}", "out=report")
+    assert printed.code == 0 and "1 line of the results of schedule_cosine+seed_0 could not be read" in printed.out
 
 
 def test_runs_of_other_data_are_another_study(command, sweep):
     make_run(sweep / "other", [row("cosine", 0, t, data="cifar10") for t in (4, 8)])
-    said = command("report", f"runs={sweep}", "out=report")
-    assert said.code == 0 and "2 studies" in said.out and "cifar10, classifier features" in said.out
+    printed = command("report", f"runs={sweep}", "out=report")
+    assert printed.code == 0 and "2 studies" in printed.out and "cifar10, classifier features" in printed.out
 
 
 REFUSED = {
@@ -49,7 +49,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("setting", REFUSED, ids=str)
-def test_mistakes_are_said_in_one_sentence(command, sweep, tmp_path, setting):
+def test_mistakes_give_one_sentence(command, sweep, tmp_path, setting):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "empty").mkdir()
     expect_refused(command("report", f"runs={sweep}", "out=report", setting), REFUSED[setting])

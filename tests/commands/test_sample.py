@@ -76,7 +76,7 @@ def test_released_weights_are_sampled_from(command, tmp_path):
     for settings, sentence in (
         ([], "name its tokenizer's with tokenizer.weights=FILE"),
         (["tokenizer.weights=absent.safetensors"], "absent.safetensors is not a network of this suite"),
-        (["tokenizer.weights=t.safetensors"], "holds a transformer and not a tokenizer"),
+        (["tokenizer.weights=t.safetensors"], "holds a transformer, not a tokenizer"),
     ):
         said = command("sample", *common, *settings, "out=other")
         assert said.code == 2 and sentence in said.err and not (tmp_path / "other").exists()

@@ -9,7 +9,7 @@ import yaml
 
 from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
-from maskgit_lab.runs.folder import LAST
+from maskgit_lab.runs.names import LAST
 
 ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "version_torch"}
 MEASURED = {

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from maskgit_lab.runs.folder import LAST
+from maskgit_lab.runs.names import LAST
 
 
 def rows(run):
@@ -62,7 +62,7 @@ def test_images_that_cannot_be_read_are_left_out_and_said(command, pets, tmp_pat
     assert re.search("encoding 2[34] images", said.out)  # 9 in two views and 7 held out, and one is left out
     assert {row["n_samples"] for row in rows(tmp_path / "run")} == {6}
     said = command("train", *settings, "run_dir=other", "data.max_unreadable=0")
-    assert said.code == 2 and "more than data.max_unreadable=0: mend or delete cat/3.png" in said.err
+    assert said.code == 2 and "more than data.max_unreadable=0: fix or delete cat/3.png" in said.err
     assert not (tmp_path / "other").exists()
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
-
-from maskgit_lab import config
-from maskgit_lab.commands import rehearsal
 from maskgit_lab.commands.checks import check_evaluate, check_sample, check_train
 from maskgit_lab.commands.job import as_object, build
 from maskgit_lab.commands.modelling import build_transformer
 from maskgit_lab.commands.rehearsal import rehearse
 from maskgit_lab.commands.resolving import resolved
+from omegaconf import DictConfig, OmegaConf
+
+from maskgit_lab import config
+from maskgit_lab.commands import rehearsal
 from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.discriminator import Discriminator

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from maskgit_lab.commands.checks import check_evaluate, check_train
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from maskgit_lab import config
-from maskgit_lab.commands.checks import check_evaluate, check_train
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}

@@ -10,7 +10,7 @@ def images():
     return InMemory(torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(4))
 
 
-def test_a_view_depends_on_image_view_and_seed_alone():
+def test_a_view_depends_only_on_image_view_and_seed():
     augmented = Augmented(images(), 2, 9, seed=0)
     before = torch.get_rng_state()
     first, label = augmented[2, 5]
@@ -22,7 +22,7 @@ def test_a_view_depends_on_image_view_and_seed_alone():
     assert first.shape == (3, 16, 16) and first.min() >= 0 and first.max() <= 1
 
 
-def test_an_image_that_is_evaluated_stays_as_it_is():
+def test_evaluation_sees_the_unchanged_images():
     plain = images()
     augmented = Augmented(plain, 2, 9, seed=0)
     assert torch.equal(augmented[1][0], plain[1][0])

@@ -1,4 +1,4 @@
-"""The embedded data set."""
+"""The embedded dataset."""
 
 import pytest
 import torch
@@ -21,24 +21,24 @@ def test_sizes_and_ranges(data):
     assert torch.equal(data.train.labels, torch.stack([data.train[i][1] for i in range(1437)]))
 
 
-def test_every_class_is_held_out_in_its_share(data):
+def test_the_split_is_stratified(data):
     held_out = torch.bincount(torch.stack([label for _, label in data.test]))
     every = held_out + torch.bincount(data.train.labels)
     assert (held_out / every - 0.2).abs().max() < 0.01
 
 
-def test_no_scan_is_on_both_sides(data):
+def test_no_scan_is_in_both_splits(data):
     train = {image.numpy().tobytes() for image in some_images(data.train, 2000)}
     test = {image.numpy().tobytes() for image in some_images(data.test, 2000)}
     assert not train & test
 
 
-def test_the_fingerprint_is_of_pixels_and_split(data):
+def test_the_fingerprint_depends_on_pixels_and_split(data):
     assert digits().fingerprint == data.fingerprint
     assert len({data.fingerprint, digits(seed=1).fingerprint, digits(size=8).fingerprint}) == 3
 
 
 @pytest.mark.parametrize("settings", [{"size": 4}, {"test_fraction": 0.0}, {"test_fraction": 1.5}])
-def test_impossible_settings_are_users_errors(settings):
+def test_impossible_settings_are_user_errors(settings):
     with pytest.raises(UserError, match=r"data\."):
         digits(**settings)

@@ -11,7 +11,7 @@ from maskgit_lab.metrics.features import to_uint8
 
 
 def damage(path, array, position, value):
-    """Writes an npz file with another byte at a position of its first array, whose checksum then differs."""
+    """Writes an .npz file with a different byte at a position of its first array, whose checksum then differs."""
     np.savez(path, arr_0=array)
     whole = bytearray(path.read_bytes())
     whole[whole.index(b"\x93NUMPY") + position] = value
@@ -28,14 +28,14 @@ def pixels(images):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_adms_sample_files_come_back(tmp_path, array, save):
+def test_adm_sample_files_are_read(tmp_path, array, save):
     save(tmp_path / "s.npz", arr_0=array, arr_1=np.array([3, 1, 4, 1, 5]))
     images = open_images(tmp_path / "s.npz", "samples")
     assert (pixels(images) == array).all() and images.labels.tolist() == [3, 1, 4, 1, 5]
     assert images.size == (6, 8) and len(images) == 5
 
 
-def test_stored_images_stay_on_the_disk(tmp_path, array):
+def test_uncompressed_images_are_memory_mapped(tmp_path, array):
     np.savez(tmp_path / "s.npz", array)
     assert isinstance(ArrayImages(tmp_path / "s.npz").array, np.memmap)
 
@@ -45,7 +45,7 @@ def test_floats_are_rounded(tmp_path, array):
     assert (pixels(open_images(tmp_path / "s.npz", "samples")) == array).all()
 
 
-def test_a_folder_is_read_in_the_order_of_names_whatever_lies_in_it(tmp_path, array):
+def test_a_folder_is_read_in_name_order_without_its_other_files(tmp_path, array):
     for i, place in enumerate(("a/2", "a/1", "b/0", "c", "b/9")):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         Image.fromarray(array[i]).save(tmp_path / f"{place}.png")
@@ -56,17 +56,17 @@ def test_a_folder_is_read_in_the_order_of_names_whatever_lies_in_it(tmp_path, ar
 
 
 @pytest.mark.parametrize("classes", [np.arange(5.0), np.arange(4), np.array(list("abcde"))])
-def test_classes_that_are_no_whole_number_for_each_image_are_none(tmp_path, array, classes):
+def test_classes_that_are_not_one_integer_per_image_are_ignored(tmp_path, array, classes):
     np.savez(tmp_path / "s.npz", arr_0=array, arr_1=classes)
     assert open_images(tmp_path / "s.npz", "samples").classes is None
 
 
-def test_arrays_in_fortrans_order_are_read(tmp_path, array):
+def test_fortran_ordered_arrays_are_read(tmp_path, array):
     np.savez(tmp_path / "s.npz", arr_0=np.asfortranarray(array))
     assert (pixels(open_images(tmp_path / "s.npz", "samples")) == array).all()
 
 
-def test_the_fingerprint_is_of_the_images(tmp_path, array):
+def test_the_fingerprint_depends_on_the_images(tmp_path, array):
     np.savez(tmp_path / "a.npz", arr_0=array)
     np.savez(tmp_path / "b.npz", arr_0=255 - array)
     a, b = (open_images(tmp_path / f"{name}.npz", "samples").fingerprint() for name in "ab")
@@ -74,25 +74,25 @@ def test_the_fingerprint_is_of_the_images(tmp_path, array):
 
 
 WRONG = {
-    "absent": (lambda p, a: None, "samples=.* is not there"),
+    "absent": (lambda p, a: None, "samples=.* does not exist"),
     "no images": (lambda p, a: p.mkdir(), "has no images"),
-    "text": (lambda p, a: p.write_text("mine"), "no sound npz file"),
+    "text": (lambda p, a: p.write_text("mine"), "not a valid .npz file"),
     "another array": (lambda p, a: np.savez(p, images=a), "has no array arr_0"),
     "flat": (lambda p, a: np.savez(p, arr_0=a[0]), r"of shape \(6, 8, 3\)"),
     "channels first": (lambda p, a: np.savez(p, arr_0=a.transpose(0, 3, 1, 2)), "give images as uint8 of shape"),
     "empty": (lambda p, a: np.savez(p, arr_0=a[:0]), "give images as uint8 of shape"),
     "integers": (lambda p, a: np.savez(p, arr_0=a.astype(np.int64)), "of type int64"),
-    "NaN": (lambda p, a: np.savez(p, arr_0=np.full(a.shape, np.nan)), "no numbers, in image 0"),
+    "NaN": (lambda p, a: np.savez(p, arr_0=np.full(a.shape, np.nan)), "contains NaN or infinite values in image 0"),
     "0 to 255": (lambda p, a: np.savez(p, arr_0=a.astype(np.float32)), "floats from .* in image 0: give uint8"),
     "-1 to 1": (lambda p, a: np.savez(p, arr_0=a / 127.5 - 1), "floats from -1"),
-    "a version of the future": (lambda p, a: damage(p, a, 6, 9), "no sound npz file"),
-    "another byte": (lambda p, a: damage(p, a, 200, 77), "no sound npz file"),
-    "objects": (lambda p, a: np.savez(p, arr_0=np.array([{}, {}])), "no sound npz file"),
+    "a future version": (lambda p, a: damage(p, a, 6, 9), "not a valid .npz file"),
+    "another byte": (lambda p, a: damage(p, a, 200, 77), "not a valid .npz file"),
+    "objects": (lambda p, a: np.savez(p, arr_0=np.array([{}, {}])), "not a valid .npz file"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, array, what):
+def test_unusable_files_are_refused_in_one_sentence(tmp_path, array, what):
     make, sentence = WRONG[what]
     make(tmp_path / "s.npz", array)
     with pytest.raises(UserError, match=sentence):
@@ -102,7 +102,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, array, what):
 def test_images_of_mixed_sizes_and_damaged_ones_are_named(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     Image.new("RGB", (4, 5)).save(tmp_path / "b.png")
-    with pytest.raises(UserError, match=r"b.png has 4 x 5 pixels and .*a.png has 4 x 4"):
+    with pytest.raises(UserError, match=r"b.png has 4 x 5 pixels, but .*a.png has 4 x 4"):
         open_images(tmp_path, "samples")
     (tmp_path / "b.png").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"b.png cannot be read"):
@@ -111,5 +111,5 @@ def test_images_of_mixed_sizes_and_damaged_ones_are_named(tmp_path):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "s.zip").write_bytes(b"")
-    with pytest.raises(UserError, match=r"no folder and no .npz file"):
+    with pytest.raises(UserError, match=r"neither a folder nor an .npz file"):
         open_images(tmp_path / "s.zip", "samples")

@@ -1,4 +1,4 @@
-"""Every data set through its loader, on files laid out as the real ones are."""
+"""Every dataset through its loader, on files with the real layout."""
 
 import hashlib
 
@@ -34,11 +34,11 @@ def test_imagenet_has_a_thousand_classes(tmp_path):
     data = imagenet(str(split(tmp_path / "whole", train=names, val=names)), **FRAMING)
     assert (data.n_classes, len(data.train), len(data.test)) == (1000, 1000, 1000)
     assert data.train[999][1] == 999
-    with pytest.raises(UserError, match="has 2 classes and ImageNet has 1000"):
+    with pytest.raises(UserError, match="has 2 classes, but ImageNet has 1000"):
         imagenet(str(split(tmp_path / "part", train="ab", val="ab")), **FRAMING)
 
 
-def test_places365_is_read_as_torchvision_lays_it_out(tmp_path, monkeypatch):
+def test_places365_is_read_in_torchvisions_layout(tmp_path, monkeypatch):
     def write(name, text):
         (tmp_path / name).write_text(text)
         return name, hashlib.md5(text.encode()).hexdigest()
@@ -51,22 +51,18 @@ def test_places365_is_read_as_torchvision_lays_it_out(tmp_path, monkeypatch):
     }
     monkeypatch.setattr(kind, "_FILE_LIST_META", {split: meta[:2] for split, meta in lists.items()})
     monkeypatch.setattr(kind, "_SPLITS", ("train-standard", "val"))
-    for name in (
-        "data_large_standard/a/attic/1.jpg",
-        "data_large_standard/b/barn/1.jpg",
-        "val_large/1.jpg",
-        "val_large/2.jpg",
-    ):
+    large = "data_large_standard"
+    for name in (f"{large}/a/attic/1.jpg", f"{large}/b/barn/1.jpg", "val_large/1.jpg", "val_large/2.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         picture().save(tmp_path / name)
     data = places365(str(tmp_path), **FRAMING)
     assert (len(data.train), len(data.test), data.n_classes) == (2, 2, 2)
     assert data.train[1][0].shape == (3, 8, 8) and data.test[0][1] == 1
-    with pytest.raises(UserError, match="not Places365 as torchvision lays it out"):
+    with pytest.raises(UserError, match="does not have torchvision's layout of Places365"):
         places365(str(tmp_path / "val_large"), **FRAMING)
 
 
-def test_cifar10_in_both_of_its_forms(tmp_path, monkeypatch):
+def test_cifar10_in_both_of_its_layouts(tmp_path, monkeypatch):
     framing = FRAMING | {"size": 32, "crop_scale": None}
     data = cifar10(str(split(tmp_path / "folders", train=["cat", "dog"], test=["cat", "dog"])), **framing)
     assert (data.name, len(data.train), data.train[0][0].shape) == ("cifar10", 2, (3, 32, 32))
@@ -105,22 +101,22 @@ def test_hugging_face_parquet(tmp_path):
     assert torch.equal(data.train[1][0], data.test[1][0]) and data.train[1][1] == 1
     assert find_unreadable(data.train, 0, lambda n: None) == []
     assert huggingface("parquet", files, **columns, **FRAMING).fingerprint == data.fingerprint
-    with pytest.raises(UserError, match="has no column image: name one of picture, kind"):
+    with pytest.raises(UserError, match="has no column image: choose one of picture, kind"):
         huggingface("parquet", files, **FRAMING)
-    with pytest.raises(UserError, match="the split dev of the data set parquet cannot be loaded"):
+    with pytest.raises(UserError, match="the split dev of the dataset parquet cannot be loaded"):
         huggingface("parquet", files, test_split="dev", **columns, **FRAMING)
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "sentence"),
     [
         ({"root": "absent"}, "data.root=absent is not a folder"),
-        ({"root": "empty"}, "has no folder of images for each class"),
+        ({"root": "empty"}, "has no class folders"),
         ({"root": "hollow"}, "has no images in its class folders"),
-        ({"root": "single"}, "has one class only"),
-        ({"root": "lone"}, "has 1 images only"),
+        ({"root": "single"}, "has only one class"),
+        ({"root": "lone"}, "has only 1 images"),
         ({"root": "half"}, r"has no train/ and val/ \(or test/\) folders"),
-        ({"root": "odd"}, r"has other classes in train/ than in val/ \(such as b\)"),
+        ({"root": "odd"}, r"has different classes in train/ and val/ \(such as b\)"),
         ({"crop_scale": [0, 1]}, "data.crop_scale=.* is not possible"),
         ({"crop_scale": [0.8]}, "data.crop_scale=.* is not possible"),
         ({"size": 0}, "data.size=0 is not possible"),
@@ -128,21 +124,14 @@ def test_hugging_face_parquet(tmp_path):
         ({"max_unreadable": -1}, "data.max_unreadable=-1 is not possible"),
     ],
 )
-def test_what_cannot_be(folder, tmp_path, monkeypatch, settings, said):
+def test_unusable_folders_and_settings_are_refused(folder, tmp_path, monkeypatch, settings, sentence):
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "hollow/a", "single/a", "lone/a", "half/train/a", "odd/train/a", "odd/train/b", "odd/val/a"):
         (tmp_path / name).mkdir(parents=True)
-    for name in (
-        "single/a/1",
-        "single/a/2",
-        "single/a/3",
-        "single/a/4",
-        "lone/a/1",
-        "half/train/a/1",
-        "odd/train/a/1",
-        "odd/train/b/1",
-        "odd/val/a/1",
-    ):
+    images = (
+        "single/a/1 single/a/2 single/a/3 single/a/4 lone/a/1 half/train/a/1 odd/train/a/1 odd/train/b/1 odd/val/a/1"
+    )
+    for name in images.split():
         picture().save(tmp_path / f"{name}.png")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=sentence):
         image_folder(**{"root": str(folder)} | FRAMING | settings)

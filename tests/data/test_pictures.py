@@ -1,4 +1,4 @@
-"""Pictures of every kind on disk: read, framed, or said to be unreadable."""
+"""Pictures of every kind on disk: read, framed, or reported as unreadable."""
 
 import io
 
@@ -16,7 +16,7 @@ from maskgit_lab.errors import UserError
 from picture_files import FRAMING, picture
 
 
-def test_any_folder_is_held_out_in_part_and_always_the_same(folder):
+def test_the_held_out_part_of_a_folder_is_always_the_same(folder):
     data, again = (image_folder(str(folder), test_fraction=0.25, **FRAMING) for _ in range(2))
     assert (len(data.train), len(data.test), list(data.class_names)) == (9, 3, ["cat", "dog"])
     names = {data.train.name(i) for i in range(9)} | {data.test.name(i) for i in range(3)}
@@ -27,7 +27,7 @@ def test_any_folder_is_held_out_in_part_and_always_the_same(folder):
     assert other.fingerprint != data.fingerprint
 
 
-def test_views_depend_on_the_image_the_view_and_the_seed_alone(folder):
+def test_views_depend_only_on_the_image_the_view_and_the_seed(folder):
     data = image_folder(str(folder), **FRAMING)
     before = torch.get_rng_state()
     first = data.train[3, 5][0]
@@ -43,9 +43,8 @@ def test_the_centre_is_the_middle_square_and_flips_mirror_it():
     wide[:, 4] = 100
     views = Views(PictureArrays(wide[None], [0]), Framing(8, None, True, 0))
     middle = views[0][0]
-    assert torch.allclose(middle[:, :, 1:], torch.tensor(200 / 255)) and torch.allclose(
-        middle[:, :, 0], torch.tensor(100 / 255)
-    )
+    assert torch.allclose(middle[:, :, 1:], torch.tensor(200 / 255))
+    assert torch.allclose(middle[:, :, 0], torch.tensor(100 / 255))
     mirrored = [torch.equal(views[0, v][0], middle.flip(-1)) for v in range(40)]
     same = [torch.equal(views[0, v][0], middle) for v in range(40)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True)) and 10 < sum(mirrored) < 30
@@ -77,7 +76,7 @@ def test_unreadable_images_are_named_and_left_out_up_to_the_limit(folder):
     whole = io.BytesIO()
     picture(size=(64, 64)).save(whole, "JPEG")
     (folder / "cat" / "cut.jpg").write_bytes(whole.getvalue()[:600])
-    (folder / "dog" / "text.png").write_text("no picture")
+    (folder / "dog" / "text.png").write_text("not a picture")
     (folder / "dog" / "empty.png").touch()
     data = image_folder(str(folder), max_unreadable=3, **FRAMING)
     counted = []
@@ -97,7 +96,7 @@ def test_unreadable_images_are_named_and_left_out_up_to_the_limit(folder):
 
 
 def test_a_survey_by_several_processes_finds_the_same(folder):
-    (folder / "dog" / "text.png").write_text("no picture")
+    (folder / "dog" / "text.png").write_text("not a picture")
     data = image_folder(str(folder), **FRAMING)
     assert find_unreadable(data.train, 2, lambda n: None) == find_unreadable(data.train, 0, lambda n: None)
 

@@ -1,18 +1,16 @@
-"""The report in a browser: it draws, tells its points, fits a phone, and asks nobody for anything."""
+"""The report in a browser: it draws, shows its points, fits a phone, and makes no request."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-from playwright.sync_api import Page as BrowserPage
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from maskgit_lab.ablation.chapters import chapters
-from maskgit_lab.ablation.page import Page
-from maskgit_lab.ablation.runs import find_runs
+from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.ablation.studies import studies
-from maskgit_lab.ablation.tables import loose_table
+from maskgit_lab.report.chapters import make_report
+from maskgit_lab.report.pages import html_page
 from synthetic_runs import SCHEDULES, make_everything
 
 CHROMIUM = shutil.which("chromium")
@@ -26,10 +24,9 @@ SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    every = studies(find_runs(make_everything(folder / "runs")))
-    names = {run.path: run.path.name for run in every[0].runs}
-    page = Page().render("Report", [], [], chapters(every, names, bootstrap=50, seed=0), loose_table([]))
-    (folder / "report.html").write_text(page)
+    runs = find_runs(make_everything(folder / "runs"))
+    report = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0)
+    (folder / "report.html").write_text(html_page(report))
     return folder / "report.html"
 
 
@@ -43,7 +40,7 @@ def browser() -> Iterator[Browser]:
 class Opened:
     """A page, and all that went wrong on it."""
 
-    def __init__(self, page: BrowserPage) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -81,7 +78,7 @@ def test_every_schedule_is_drawn_in_ours_and_in_the_papers(opened):
 @pytest.mark.parametrize(
     ("schedule", "steps", "value"), [("cosine", 8, "FD 7.61 (7.58 to 7.63)"), ("logarithmic", 4, "FD 171.")]
 )
-def test_hovering_tells_the_point(opened, schedule, steps, value):
+def test_hovering_shows_the_point(opened, schedule, steps, value):
     opened.page.locator(DISTANCE).scroll_into_view_if_needed()
     x, y = opened.page.eval_on_selector(
         DISTANCE,
@@ -96,8 +93,8 @@ def test_hovering_tells_the_point(opened, schedule, steps, value):
     opened.page.mouse.move(x, y)
     label = opened.page.locator(f"{DISTANCE} .hoverlayer .hovertext", has_text=f"{schedule}, T = {steps}")
     label.wait_for(timeout=5000)
-    told = label.text_content()
-    assert value in told and "2 seeds: 0, 1" in told and "n = 1,437 samples each" in told
+    text = label.text_content()
+    assert value in text and "2 seeds: 0, 1" in text and "n = 1,437 samples each" in text
 
 
 def test_a_press_hides_a_schedule_in_every_figure(opened):
@@ -138,7 +135,7 @@ def test_the_map_turns_into_a_surface_and_back(browser, report):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     opened = Opened(page)
     page.goto(report.as_uri())
-    plot, button = "#study-1-surface-cosine", page.locator(".switch")
+    plot, button = "#study-1-surface-choice_temperature-cosine", page.locator(".switch").first
     button.click()
     page.wait_for_selector(f"{plot} .gl-container canvas, {plot} .no-webgl")
     assert page.eval_on_selector(plot, "e => e.data.map(t => t.type)") == ["surface", "scatter3d"]

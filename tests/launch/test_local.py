@@ -8,8 +8,8 @@ import time
 
 import pytest
 import torch
-
 from maskgit_lab.commands.local_jobs import LocalJobs, share_machine
+
 from maskgit_lab.errors import UserError
 
 SCRIPT = """

@@ -1,9 +1,9 @@
 """What a process does when another one of the same command has ended."""
 
 import pytest
+from maskgit_lab.commands.launch import in_processes
 
 from maskgit_lab import ranks
-from maskgit_lab.commands.launch import in_processes
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import Hardware
 

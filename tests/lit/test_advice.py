@@ -1,4 +1,4 @@
-"""The advice that `fit` silences: the patterns match what the installed Lightning and torch really say."""
+"""The advice that `fit` silences: the patterns match messages of the installed Lightning and torch."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def write_nondeterministically():
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def messages(tmp_path_factory):
     """Every warning that such a training gives on a machine with a GPU and several cores."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -57,5 +57,5 @@ def said(tmp_path_factory):
 
 
 @pytest.mark.parametrize("pattern", ADVICE)
-def test_a_silenced_message_is_one_that_the_installed_library_gives(said, pattern):
-    assert any(re.match(pattern, message, re.IGNORECASE) for message in said), said
+def test_every_pattern_matches_a_message_of_the_installed_libraries(messages, pattern):
+    assert any(re.match(pattern, message, re.IGNORECASE) for message in messages), messages

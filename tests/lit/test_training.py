@@ -1,4 +1,4 @@
-"""Training: reproducible, resumable, and saying what it did."""
+"""Training: reproducible, resumable and able to learn."""
 
 import signal
 
@@ -9,13 +9,14 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import lr_factor, weight_ema
-from maskgit_lab.lit.checkpoints import LAST, read_checkpoint
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.masking.schedules import Cosine
+from maskgit_lab.nets.checkpoints import read_checkpoint
 from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Hardware, MVTMLoss, Optim
 
@@ -26,11 +27,6 @@ HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epoch
 def codes(n: int) -> InMemory:
     generator = torch.Generator().manual_seed(0)
     return InMemory(torch.randint(0, 12, (n, 9), generator=generator), torch.arange(n) % 3)
-
-
-def images(n: int) -> InMemory:
-    generator = torch.Generator().manual_seed(0)
-    return InMemory(torch.rand(n, 3, 8, 8, generator=generator), torch.arange(n) % 3)
 
 
 def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> LitMVTM:
@@ -56,7 +52,7 @@ def test_the_same_seed_gives_the_same_weights_and_losses():
     assert not torch.equal(weights(first), weights(other))
 
 
-def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole, half, resumed = mvtm(epochs=4), mvtm(epochs=2), mvtm(epochs=4)
     train(whole)
     train(half, folder=tmp_path)
@@ -66,7 +62,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
     assert set(scores) == {"mvtm/val_nll"}
 
 
-def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_said_to_be(tmp_path):
+def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_refused(tmp_path):
     train(mvtm(epochs=1), folder=tmp_path)
     assert read_checkpoint(tmp_path / LAST)["maskgit_lab"] == {"fingerprint": "x"}
     (tmp_path / LAST).write_bytes((tmp_path / LAST).read_bytes()[:1000])
@@ -76,7 +72,7 @@ def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_said_to_be(tmp_pat
         read_checkpoint(tmp_path / "absent.ckpt")
 
 
-def test_ctrl_c_is_an_interrupt_and_what_was_saved_stays(tmp_path):
+def test_ctrl_c_is_an_interrupt_and_keeps_the_checkpoint(tmp_path):
     class Interrupted(LitMVTM):
         def on_train_epoch_start(self):
             if self.current_epoch == 1:
@@ -93,20 +89,20 @@ def test_ctrl_c_is_an_interrupt_and_what_was_saved_stays(tmp_path):
     assert read_checkpoint(tmp_path / LAST)["epoch"] == 0
 
 
-def test_a_finished_training_is_not_done_again(tmp_path):
+def test_a_finished_training_is_not_repeated(tmp_path):
     first, second = mvtm(), mvtm()
     assert train(first, folder=tmp_path) == train(second, folder=tmp_path)
     assert torch.equal(weights(first), weights(second))
 
 
-def test_training_lowers_the_loss_of_what_can_be_learnt():
+def test_training_learns_constant_codes():
     dataset = InMemory(torch.full((64, 9), 5), torch.zeros(64, dtype=torch.int64))
     module = mvtm(epochs=15)
     scores = train(module, lambda n: dataset)
     assert scores["mvtm/val_nll"] < 1.0  # log 12 = 2.5 before
 
 
-def test_options_of_the_loss_change_what_is_learnt_and_are_off_by_default():
+def test_options_of_the_loss_change_the_weights_and_are_off_by_default():
     ends = []
     for loss in (MVTMLoss(), MVTMLoss(min_masking_rate=0.9), MVTMLoss(loss_on="all"), MVTMLoss(label_dropout=0.9)):
         module = mvtm()
@@ -117,7 +113,7 @@ def test_options_of_the_loss_change_what_is_learnt_and_are_off_by_default():
     assert MVTMLoss() == MVTMLoss(0.1, 0.0, "masked", 0.0)
 
 
-def test_a_classifier_learns_what_can_be_learnt():
+def test_a_classifier_learns_separable_classes():
     seed_all(0)
     x = torch.zeros(60, 3, 8, 8)
     y = torch.arange(60) % 3
@@ -144,7 +140,7 @@ def test_the_learning_rate_warms_up_and_decays():
     assert [lr_factor(s, 110, cosine) for s in (0, 9, 10, 60, 110)] == pytest.approx([0.1, 1, 1, 0.5, 0])
 
 
-def test_steps_and_ranks_have_seeds_of_their_own():
+def test_steps_and_ranks_have_different_seeds():
     seeds = {mix_seeds(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
     assert len(seeds) == 4 * 8 * 50
     assert len({mix_seeds(5), mix_seeds(5, 0), mix_seeds(5, 0, 0)}) == 3

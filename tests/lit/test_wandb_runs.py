@@ -5,14 +5,21 @@ import json
 import pytest
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.wandb_runs import LoggedRun, default_entity, logged_runs, read_rows
+from maskgit_lab.lit.wandb_runs import default_entity, logged_runs, read_rows
 from maskgit_lab.runs.results import identity
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
 
 def row(steps: int, seed: int, **more) -> dict:
     settings = {"model": f"m{seed}", "schedule": "cosine", "decode_schedule": "cosine", "steps": steps, "seed": seed}
-    decoding = {"choice_temperature": 25.0, "guidance": 0.0, "n_samples": 2000, "features": "inception"}
+    decoding = {
+        "choice_temperature": 25.0,
+        "guidance": 0.0,
+        "own_knob": 3.0,
+        "is_own": True,
+        "n_samples": 2000,
+        "features": "inception",
+    }
     kid = {"kid_subsets": 100, "kid_subset_size": 1000, "neighbours": 3, "splits": 1, "nll_draws": 1}
     measured = {"fid": 12.0 / steps, "recall": 1.0, "images_per_second": 64.0, "version_torch": "2.15.0"}
     return settings | decoding | kid | measured | more
@@ -63,7 +70,7 @@ def test_a_point_that_was_measured_again_is_there_as_it_was_last(server):
 
 def test_runs_are_found_by_their_ids(server):
     found = logged_runs("lab-project", ENTITY, ["a1", "a3", "elsewhere"])
-    assert found == [LoggedRun("a1", "sweep"), LoggedRun("a3", None)]
+    assert found == {"a1": "sweep", "a3": None}
     assert default_entity() == ENTITY and default_entity("team") == "team"
 
 
@@ -75,7 +82,7 @@ def test_runs_are_found_by_their_ids(server):
         ({"project": "lab-project", "group": "g"}, "lab/lab-project, group g has no points"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_sentence(server, asked, sentence):
+def test_what_is_not_there_gives_one_sentence(server, asked, sentence):
     with pytest.raises(UserError, match=sentence):
         read_rows(**asked)
 
@@ -89,7 +96,7 @@ def test_what_is_not_there_is_said_in_one_sentence(server, asked, sentence):
         ({"WANDB_BASE_URL": "http://127.0.0.1:9"}, r"no connection to 127\.0\.0\.1"),
     ],
 )
-def test_without_an_account_or_a_server_it_is_said_what_is_missing(change, sentence, tmp_path):
+def test_without_an_account_or_a_server_the_error_names_what_is_missing(change, sentence, tmp_path):
     with serving("lab-project") as server, in_use(server.environment | change, tmp_path):
         with pytest.raises(UserError, match=sentence) as caught:
             read_rows("lab-project")

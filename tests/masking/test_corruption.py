@@ -44,7 +44,7 @@ def test_only_masked_tokens_change(generator):
     assert torch.equal(corrupted[~mask], tokens[~mask])
 
 
-def test_the_least_masking_rate_raises_low_ratios_only(generator):
+def test_the_minimum_masking_rate_raises_only_low_ratios(generator):
     tokens = torch.zeros(4000, 64, dtype=torch.int64)
     counts = draw_mask(tokens, Linear(), generator, min_ratio=0.5).sum(dim=1)
     assert counts.min() == 32 and counts.max() == 64

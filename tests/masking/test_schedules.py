@@ -56,7 +56,7 @@ def test_convex_where_it_is_not_clipped(schedule: Schedule):
     assert (inside.diff().diff() >= -1e-9).all()
 
 
-def test_linear_is_the_diagonal():
+def test_linear_is_one_minus_r():
     assert torch.allclose(Linear()(RATIOS, 256), (1 - RATIOS).clamp(min=SMALLEST_RATIO))
 
 
@@ -75,5 +75,5 @@ def test_takes_any_shape_and_a_number_of_tokens_for_each_image(schedule: Schedul
 
 
 @by_name(ALL)
-def test_a_hole_of_one_token_has_a_number(schedule: Schedule):
+def test_a_single_token_has_a_finite_ratio(schedule: Schedule):
     assert schedule(RATIOS, 1).isfinite().all()

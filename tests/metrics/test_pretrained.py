@@ -1,4 +1,4 @@
-"""Extractors with published weights; where those are absent, with drawn ones."""
+"""Extractors with published weights or, where those are not available, with random ones."""
 
 import zipfile
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_inception_has_pooled_and_spatial_features_and_logits(inception):
     assert all(part.isfinite().all() and part.std() > 0 for part in found)
 
 
-def test_with_drawn_weights_it_is_not_called_inception(inception, vgg16):
+def test_with_random_weights_it_is_not_called_inception(inception, vgg16):
     assert (inception.name, vgg16.name) == ("inception_random", "vgg16_random")
 
 
@@ -61,7 +61,7 @@ def test_inception_is_torch_fidelitys_network(inception, tmp_path):
     assert torch.allclose(ours.logits_nC, logits, rtol=1e-4, atol=1e-5 * logits.abs().max())
 
 
-def test_spatial_features_are_the_first_channels_of_mixed_6_in_the_order_of_tensorflow(inception):
+def test_spatial_features_are_the_first_channels_of_mixed_6_in_tensorflow_order(inception):
     taken = []
     handle = inception.net.Mixed_6d.branch1x1.register_forward_hook(lambda m, i, output: taken.append(output))
     spatial = inception(images(1)).spatial_nS.unflatten(1, (17, 17, 7))
@@ -69,7 +69,7 @@ def test_spatial_features_are_the_first_channels_of_mixed_6_in_the_order_of_tens
     assert torch.equal(spatial[0, 3, 5], taken[0][0, :7, 3, 5])
 
 
-def test_vgg16_has_features_alone(vgg16):
+def test_vgg16_has_only_features(vgg16):
     found = vgg16(images())
     assert found.features_nF.shape == (2, 4096) and found.features_nF.min() == 0
     assert found.logits_nC is None and found.spatial_nS is None
@@ -85,18 +85,18 @@ def test_dinov2_comes_through_torch_hub(monkeypatch):
     monkeypatch.setattr(torch.hub, "load", lambda repository, name: asked.append((repository, name)) or Mean())
     assert DINOv2Features(None, CPU)(images()).features_nF.shape == (2, 12)
     assert asked == [("facebookresearch/dinov2", "dinov2_vitl14")]
-    with pytest.raises(UserError, match="takes no file"):
+    with pytest.raises(UserError, match="is not used by features=dinov2"):
         DINOv2Features("file", CPU)
 
     def fails(repository, name):
         raise OSError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load", fails)
-    with pytest.raises(UserError, match=r"cannot be loaded \(no route to host\): run it once with a network"):
+    with pytest.raises(UserError, match=r"cannot be loaded \(no route to host\): run it once with network access"):
         DINOv2Features(None, CPU)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs CIFAR-10 and the published ResNet-56, which are not here")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs CIFAR-10 and the published ResNet-56, which are not available")
 def test_resnet56_recognises_cifar10(tmp_path):
     extractor = ResNet56Features(str(SHARED / "cifar10_resnets" / "resnet56-4bfd9763.th"), CPU)
     with zipfile.ZipFile(SHARED / "cifar10" / "test.zip") as archive:

@@ -1,4 +1,4 @@
-"""What is kept of real images, and ADM's files."""
+"""Reference statistics of real images, and ADM's files."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def parts(n=30, size=7, spatial=True):
 
 
 @pytest.mark.parametrize("spatial", [True, False])
-def test_comes_back_from_its_file(tmp_path, spatial):
+def test_a_saved_reference_is_loaded_unchanged(tmp_path, spatial):
     x, y, all_parts = parts(spatial=spatial)
     reference_of(all_parts, 30, 100).save(tmp_path / "r.safetensors")
     again = Reference.load(tmp_path / "r.safetensors")
@@ -27,7 +27,7 @@ def test_comes_back_from_its_file(tmp_path, spatial):
         assert torch.equal(again.spatial.covariance_FF, fit_gaussian([y]).covariance_FF)
 
 
-def test_keeps_features_of_some_images_spread_over_all_and_statistics_of_all():
+def test_keeps_statistics_of_all_images_and_features_of_some_spread_over_all():
     x, _, all_parts = parts()
     some = reference_of(all_parts, 30, 4)
     assert torch.equal(some.features_nF, x[[0, 10, 19, 29]])
@@ -35,7 +35,7 @@ def test_keeps_features_of_some_images_spread_over_all_and_statistics_of_all():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_adms_statistics_give_the_distance_that_the_images_give(tmp_path, dtype):
+def test_adm_statistics_give_the_distance_of_their_images(tmp_path, dtype):
     x, y, _ = parts(200)
     samples = fit_gaussian([x * 1.5 + 0.3])
     mu, sigma = x.double().numpy().mean(axis=0).astype(dtype), np.cov(x.double().numpy(), rowvar=False)
@@ -63,13 +63,13 @@ def test_a_file_without_statistics_has_none(tmp_path):
         {"mu": np.array(["a", "b"]), "sigma": np.eye(2)},
     ],
 )
-def test_statistics_that_cannot_be_are_refused(tmp_path, arrays):
+def test_impossible_statistics_are_refused(tmp_path, arrays):
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(UserError, match="no sound npz file"):
+    with pytest.raises(UserError, match=r"not a valid \.npz file"):
         published_statistics(tmp_path / "a.npz")
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(UserError, match="no sound npz file"):
+    with pytest.raises(UserError, match=r"not a valid \.npz file"):
         published_statistics(tmp_path / "a.npz")

@@ -1,4 +1,4 @@
-"""Means and covariances gathered in pieces."""
+"""Means and covariances accumulated in pieces."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_pieces_of_any_size_give_numpys_mean_and_covariance(monkeypatch, piece):
     assert np.allclose(fitted.covariance_FF.numpy(), np.cov(x.numpy(), rowvar=False), rtol=1e-9)
 
 
-def test_how_images_fall_into_batches_makes_no_difference():
+def test_batches_make_no_difference():
     x = rows(50)
     one, many = fit_gaussian([x]), fit_gaussian(x.split(3))
     assert torch.equal(one.mean_F, many.mean_F) and torch.equal(one.covariance_FF, many.covariance_FF)

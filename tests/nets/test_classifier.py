@@ -11,7 +11,7 @@ def count(net):
     return sum(p.numel() for p in net.parameters())
 
 
-def test_it_is_torchvisions_resnet50():
+def test_has_the_parameters_of_torchvisions_resnet50():
     with torch.device("meta"):
         assert count(ResNet50(1000)) == count(resnet50()) == 25_557_032
 
@@ -26,7 +26,7 @@ def test_small_images_keep_their_resolution_in_the_first_layers():
 
 
 @pytest.mark.parametrize("net", [SmallConvNet(10, width=4), ResNet50(10, layers=(1, 1, 1, 1), small_images=True)])
-def test_the_head_stands_on_the_features(net):
+def test_logits_are_the_head_of_the_features(net):
     images = torch.rand(2, 3, 16, 16)
     with torch.no_grad():
         features = net.eval().features(images)

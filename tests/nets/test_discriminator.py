@@ -6,7 +6,7 @@ import torch
 from maskgit_lab.nets.discriminator import BlurPool, Discriminator
 
 
-def test_gives_one_logit_an_image():
+def test_gives_one_logit_per_image():
     torch.manual_seed(0)
     assert Discriminator(16, base_width=1, max_width=8)(torch.rand(3, 3, 16, 16)).shape == (3,)
 

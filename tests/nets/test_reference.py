@@ -1,4 +1,4 @@
-"""The networks against vectors made by the released JAX implementation (not part of the project; skipped without)."""
+"""The networks against vectors made by the released JAX implementation (not part of the project; skipped if absent)."""
 
 from pathlib import Path
 

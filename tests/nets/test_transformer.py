@@ -1,4 +1,4 @@
-"""The transformer: its size, its sequence, and what it may look at."""
+"""The transformer: its size, its sequence and its attention."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_has_the_published_number_of_parameters(n_tokens, heads):
     assert sum(p.numel() for p in net.parameters()) == 172_457_193
 
 
-def test_logits_are_those_of_the_whole_sequence_cut_to_codes():
+def test_logits_are_the_code_part_of_the_sequence_logits():
     net = small()
     tokens, labels = torch.randint(0, 12, (4, 9)), torch.tensor([0, 1, 2, 0])
     sequence = torch.cat([labels[:, None] + 12, tokens], dim=1)
@@ -58,7 +58,7 @@ def test_weights_start_within_two_standard_deviations():
     assert net.layers[0].attention.qkv.bias.abs().max() == 0
 
 
-def test_dropout_acts_in_training_only():
+def test_dropout_acts_only_in_training():
     net = small().train()
     tokens, labels = torch.zeros(1, 9, dtype=torch.int64), torch.tensor([0])
     assert not torch.equal(net(tokens, labels), net(tokens, labels))
@@ -66,6 +66,6 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(net(tokens, labels), net(tokens, labels))
 
 
-def test_a_width_that_heads_do_not_divide_is_refused():
+def test_a_width_that_is_not_a_multiple_of_the_heads_is_refused():
     with pytest.raises(ValueError, match="not a multiple of its 3 heads"):
         Transformer(**SMALL | {"heads": 3})

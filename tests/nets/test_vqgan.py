@@ -60,6 +60,6 @@ def test_the_shortcut_reads_the_block_or_the_second_convolution(released):
     assert torch.allclose(block(x), y + block.shortcut(y if released else x))
 
 
-def test_groups_that_do_not_divide_a_width_are_refused():
+def test_a_width_that_is_not_a_multiple_of_the_groups_is_refused():
     with pytest.raises(ValueError, match="not a multiple of its 3 GroupNorm groups"):
         VQGAN(base_width=8, norm_groups=3)

@@ -11,8 +11,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from maskgit_lab.ablation.results import Results
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.results import Results
 from wandb_server import ServedRun, serving
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"

@@ -33,13 +33,13 @@ def test_known_positions_do_not_count():
     assert masked_cross_entropy(logits, targets, mask) == masked_cross_entropy(changed, targets, mask)
 
 
-def test_an_ignorant_model_has_the_nll_of_a_uniform_guess(generator):
+def test_uniform_predictions_have_an_nll_of_log_k(generator):
     tokens, labels = torch.randint(0, K, (20, N)), torch.zeros(20, dtype=torch.int64)
     nll = masked_nll(lambda x, _: torch.zeros(*x.shape, K), tokens, labels, Cosine(), K, 3, generator)
     assert nll == pytest.approx(math.log(K), rel=1e-5)
 
 
-def test_the_nll_sees_corrupted_tokens_only(generator):
+def test_the_nll_sees_only_corrupted_tokens(generator):
     tokens, labels = torch.randint(0, K, (20, N)), torch.zeros(20, dtype=torch.int64)
     seen = []
 

@@ -12,7 +12,7 @@ from maskgit_lab.objectives.perceptual import PerceptualLoss
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
 
 
-def test_codebook_and_commitment_differ_in_their_gradients_only():
+def test_codebook_and_commitment_differ_only_in_their_gradients():
     latents, entries = (torch.randn(2, 3, 4, 4, requires_grad=True) for _ in range(2))
     codebook, commitment = codebook_loss(latents, entries), commitment_loss(latents, entries)
     assert codebook.item() == commitment.item() == pytest.approx((latents - entries).square().mean().item())
@@ -20,7 +20,7 @@ def test_codebook_and_commitment_differ_in_their_gradients_only():
     assert torch.autograd.grad(commitment, [latents, entries], allow_unused=True)[1] is None
 
 
-def test_entropy_is_lowest_for_sure_and_even_use_of_the_codebook():
+def test_entropy_is_lowest_for_certain_and_even_code_usage():
     even = (1 - torch.eye(8)) * 100
     collapsed = even[:1].expand(8, -1)
     unsure = torch.zeros(8, 8)
@@ -29,7 +29,7 @@ def test_entropy_is_lowest_for_sure_and_even_use_of_the_codebook():
     assert entropy_loss(unsure, 0.01).item() == pytest.approx(0, abs=1e-3)
 
 
-def test_perplexity_counts_the_codes_that_are_used_alike():
+def test_perplexity_counts_equally_used_codes():
     assert codebook_perplexity(torch.tensor([5.0, 0, 0, 5, 0, 0])).item() == pytest.approx(2)
     assert codebook_perplexity(torch.ones(8)).item() == pytest.approx(8)
 
@@ -67,7 +67,7 @@ def test_perceptual_loss_is_a_distance_with_gradients(resnet_file):
     assert not any(p.requires_grad for p in loss.parameters())
 
 
-def test_perceptual_loss_says_what_is_wrong_with_its_weights(resnet_file, tmp_path):
+def test_perceptual_loss_refuses_wrong_weights(resnet_file, tmp_path):
     (tmp_path / "bad.pth").write_bytes(b"not weights")
     for network, file, word in [
         ("vgg19", None, "choose vgg16, resnet50 or none"),

@@ -1,4 +1,4 @@
-"""Released weights: both forms of the tokenizer and the transformer come in, and what is wrong with a file is said."""
+"""Released weights: both formats of the tokenizer and the transformer are imported, and wrong files are refused."""
 
 import pickle
 import struct
@@ -20,7 +20,7 @@ from released_files import tokenizer_arrays, transformer_arrays, write_flax
 
 
 @torch.no_grad()
-def test_both_forms_of_the_tokenizer_are_the_same_network(tmp_path):
+def test_both_formats_of_the_tokenizer_give_the_same_network(tmp_path):
     flax, port = tokenizer_arrays()
     torch.save(port, tmp_path / "port.bin")
     save_file(port, tmp_path / "port.safetensors")
@@ -37,7 +37,7 @@ def test_both_forms_of_the_tokenizer_are_the_same_network(tmp_path):
 
 
 @torch.no_grad()
-def test_the_transformers_heads_and_classes_are_read_off(tmp_path):
+def test_the_transformers_heads_and_classes_are_inferred(tmp_path):
     net = released_transformer(write_flax(tmp_path / "t", transformer_arrays(heads=4)), 12)
     assert (net.n_classes, net.n_tokens, net.sizes["heads"], net.sizes["depth"]) == (5, 9, 4, 2)
     assert torch.isfinite(net(torch.zeros(1, 9, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))).all()
@@ -48,22 +48,14 @@ def test_the_command_lines_write_files_that_open(tmp_path):
     write_flax(tmp_path / "tok", tokenizer_arrays()[0])
     write_flax(tmp_path / "tra", transformer_arrays())
     for module, source, extra in (("tokenizers", "tok", []), ("nets", "tra", ["--codes", "12"])):
-        command = [
-            sys.executable,
-            "-m",
-            f"maskgit_lab.{module}.released",
-            "--from",
-            source,
-            "--out",
-            f"{source}.safetensors",
-        ]
-        said = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert said.returncode == 0 and "parameters" in said.stdout, said.stderr
-        again = subprocess.run([*command, *extra], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert again.returncode == 2 and "is there already" in again.stderr and len(again.stderr.splitlines()) == 1
+        files = ["--from", source, "--out", f"{source}.safetensors"]
+        command = [sys.executable, "-m", f"maskgit_lab.{module}.released", *files, *extra]
+        first, again = (subprocess.run(command, cwd=tmp_path, capture_output=True, text=True) for _ in range(2))
+        assert first.returncode == 0 and "parameters" in first.stdout, first.stderr
+        assert again.returncode == 2 and "already exists" in again.stderr and len(again.stderr.splitlines()) == 1
     assert VQGANTokenizer.open(tmp_path / "tok.safetensors").codebook_size == 12
     assert open_net(tmp_path / "tra.safetensors", "transformer").n_classes == 5
-    with pytest.raises(UserError, match="holds a transformer and not a tokenizer"):
+    with pytest.raises(UserError, match="holds a transformer, not a tokenizer"):
         VQGANTokenizer.open(tmp_path / "tra.safetensors")
 
 
@@ -74,20 +66,20 @@ def without(arrays, name):
 WRONG = {
     "lacks decoder/Conv_1/bias": lambda a: without(a, "decoder/Conv_1/bias"),
     "has unknown encoder/extra": lambda a: a | {"encoder/extra": a["quantizer/codebook"]},
-    "has encoder/Conv_1/bias of 5 and not 8": lambda a: a | {"encoder/Conv_1/bias": np.zeros(5, np.float32)},
-    "encoder/ResBlock_3/Conv_1/kernel of 3x3": lambda a: (
+    "has encoder/Conv_1/bias of shape 5 instead of 8": lambda a: a | {"encoder/Conv_1/bias": np.zeros(5, np.float32)},
+    "encoder/ResBlock_3/Conv_1/kernel of shape 3x3": lambda a: (
         a | {"encoder/ResBlock_3/Conv_1/kernel": np.zeros((3, 3), np.float32)}
     ),
     "it has no array quantizer/codebook": lambda a: without(a, "quantizer/codebook"),
     "it has no array encoder/Conv_0/kernel": lambda a: without(a, "encoder/Conv_0/kernel"),
-    "is no MaskGIT tokenizer": lambda a: {"quantizer/codebook": a["quantizer/codebook"]},
+    "is not a MaskGIT tokenizer": lambda a: {"quantizer/codebook": a["quantizer/codebook"]},
 }
 
 
-@pytest.mark.parametrize("said", WRONG)
-def test_wrong_arrays_are_named(tmp_path, said):
-    write_flax(tmp_path / "t", WRONG[said](tokenizer_arrays()[0]))
-    with pytest.raises(UserError, match=said):
+@pytest.mark.parametrize("sentence", WRONG)
+def test_wrong_arrays_are_named(tmp_path, sentence):
+    write_flax(tmp_path / "t", WRONG[sentence](tokenizer_arrays()[0]))
+    with pytest.raises(UserError, match=sentence):
         released_tokenizer(tmp_path / "t")
 
 
@@ -137,7 +129,7 @@ def test_hostile_and_damaged_files_are_refused_and_nothing_is_left(tmp_path, kin
 
 def test_a_pickle_inside_a_torch_file_is_not_run(tmp_path):
     torch.save({"encoder": Evil()}, tmp_path / "port.bin")
-    with pytest.raises(UserError, match="nothing of it was run"):
+    with pytest.raises(UserError, match="nothing in it was run"):
         released_tokenizer(tmp_path / "port.bin")
     torch.save({"encoder": [1, 2]}, tmp_path / "list.bin")
     with pytest.raises(UserError, match="holds more than tensors"):
@@ -145,28 +137,28 @@ def test_a_pickle_inside_a_torch_file_is_not_run(tmp_path):
     assert not Evil.ran
 
 
-def test_files_that_do_not_say_how_to_build_them_or_lie_are_refused(tmp_path):
+def test_files_with_absent_or_false_descriptions_are_refused(tmp_path):
     net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(UserError, match="is not a network of this suite"):
         open_net(tmp_path / "bare.safetensors", "transformer")
     true = dict(net.sizes)
-    for lie, said in (
+    for lie, sentence in (
         ({"depth": 3}, "lacks layers.2"),
-        ({"width": 10**12}, "does not fit the network|cannot be"),
+        ({"width": 10**12}, "does not fit the network|impossible network"),
         ({"depth": 1}, "has unknown layers.1"),
-        ({"depth": "many"}, "cannot be"),
-        ({"hads": 1}, "cannot be"),
+        ({"depth": "many"}, "impossible network"),
+        ({"hads": 1}, "impossible network"),
     ):
         net.sizes = true | lie
         save_net(net, tmp_path / "lie.safetensors")
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=sentence):
             open_net(tmp_path / "lie.safetensors", "transformer")
     assert not list(tmp_path.glob("*.partial"))
 
 
 @pytest.mark.parametrize("codes", [0, 17, 1024])
-def test_a_codebook_that_cannot_be(tmp_path, codes):
+def test_an_impossible_codebook_size_is_refused(tmp_path, codes):
     with pytest.raises(UserError, match=f"--codes {codes} is not possible with 18 tokens"):
         released_transformer(write_flax(tmp_path / "t", transformer_arrays()), codes)
 
@@ -183,14 +175,14 @@ def test_numbers_in_names_do_not_make_the_importer_build_layers(tmp_path):
         open_net(tmp_path / "lie.safetensors", "transformer")
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path):
+def test_weights_with_nan_are_refused(tmp_path):
     arrays = transformer_arrays()
     arrays["MlmLayer_0/mlm_bias/bias"][0] = np.nan
-    with pytest.raises(UserError, match="values that are no numbers, in MlmLayer_0/mlm_bias/bias"):
+    with pytest.raises(UserError, match="contains NaN or infinite values in MlmLayer_0/mlm_bias/bias"):
         released_transformer(write_flax(tmp_path / "t", arrays), 12)
 
 
-def test_files_are_readable_by_others_and_a_place_that_is_not_there_is_said(tmp_path):
+def test_files_are_readable_by_others_and_an_absent_folder_is_an_error(tmp_path):
     net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
     save_net(net, tmp_path / "net.safetensors")
     (tmp_path / "plain").touch()

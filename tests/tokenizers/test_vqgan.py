@@ -34,7 +34,7 @@ def test_saves_and_loads(tokenizer, tmp_path):
     assert torch.equal(loaded.decode(loaded.encode(images)), tokenizer.decode(tokenizer.encode(images)))
 
 
-def test_images_that_do_not_divide_are_refused(tokenizer):
+def test_images_that_do_not_divide_into_tokens_are_refused(tokenizer):
     with pytest.raises(UserError, match="multiple of 2"):
         tokenizer.encode(torch.rand(1, 3, 8, 7))
 
@@ -42,10 +42,14 @@ def test_images_that_do_not_divide_are_refused(tokenizer):
 def test_other_files_are_refused(tokenizer, tmp_path):
     tokenizer.save(tmp_path / "t.safetensors")
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "t.safetensors").read_bytes()[:100])
-    for net, name, said in [
-        (VQGAN(**SIZES | {"codebook_size": 11}), "t.safetensors", "has quantizer.codebook of 10x4 and not 11x4"),
-        (VQGAN(**SIZES), "cut.safetensors", "not a sound safetensors file"),
-        (VQGAN(**SIZES), "absent.safetensors", "not a sound safetensors file"),
+    for net, name, sentence in [
+        (
+            VQGAN(**SIZES | {"codebook_size": 11}),
+            "t.safetensors",
+            "has quantizer.codebook of shape 10x4 instead of 11x4",
+        ),
+        (VQGAN(**SIZES), "cut.safetensors", "not a valid safetensors file"),
+        (VQGAN(**SIZES), "absent.safetensors", "not a valid safetensors file"),
     ]:
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=sentence):
             VQGANTokenizer.load(net, tmp_path / name)

@@ -1,6 +1,6 @@
-"""Curves over T: every metric of a schedule by repeat and T, with its mean, its band and its sweet spot.
+"""Curves: a metric of one schedule by repeat and T (or a knob), with its mean, its band and its sweet spot.
 
-Shapes: R repeats (a model and a seed each), T numbers of decoding steps; NaN is what was not measured.
+Shapes: R repeats (a seed and a model each), X values of T or of a knob; NaN is what was not measured.
 """
 
 from __future__ import annotations
@@ -11,144 +11,120 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from maskgit_lab.ablation.studies import Point, Study
-from maskgit_lab.ablation.styles import in_order
+from maskgit_lab.ablation.published import in_order
+from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.registry import Metric
 
-Values = Float[np.ndarray, "R T"]
-Line = Float[np.ndarray, " T"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that is drawn against T.
-
-    Args:
-        key: in the rows.
-        label: on its axis.
-        title: over its panel.
-        lower_is_better: else higher.
-    """
-
-    key: str
-    label: str
-    title: str
-    lower_is_better: bool = False
-
-
-OTHER_METRICS = (
-    Metric("inception_score", "IS", "Inception score"),
-    Metric("cas_top1", "CAS", "Classification accuracy score"),
-    Metric("precision", "precision", "Precision"),
-    Metric("recall", "recall", "Recall"),
-    Metric("sample_accuracy", "recognised", "Samples recognised as their class"),
-)
-NLL = "nll"
-
-
-def distance_of(study: Study) -> Metric:
-    """The study's Fréchet distance."""
-    name = "Fréchet inception distance" if study.distance == "fid" else f"Fréchet distance of {study.features} features"
-    return Metric(study.distance, study.distance_label, name, lower_is_better=True)
-
-
-def metrics_of(study: Study) -> list[Metric]:
-    """The metrics that any point of the study has."""
-    every = (distance_of(study), *OTHER_METRICS)
-    return [m for m in every if any(point.value(m.key) is not None for point in study.points)]
+Line = Float[np.ndarray, " X"]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of one schedule.
+    """One metric of one schedule."""
 
-    Args:
-        schedule: its name.
-        metric: what the values are.
-        steps: T, ascending.
-        seeds: of the repeats.
-        values_RT: one row a repeat.
-    """
-
-    schedule: str
-    metric: Metric
-    steps: tuple[int, ...]
-    seeds: tuple[int, ...]
-    values_RT: Values
+    schedule: str  # its name
+    metric: Metric  # what the values are
+    x: tuple[float, ...]  # T or the values of a knob, ascending
+    seeds: tuple[int, ...]  # of the repeats
+    values_RX: Float[np.ndarray, "R X"]  # one row a repeat
 
     @property
-    def counts_T(self) -> Line:
+    def counts_X(self) -> Line:
         """Repeats that have a value."""
-        return np.isfinite(self.values_RT).sum(axis=0).astype(float)
+        return np.isfinite(self.values_RX).sum(axis=0).astype(float)
 
     @property
-    def mean_T(self) -> Line:
-        """Over the repeats; every T has at least one value."""
-        return np.nanmean(self.values_RT, axis=0)
+    def mean_X(self) -> Line:
+        """Over the repeats; every x has at least one value."""
+        return np.nanmean(self.values_RX, axis=0)
 
     @property
-    def low_T(self) -> Line:
+    def low_X(self) -> Line:
         """The smallest."""
-        return np.nanmin(self.values_RT, axis=0)
+        return np.nanmin(self.values_RX, axis=0)
 
     @property
-    def high_T(self) -> Line:
+    def high_X(self) -> Line:
         """The largest."""
-        return np.nanmax(self.values_RT, axis=0)
+        return np.nanmax(self.values_RX, axis=0)
 
     @property
     def has_band(self) -> bool:
-        """Whether any T has several repeats."""
-        return bool((self.counts_T > 1).any())
+        """Whether any x has several repeats."""
+        return bool((self.counts_X > 1).any())
 
     @property
     def best(self) -> int:
-        """The index of the best T, by the mean over the repeats; the smallest T of equals."""
-        mean = self.mean_T
-        return int(mean.argmin() if self.metric.lower_is_better else mean.argmax())
+        """The index of the best x, by the mean over the repeats; the smallest x of equals."""
+        mean = self.mean_X
+        return int(mean.argmin() if self.metric.better == "min" else mean.argmax())
+
+    @property
+    def best_value(self) -> float:
+        """The mean at the best x."""
+        return float(self.mean_X[self.best])
 
     @property
     def best_steps(self) -> int:
-        """The sweet spot."""
-        return self.steps[self.best]
+        """The sweet spot of a curve over T."""
+        return int(self.x[self.best])
 
     @property
     def is_at_edge(self) -> bool:
-        """Whether the best T is the first or last that was measured, so that a better one may lie beyond."""
-        return self.best in (0, len(self.steps) - 1)
+        """Whether the best x is the first or last that was measured, so that a better one may lie beyond."""
+        return self.best in (0, len(self.x) - 1)
+
+    def at(self, x: float) -> float:
+        """The mean at an x; NaN where it was not measured."""
+        return float(self.mean_X[self.x.index(x)]) if x in self.x else float("nan")
+
+    def seeds_at(self, index: int) -> list[int]:
+        """The seeds that have a value at the x of this index, in order."""
+        there = np.isfinite(self.values_RX[:, index])
+        return sorted(seed for seed, known in zip(self.seeds, there, strict=True) if known)
 
 
-def curve(points: Sequence[Point], metric: Metric) -> Curve | None:
-    """The metric over T of points of one schedule; None if it was never measured."""
-    found = [(p.repeat, int(p.row["steps"]), value) for p in points if (value := p.value(metric.key)) is not None]
-    if not found:
+def metrics_of(study: Study) -> list[Metric]:
+    """The metrics with a panel of their own that any point of the study has, in the order of the registry."""
+    every = registry.of_rows(point.row for point in study.points)
+    return [m for m in every if m.title and any(point.value(m.key) is not None for point in study.points)]
+
+
+def curve(points: Sequence[Point], metric: Metric, over: str = STEPS) -> Curve | None:
+    """The metric of points of one schedule over T, or over a knob whose values are numbers; None if never measured."""
+    values = {(p.repeat, p.x(over)): v for p in points if (v := p.value(metric.key)) is not None}
+    if not values:
         return None
-    repeats = sorted({repeat for repeat, _, _ in found}, key=lambda repeat: (repeat[1], repeat[0]))
-    steps = sorted({t for _, t, _ in found})
-    values_RT = np.full((len(repeats), len(steps)), np.nan)
-    for repeat, t, value in found:
-        values_RT[repeats.index(repeat), steps.index(t)] = value
-    schedule = str(points[0].row["schedule"])
-    return Curve(schedule, metric, tuple(steps), tuple(seed for _, seed in repeats), values_RT)
+    repeats, xs = sorted({repeat for repeat, _ in values}), sorted({x for _, x in values})
+    values_RX = np.array([[values.get((repeat, x), np.nan) for x in xs] for repeat in repeats])
+    return Curve(points[0].schedule, metric, tuple(xs), tuple(seed for seed, _ in repeats), values_RX)
 
 
-def curves(points: Sequence[Point], metric: Metric) -> list[Curve]:
+def curves(points: Sequence[Point], metric: Metric, over: str = STEPS) -> list[Curve]:
     """One for each schedule that has the metric, in the paper's order."""
-    by_schedule = {name: [p for p in points if p.row["schedule"] == name] for name in _schedules(points)}
-    made = (curve(several, metric) for several in by_schedule.values())
+    names = in_order(point.schedule for point in points)
+    made = (curve([p for p in points if p.schedule == name], metric, over) for name in names)
     return [one for one in made if one is not None]
 
 
-def spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean, and the standard deviation (n - 1 below) where there are several values."""
-    array = np.asarray(values, dtype=float)
-    return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else None
+def at_best_steps(points: Sequence[Point], knob: str, metric: Metric) -> list[Point]:
+    """Of points of one schedule, for each value of a knob, those at the value's best T by a metric."""
+    kept = []
+    for value in {point.knob(knob) for point in points}:
+        here = [point for point in points if point.knob(knob) == value]
+        best = curve(here, metric)
+        kept += [point for point in here if best is not None and point.steps == best.best_steps]
+    return kept
 
 
-def at_steps(points: Sequence[Point], schedule: str, steps: int, key: str) -> list[float]:
+def at_steps(points: Sequence[Point], schedule: str, steps: float | None, key: str) -> list[float]:
     """A metric of every repeat at one T."""
-    here = (p for p in points if p.row["schedule"] == schedule and p.row["steps"] == steps)
+    here = (p for p in points if p.schedule == schedule and p.steps == steps)
     return [value for p in here if (value := p.value(key)) is not None]
 
 
-def _schedules(points: Sequence[Point]) -> list[str]:
-    return in_order(str(point.row["schedule"]) for point in points)
+def spread(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean, and the standard deviation (n - 1 below) where there are several values; None without any."""
+    mean = float(np.mean(values)) if len(values) else None
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else None

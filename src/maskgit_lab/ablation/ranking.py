@@ -1,6 +1,6 @@
 """Our order of the schedules against the paper's: Kendall's tau, with an interval by bootstrap over seeds.
 
-Shapes: B resamples, S schedules, R repeats, T numbers of decoding steps.
+Shapes: B resamples, S schedules, R repeats, X numbers of decoding steps T.
 """
 
 from __future__ import annotations
@@ -20,40 +20,24 @@ PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Agreement:
-    """A rank correlation with the paper.
+    """A rank correlation with the paper."""
 
-    Args:
-        tau: Kendall's tau-b in [-1, 1]; None where one of the orders is all ties.
-        interval: the 95 % percentile interval; None without repeats.
-        n_undefined: resamples without a tau, which the interval leaves out.
-    """
-
-    tau: float | None
-    interval: tuple[float, float] | None
-    n_undefined: int = 0
+    tau: float | None  # Kendall's tau-b in [-1, 1]; None where one of the orders is all ties
+    interval: tuple[float, float] | None  # the 95 % percentile interval; None without repeats
+    n_undefined: int = 0  # resamples without a tau, which the interval leaves out
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How the schedules rank here and in the paper.
+    """How the schedules rank here and in the paper."""
 
-    Args:
-        schedules: of the paper that were measured, from the most concave to the most convex.
-        ours: the distance at each one's best T, mean over repeats.
-        papers: its FID in Table 3.
-        repeats: for each schedule.
-        order: agreement of the distances with the paper's FID.
-        shift: agreement of the best T with the paper's.
-        bootstrap: resamples.
-    """
-
-    schedules: tuple[str, ...]
-    ours: tuple[float, ...]
-    papers: tuple[float, ...]
-    repeats: tuple[int, ...]
-    order: Agreement
-    shift: Agreement
-    bootstrap: int
+    schedules: tuple[str, ...]  # of the paper that were measured, from the most concave to the most convex
+    ours: tuple[float, ...]  # the distance at each one's best T, mean over repeats
+    papers: tuple[float, ...]  # its FID in Table 3
+    repeats: tuple[int, ...]  # for each schedule
+    order: Agreement  # agreement of the distances with the paper's FID
+    shift: Agreement  # agreement of the best T with the paper's
+    bootstrap: int  # resamples
 
     @property
     def our_order(self) -> list[str]:
@@ -94,33 +78,27 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
         return None
     rows = [table3()[curve.schedule] for curve in known]
     fid_S, steps_S = np.array([row.fid for row in rows]), np.array([float(row.best_steps) for row in rows])
-    every_BS, best_BS = _resamples(known, bootstrap, seed)
-    repeats = tuple(len(curve.values_RT) for curve in known)
-    compare = (every_BS, fid_S), (best_BS, steps_S)
-    order, shift = (_agreement(kendall_tau(ours, papers), max(repeats)) for ours, papers in compare)
-    names = tuple(curve.schedule for curve in known)
-    return Ranking(names, tuple(every_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap)
-
-
-def _resamples(
-    curves: Sequence[Curve], bootstrap: int, seed: int
-) -> tuple[Float[np.ndarray, "B S"], Float[np.ndarray, "B S"]]:
-    """Distance at the best T, and the best T; the first row is of the repeats as they are."""
     generator = np.random.default_rng(seed)
-    found = [_resample(curve, bootstrap, generator) for curve in curves]
-    return np.stack([distance for distance, _ in found], axis=1), np.stack([steps for _, steps in found], axis=1)
+    resampled = [_resample(curve, bootstrap, generator) for curve in known]
+    ours_BS, best_BS = (np.stack(columns, axis=1) for columns in zip(*resampled, strict=True))
+    repeats = tuple(len(curve.values_RX) for curve in known)
+    order = _agreement(kendall_tau(ours_BS, fid_S), max(repeats))
+    shift = _agreement(kendall_tau(best_BS, steps_S), max(repeats))
+    names = tuple(curve.schedule for curve in known)
+    return Ranking(names, tuple(ours_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap)
 
 
 def _resample(
     curve: Curve, bootstrap: int, generator: np.random.Generator
 ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
-    n = len(curve.values_RT)
+    """Distance at the best T, and the best T; the first is of the repeats as they are."""
+    n = len(curve.values_RX)
     drawn_BR = np.vstack([np.arange(n), generator.integers(n, size=(bootstrap, n))])
-    values_BRT = curve.values_RT[drawn_BR]
-    there = np.isfinite(values_BRT)
-    totals_BT, counts_BT = np.where(there, values_BRT, 0).sum(axis=1), there.sum(axis=1)
-    mean_BT = np.divide(totals_BT, counts_BT, out=np.full(totals_BT.shape, np.inf), where=counts_BT > 0)
-    return mean_BT.min(axis=1), np.array(curve.steps, dtype=float)[mean_BT.argmin(axis=1)]
+    values_BRX = curve.values_RX[drawn_BR]
+    there = np.isfinite(values_BRX)
+    totals_BX, counts_BX = np.where(there, values_BRX, 0).sum(axis=1), there.sum(axis=1)
+    mean_BX = np.divide(totals_BX, counts_BX, out=np.full(totals_BX.shape, np.inf), where=counts_BX > 0)
+    return mean_BX.min(axis=1), np.array(curve.x, dtype=float)[mean_BX.argmin(axis=1)]
 
 
 def _agreement(taus_B: Float[np.ndarray, " B"], most_repeats: int) -> Agreement:

@@ -8,107 +8,105 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from maskgit_lab.ablation.results import SETTINGS, STANDARD_SAMPLES, Row
-from maskgit_lab.ablation.rows import is_point
-from maskgit_lab.ablation.runs import Run
-from maskgit_lab.metrics.names import distance_name
+from maskgit_lab.ablation.reading import Run
+from maskgit_lab.metrics.registry import TABLE, Metric
+from maskgit_lab.runs.results import SETTINGS, Row, knobs
 
-# What the points of a study may differ in.
-COMPARED = ("schedule", "decode_schedule", "steps", "choice_temperature", "guidance")
+STEPS, DECODER, DECODE_SCHEDULE = "steps", "decoder", "decode_schedule"
+COMPARED = ("schedule", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
 REPEATED = ("model", "seed")  # points that differ in these alone are repeats of each other
 SHARED = tuple(key for key in SETTINGS if key not in (*COMPARED, *REPEATED, "metrics", "cas_classifier"))
+Value = float | str  # of a knob; everything but numbers as text
+Setting = tuple[tuple[str, Value], ...]  # every knob and its value, by name
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a curve.
+    """One point of a curve."""
 
-    Args:
-        row: all that was measured there, also by several evaluations.
-        training: of its model.
-        sources: the runs and their rows that this was read from.
-    """
-
-    row: Row
-    training: str
-    sources: tuple[tuple[Run, Row], ...]
+    row: Row  # everything that was measured there, also by several evaluations
+    training: str  # of its model
+    sources: tuple[tuple[Run, Row], ...]  # the runs and their rows that this was read from
 
     @property
-    def grid(self) -> Path | None:
-        """A picture of its samples, if there is one."""
-        found = (run.grid(row) for run, row in self.sources)
-        return next((path for path in found if path is not None), None)
+    def schedule(self) -> str:
+        """The mask schedule that its model was trained with."""
+        return str(self.row["schedule"])
 
     @property
-    def repeat(self) -> tuple[str, int]:
-        """The model and the seed: what tells it from other measurements of the same point."""
-        return str(self.row.get("model", "")), int(self.row.get("seed", 0))
+    def decode_schedule(self) -> str:
+        """The mask schedule that it was decoded with."""
+        return str(self.row.get(DECODE_SCHEDULE, self.schedule))
+
+    @property
+    def steps(self) -> int:
+        return int(self.row["steps"])
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The decoder's knobs, and its name where it has one."""
+        named = {DECODER: self.row[DECODER]} if DECODER in self.row else {}
+        return tuple(sorted((key, _value(value)) for key, value in {**knobs(self.row), **named}.items()))
+
+    @property
+    def repeat(self) -> tuple[int, str]:
+        """Seed and model: what distinguishes it from other measurements of the same point."""
+        return int(self.row.get("seed", 0)), str(self.row.get("model", ""))
 
     def value(self, key: str) -> float | None:
         """A number of the row; None where it was not measured, or is not finite."""
         value = self.row.get(key)
-        good = isinstance(value, int | float) and abs(value) < float("inf")  # false for NaN as well
-        return float(value) if good and value is not None else None
+        finite = isinstance(value, int | float) and abs(value) < float("inf")  # false for NaN as well
+        return float(value) if finite and value is not None else None
+
+    def knob(self, key: str) -> Value | None:
+        """The value of a knob, or the decoding schedule; None if its decoder has no such knob."""
+        return self.decode_schedule if key == DECODE_SCHEDULE else dict(self.setting).get(key)
+
+    def x(self, over: str) -> float:
+        """T, or a knob that is a number.
+
+        Raises:
+            TypeError: the knob is a word, or its decoder has none.
+        """
+        value = self.steps if over == STEPS else self.knob(over)
+        if not isinstance(value, int | float):
+            raise TypeError(f"{over} = {value} is not a number")
+        return value
 
 
 @dataclass(frozen=True)
 class Study:
-    """Points that were measured in the same way, of models that were trained in the same way.
+    """Points that were measured in the same way, of models that were trained in the same way."""
 
-    Args:
-        settings: what all of the rows agree in.
-        training: what all of the models' configs agree in, by dotted keys; empty if that is not known.
-        points: every point.
-    """
-
-    settings: Mapping[str, Any]
-    training: Mapping[str, Any]
-    points: Sequence[Point]
+    settings: Mapping[str, Any]  # what all of the rows agree in
+    training: Mapping[str, Any]  # what all of the models' configs agree in, by dotted keys; empty if that is not known
+    points: Sequence[Point]  # every point
 
     @property
     def data(self) -> str:
-        """The name of the data."""
         return str(self.settings.get("data", "unknown data"))
 
     @property
     def features(self) -> str:
-        """The name of the extractor."""
         return str(self.settings.get("features", "no"))
 
     @property
     def n_samples(self) -> int:
-        """Samples of each point."""
         return int(self.settings["n_samples"])
 
-    @property
-    def is_biased(self) -> bool:
-        """Whether there are fewer samples than the standard, so that distances are too high."""
-        return self.n_samples < STANDARD_SAMPLES
-
-    @property
-    def distance(self) -> str:
-        """The key of the Fréchet distance in the rows."""
-        return distance_name(self.features)
-
-    @property
-    def distance_label(self) -> str:
-        """FID with the Inception network of 2015, FD with any other."""
-        return "FID" if self.distance == "fid" else "FD"
+    @cached_property
+    def distance(self) -> Metric:
+        """The Fréchet distance: FID with the Inception network of 2015, FD with any other extractor."""
+        return TABLE["fid"].on(self.features)
 
     @property
     def title(self) -> str:
-        """What tells it from most others."""
+        """What distinguishes it from most others."""
         reference = self.settings.get("reference", "none")
         return f"{self.data}, {self.features} features, {self.n_samples:,} samples, reference {reference}"
-
-    @property
-    def slug(self) -> str:
-        """A name for files."""
-        said = f"{self.data}-{self.features}-{self.n_samples}"
-        return "".join(c if c.isalnum() or c in "-_" else "_" for c in said)[:60]
 
     @property
     def runs(self) -> list[Run]:
@@ -117,50 +115,89 @@ class Study:
 
     @property
     def seeds(self) -> list[int]:
-        """In order."""
-        return sorted({point.repeat[1] for point in self.points})
+        return sorted({point.repeat[0] for point in self.points})
 
     @cached_property
-    def main_setting(self) -> tuple[float, float]:
-        """The choice temperature and the guidance that most points have where decoding follows training."""
-        plain = [p for p in self.points if not _is_decoupled(p)] or self.points
-        return Counter(_setting(p) for p in plain).most_common(1)[0][0]
+    def coupled(self) -> list[Point]:
+        """Points that were decoded by the schedule of the training."""
+        return [p for p in self.points if p.decode_schedule == p.schedule]
+
+    @cached_property
+    def main_setting(self) -> Setting:
+        """The most common combination of knobs where decoding follows training."""
+        return _most_common(self.coupled or self.points)
 
     @cached_property
     def main(self) -> list[Point]:
         """Points of the curves over T: decoded by the schedule of the training, at the main setting."""
-        return [p for p in self.points if not _is_decoupled(p) and _setting(p) == self.main_setting]
-
-    @cached_property
-    def surfaces(self) -> dict[str, list[Point]]:
-        """By schedule, where there are choice temperatures to compare: points over T and choice temperature."""
-        plain = [p for p in self.points if not _is_decoupled(p) and _setting(p)[1] == self.main_setting[1]]
-        return _of_models_with_several(plain, "choice_temperature")
-
-    @cached_property
-    def guided(self) -> dict[str, list[Point]]:
-        """By schedule, where there are guidance scales to compare: points over T and guidance."""
-        plain = [p for p in self.points if not _is_decoupled(p) and _setting(p)[0] == self.main_setting[0]]
-        return _of_models_with_several(plain, "guidance")
+        return [p for p in self.coupled if p.setting == self.main_setting]
 
     @cached_property
     def decoupled(self) -> list[Point]:
         """Points of the square of training and decoding schedules, its diagonal included; none without any off it."""
-        some = any(_is_decoupled(point) for point in self.points)
-        return [p for p in self.points if _setting(p) == self.main_setting] if some else []
+        has_some = len(self.coupled) < len(self.points)
+        return [p for p in self.points if p.setting == self.main_setting] if has_some else []
+
+    @property
+    def hidden(self) -> int:
+        """How many points are in no section, since their settings differ from the main ones."""
+        swept = (p for knob in self._varied for points in self.along(knob).values() for p in points)
+        return len(self.points) - len({id(point) for point in (*self.main, *self.decoupled, *swept)})
+
+    @cached_property
+    def axes(self) -> list[str]:
+        """Knobs with several values, all of them numbers; points without the knob are left out."""
+        known = {key: values - {None} for key, values in self._varied.items()}
+        return [key for key, values in known.items() if len(values) > 1 and all(isinstance(v, float) for v in values)]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """All other knobs with several values, of which one may be that there is none; the decoder is one of them."""
+        return [key for key in self._varied if key not in self.axes]
+
+    def along(self, knob: str) -> dict[str, list[Point]]:
+        """By schedule, the points that differ from the main setting in this knob alone.
+
+        Only those of models that were measured with several of its values. Different decoders have different knobs,
+        so each is taken at its own most common setting.
+        """
+        by_model: dict[tuple[str, str], list[Point]] = defaultdict(list)
+        for point in self._comparable(knob):
+            by_model[point.schedule, point.repeat[1]].append(point)
+        found: dict[str, list[Point]] = defaultdict(list)
+        for (schedule, _), points in by_model.items():
+            if len({point.knob(knob) for point in points}) > 1:
+                found[schedule] += points
+        return dict(found)
+
+    @cached_property
+    def _varied(self) -> dict[str, set[Value | None]]:
+        """The values of each knob that has several; None is one of them where some points have no such knob."""
+        keys = sorted({key for point in self.points for key, _ in point.setting})
+        values = {key: {point.knob(key) for point in self.points} for key in keys}
+        return {key: several for key, several in values.items() if len(several) > 1}
+
+    def _comparable(self, knob: str) -> list[Point]:
+        if knob == DECODER:
+            names = {p.knob(DECODER) for p in self.coupled}
+            common = {name: _most_common(p for p in self.coupled if p.knob(DECODER) == name) for name in names}
+            return [p for p in self.coupled if p.setting == common[p.knob(DECODER)]]
+        others = _without(self.main_setting, knob)
+        alike = [p for p in self.coupled if _without(p.setting, knob) == others]
+        return [p for p in alike if p.knob(knob) is not None] if knob in self.axes else alike
 
 
 def studies(runs: Iterable[Run]) -> list[Study]:
-    """The studies of runs, the one with most points first; rows of loose images belong to none."""
-    rows = [(run, row) for run in runs for row in run.rows if is_point(row)]
+    """The studies of runs, the one with most points first; rows of external images belong to none."""
+    rows = [(run, row) for run in runs for row in run.points]
     known = {str(row.get("model")): run for run, row in rows if run.training}
     groups: dict[str, list[Point]] = defaultdict(list)
     for run, row in rows:
         trained = run if run.training else known.get(str(row.get("model")), run)
         groups[_key(row, trained.training)].append(Point(row, trained.training, ((run, row),)))
-    found = [part for points in groups.values() for whole in _split_by_cas(points) for part in _split_unknown(whole)]
+    parts = [part for points in groups.values() for whole in _split_by_cas(points) for part in _split_unknown(whole)]
     settings_of = {run.training: run.settings for run in known.values()}
-    made = [_study(points, settings_of) for points in found]
+    made = [_study(points, settings_of) for points in parts]
     return sorted(made, key=lambda study: (-len(study.points), study.title))
 
 
@@ -170,7 +207,7 @@ def differences(every: Sequence[Study]) -> list[dict[str, Any]]:
 
 
 def _apart(study: Study, alike: Sequence[Study]) -> dict[str, Any]:
-    """What is not known of the training of some study sets no other apart."""
+    """A study whose training is not known is not set apart from the others by that."""
     measured = _disagreed(study.settings, [other.settings for other in alike])
     trained = _disagreed(study.training, [other.training for other in alike if other.training])
     return measured | trained
@@ -188,6 +225,18 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
+def _value(value: Any) -> Value:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _most_common(points: Iterable[Point]) -> Setting:
+    return Counter(point.setting for point in points).most_common(1)[0][0]
+
+
+def _without(setting: Setting, knob: str) -> Setting:
+    return tuple((key, value) for key, value in setting if key != knob)
+
+
 def _split_by_cas(points: Sequence[Point]) -> list[list[Point]]:
     """One study for each classifier of CAS; points without CAS join the only one, or are a study of their own."""
     by_cas: dict[str, list[Point]] = defaultdict(list)
@@ -201,46 +250,24 @@ def _split_by_cas(points: Sequence[Point]) -> list[list[Point]]:
 
 def _split_unknown(points: list[Point]) -> list[list[Point]]:
     """Models of unknown training share a study only as long as no two of them claim the same place in it."""
-    if points[0].training:
-        return [points]
     models: dict[tuple[str, int], set[str]] = defaultdict(set)
     for point in points:
-        models[str(point.row["schedule"]), point.repeat[1]].add(point.repeat[0])
-    if all(len(several) == 1 for several in models.values()):
+        models[point.schedule, point.repeat[0]].add(point.repeat[1])
+    if points[0].training or all(len(several) == 1 for several in models.values()):
         return [points]
-    ordered = sorted(points, key=lambda point: point.repeat[0])
-    return [list(group) for _, group in groupby(ordered, key=lambda point: point.repeat[0])]
+    ordered = sorted(points, key=lambda point: point.repeat[1])
+    return [list(group) for _, group in groupby(ordered, key=lambda point: point.repeat[1])]
 
 
 def _study(points: Sequence[Point], settings_of: Mapping[str, Mapping[str, Any]]) -> Study:
     """Rows of the same point, which several evaluations with other metrics left, become one."""
-    merged: dict[str, Point] = {}
+    merged: dict[Any, Point] = {}
     for point in points:
-        place = _canonical([point.row.get(key) for key in (*COMPARED, *REPEATED)])
-        before = merged.get(place, point)
-        sources = point.sources if before is point else (*before.sources, *point.sources)
-        merged[place] = Point({**before.row, **point.row}, point.training, sources)
+        place = (point.schedule, point.decode_schedule, point.steps, point.setting, point.repeat)
+        before = merged.get(place)
+        row, sources = ({**before.row, **point.row}, before.sources) if before else (point.row, ())
+        merged[place] = Point(row, point.training, (*sources, *point.sources))
     settings = {key: points[0].row[key] for key in SHARED if key in points[0].row}
     cas = {point.row["cas_classifier"] for point in points if "cas_classifier" in point.row}
     settings |= {"cas_classifier": next(iter(cas))} if cas else {}
     return Study(settings, settings_of.get(points[0].training, {}), list(merged.values()))
-
-
-def _is_decoupled(point: Point) -> bool:
-    return point.row.get("decode_schedule", point.row["schedule"]) != point.row["schedule"]
-
-
-def _setting(point: Point) -> tuple[float, float]:
-    return float(point.row.get("choice_temperature", 0.0)), float(point.row.get("guidance", 0.0))
-
-
-def _of_models_with_several(points: Iterable[Point], key: str) -> dict[str, list[Point]]:
-    """The points of those models that were measured with several values of a setting, by schedule."""
-    by_model: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for point in points:
-        by_model[str(point.row["schedule"]), point.repeat[0]].append(point)
-    found: dict[str, list[Point]] = defaultdict(list)
-    for (schedule, _), several in by_model.items():
-        if len({point.row.get(key) for point in several}) > 1:
-            found[schedule] += several
-    return dict(found)

@@ -1,4 +1,4 @@
-"""Augmentation of images for the training of a classifier."""
+"""Image augmentation for training a classifier."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from maskgit_lab.seeds import mix_seeds
 
 
 class Augmented(Images):
-    """Images whose views are changed by RandAugment (Cubuk et al. 2020); as they are evaluated they stay as they are.
+    """Images with views made by RandAugment (Cubuk et al. 2020); evaluation sees the unchanged images.
 
     Args:
         images: the images, without views of their own.
-        n_ops: operations on each view.
-        magnitude: of each, in 0 to 30.
-        seed: a view depends on (seed, image, view) alone.
+        n_ops: operations per view.
+        magnitude: of each operation, in [0, 30].
+        seed: a view depends only on (seed, image, view).
     """
 
     decodes: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 scans of 8 x 8 pixels in 10 classes, embedded in that package."""
+"""scikit-learn's handwritten digits: 1,797 scans of 8 x 8 pixels in 10 classes, included in that package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageDa
 
     Args:
         size: height and width in pixels, at least 8.
-        test_fraction: share of the scans that is held out, in (0, 1).
+        test_fraction: fraction of the scans to hold out, in (0, 1).
         seed: of the split.
 
     Raises:
@@ -31,7 +31,7 @@ def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageDa
     if size < SCAN_SIZE:
         raise UserError(f"data.size={size} is smaller than the scans: give at least {SCAN_SIZE}")
     if not 0.05 <= test_fraction <= 0.95:
-        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a share from 0.05 to 0.95")
+        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a fraction from 0.05 to 0.95")
     pixels, classes = load_digits(return_X_y=True)
     images = _enlarge(torch.tensor(pixels, dtype=torch.float32).view(-1, 1, SCAN_SIZE, SCAN_SIZE) / SCAN_MAX, size)
     labels = torch.tensor(classes, dtype=torch.int64)
@@ -47,7 +47,7 @@ def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageDa
 
 
 def _enlarge(scans: Tensor, size: int) -> Tensor:
-    """RGB images whose values are whole 255ths, as of any image file."""
+    """RGB images whose values are multiples of 1/255, as in any image file."""
     large = F.interpolate(scans, size=(size, size), mode="bicubic", align_corners=False)
     return ((large.clamp(0, 1) * 255).round() / 255).expand(-1, 3, -1, -1).contiguous()
 

@@ -28,15 +28,18 @@ IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), 
 
 
 class ExternalImages(Images, ABC):
-    """Images without augmented views; those without classes are all of class 0."""
+    """Images without augmented views; without classes, all have class 0."""
 
-    title: str  # what results call them
+    title: str  # their name in results
     size: tuple[int, int]  # height and width in pixels
-    classes: np.ndarray | None = None  # (n,) int64, of images that have any
+    classes: np.ndarray | None = None  # (n,) int64, if the images have classes
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Of what the images are."""
+        """A hash of the images."""
+
+    def subset(self, indices: Sequence[int]) -> Images:
+        return Chosen(self, indices)
 
 
 class FolderImages(ExternalImages):
@@ -56,7 +59,7 @@ class FolderImages(ExternalImages):
             if name.lower().endswith(IMG_EXTENSIONS)
         )
         if not found:
-            raise UserError(f"{folder} has no images: name a folder that has ({', '.join(IMG_EXTENSIONS)})")
+            raise UserError(f"{folder} has no images: give a folder that has ({', '.join(IMG_EXTENSIONS)})")
         self.title = folder.name
         self.pictures = PictureFiles(folder, [(path, 0) for path in found])
         self.labels = self.pictures.labels
@@ -67,10 +70,7 @@ class FolderImages(ExternalImages):
         try:
             return TF.pil_to_tensor(self.pictures.load(index)) / 255, self.labels[index]
         except Unreadable as error:
-            raise UserError(f"{error}: mend or delete it") from error
-
-    def subset(self, indices: Sequence[int]) -> Images:
-        return Chosen(self, indices)
+            raise UserError(f"{error}: fix or delete it") from error
 
     def fingerprint(self) -> str:
         return self.pictures.fingerprint()
@@ -82,23 +82,23 @@ class FolderImages(ExternalImages):
             try:
                 with Image.open(path) as picture:
                     size = picture.size
-            except Exception as error:  # what a damaged file makes Pillow raise is nearly anything
-                raise UserError(f"the image {path} cannot be read ({first_line(error)}): mend or delete it") from error
+            except Exception as error:  # Pillow raises almost anything on a damaged file
+                raise UserError(f"the image {path} cannot be read ({first_line(error)}): fix or delete it") from error
             first = first or (path, size)
             if size != first[1]:
                 raise UserError(
-                    f"{path} has {size[0]} x {size[1]} pixels and {first[0]} has {first[1][0]} x {first[1][1]}: give "
-                    "images of one size"
+                    f"{path} has {size[0]} x {size[1]} pixels, but {first[0]} has {first[1][0]} x {first[1][1]}: "
+                    "give images of one size"
                 )
         assert first is not None
         return first[1][1], first[1][0]
 
 
 class ArrayImages(ExternalImages):
-    """The images of an npz file in the form of ADM's: `arr_0`, (n, H, W, 3), 8 bits or floats in [0, 1].
+    """The images of an .npz file in ADM's format: `arr_0` of shape (n, H, W, 3), uint8 or floats in [0, 1].
 
     Raises:
-        UserError: the file is damaged, or its images are of another form, out of range or no numbers.
+        UserError: the file is damaged, or its images have another shape or type, are out of range or contain NaN.
     """
 
     def __init__(self, path: Path) -> None:
@@ -120,15 +120,12 @@ class ArrayImages(ExternalImages):
         image = torch.from_numpy(np.array(self.array[index]))
         return image.permute(2, 0, 1) / 255, self.labels[index]
 
-    def subset(self, indices: Sequence[int]) -> Images:
-        return Chosen(self, indices)
-
     def fingerprint(self) -> str:
         return file_sha256(self.path)
 
 
 class Chosen(Images):
-    """Some of the images of another data set."""
+    """Some of the images of another dataset."""
 
     def __init__(self, images: Images, indices: Sequence[int]) -> None:
         self.images = images
@@ -145,49 +142,49 @@ class Chosen(Images):
 
 
 def open_images(path: Path, key: str) -> ExternalImages:
-    """The images of a folder or of an npz file.
+    """The images of a folder or of an .npz file.
 
     Args:
         path: where they are.
-        key: the setting that names it, for errors.
+        key: the setting that gives the path, for errors.
 
     Raises:
-        UserError: nothing is there, or the images cannot be used.
+        UserError: the path does not exist, or its images cannot be used.
     """
     if path.is_dir():
         return FolderImages(path.resolve())
     if path.suffix == ".npz" and path.is_file():
         return ArrayImages(path)
     if not path.exists():
-        raise UserError(f"{key}={path} is not there: give a folder of images, or an npz file with {IMAGES}")
-    raise UserError(f"{key}={path} is no folder and no .npz file: give images in one of these forms")
+        raise UserError(f"{key}={path} does not exist: give a folder of images, or an .npz file with {IMAGES}")
+    raise UserError(f"{key}={path} is neither a folder nor an .npz file: give images in one of these formats")
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a sound npz file has images, and not statistics alone."""
+    """Whether a valid .npz file has images, and not only statistics."""
     with np.load(path, allow_pickle=False) as file:
         return IMAGES in file.files
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images, and their classes if there is a whole number for each."""
+    """The images, and their classes if there is an integer for each."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if IMAGES not in file.files:
-                raise UserError(f"{path} has no array {IMAGES}: give an npz file in the form of ADM's samples")
+                raise UserError(f"{path} has no array {IMAGES}: give an .npz file in the format of ADM's samples")
             mapped = _mapped(path)
             images = file[IMAGES] if mapped is None else mapped
             labels = file[LABELS] if LABELS in file.files else None
     except UserError:
         raise
-    except Exception as error:  # what a damaged or hostile file makes numpy and zipfile raise is nearly anything
-        raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
+    except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
+        raise UserError(f"{path} is not a valid .npz file ({first_line(error)}): give another") from error
     whole = labels is not None and labels.shape == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
     return images, labels.astype(np.int64) if whole and labels is not None else None
 
 
 def _mapped(path: Path) -> np.ndarray | None:
-    """The images where they lie in the file, so that 50,000 of them need no memory; None if they are compressed."""
+    """A memory map of the images in the file, so that 50,000 need no memory; None if they are compressed."""
     name = f"{IMAGES}.npy"
     with zipfile.ZipFile(path) as archive, archive.open(name) as member:
         info = archive.getinfo(name)
@@ -201,7 +198,7 @@ def _mapped(path: Path) -> np.ndarray | None:
         while member.read(2**20):  # to the end, where the checksum is compared
             pass
     with path.open("rb") as file:
-        file.seek(info.header_offset + 26)  # the lengths of a name and of extra fields end the header of a member
+        file.seek(info.header_offset + 26)  # a header ends with the lengths of name and extra fields
         lengths = int.from_bytes(file.read(2), "little") + int.from_bytes(file.read(2), "little")
     return np.memmap(path, dtype, "r", info.header_offset + 30 + lengths + header, shape)
 
@@ -212,10 +209,10 @@ def _as_uint8(array: np.ndarray, path: Path) -> np.ndarray:
     images: Any = np.empty(array.shape, np.uint8)
     for i, image in enumerate(array):
         if not np.isfinite(image).all():
-            raise UserError(f"{path} has values that are no numbers, in image {i}: give sound images")
+            raise UserError(f"{path} contains NaN or infinite values in image {i}: give finite values")
         if image.min() < 0 or image.max() > 1:
             raise UserError(
-                f"{path} has floats from {image.min():.3g} to {image.max():.3g}, in image {i}: give uint8, or floats "
+                f"{path} has floats from {image.min():.3g} to {image.max():.3g} in image {i}: give uint8, or floats "
                 "in [0, 1]"
             )
         images[i] = np.rint(image * 255)

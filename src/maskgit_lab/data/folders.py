@@ -1,4 +1,4 @@
-"""Image data sets that lie in folders, one for each class: any such folder, ImageNet, Places365, CIFAR-10."""
+"""Image datasets with one folder per class: any such folder, ImageNet, Places365, CIFAR-10."""
 
 from __future__ import annotations
 
@@ -18,16 +18,10 @@ from maskgit_lab.fingerprints import fingerprint
 
 HELD_OUT = ("val", "valid", "validation", "test")
 IMAGENET_CLASSES = 1000
-FEWEST = 2  # images of a split: fewer have no spread to measure
+FEWEST = 2  # images of a split, since one has no covariance
 
 
-def framed(
-    name: str,
-    train: Views,
-    test: Views,
-    class_names: list[str],
-    max_unreadable: int,
-) -> ImageData:
+def framed(name: str, train: Views, test: Views, class_names: list[str], max_unreadable: int) -> ImageData:
     """Two splits as `ImageData`.
 
     Raises:
@@ -35,29 +29,25 @@ def framed(
     """
     for split, views in (("training", train), ("held-out", test)):
         if len(views) < FEWEST:
-            raise UserError(f"the data set {name} has {len(views)} {split} images: give at least {FEWEST}")
+            raise UserError(f"the dataset {name} has {len(views)} {split} images: give at least {FEWEST}")
     if len(class_names) < 2:
-        raise UserError(f"the data set {name} has one class only ({class_names[0]}): put each class in its own folder")
+        raise UserError(f"the dataset {name} has only one class ({class_names[0]}): put each class in its own folder")
     if max_unreadable < 0:
-        raise UserError(f"data.max_unreadable={max_unreadable} is not possible: give a number that is not negative")
+        raise UserError(f"data.max_unreadable={max_unreadable} is not possible: give 0 or more")
     identity = fingerprint({"train": train.identity(), "test": test.identity(), "classes": class_names})
     return ImageData(name, train, test, class_names, train.framing.size, identity, max_unreadable)
 
 
 def image_folder(
-    root: str,
-    name: str = "image_folder",
-    test_fraction: float = 0.1,
-    max_unreadable: int = 10,
-    **framing: Any,
+    root: str, name: str = "image_folder", test_fraction: float = 0.1, max_unreadable: int = 10, **framing: Any
 ) -> ImageData:
-    """A folder with a folder of images for each class, or with `train/` and `val/` (or `test/`) that have those.
+    """A folder with one folder of images per class, or with `train/` and `val/` (or `test/`) folders of that form.
 
     Args:
         root: the folder.
-        name: what results call the data.
-        test_fraction: share of the images that is held out where there is no split, in (0, 1).
-        max_unreadable: so many images that cannot be read are left out; with more of them the run stops.
+        name: of the dataset, in results.
+        test_fraction: fraction of the images to hold out if there is no split, in (0, 1).
+        max_unreadable: up to this many unreadable images are left out; with more the run stops.
         framing: see `Framing`.
 
     Raises:
@@ -68,11 +58,11 @@ def image_folder(
         train, test, classes = _split_folders(folder)
         return framed(name, Views(train, frame), Views(test, frame), classes, max_unreadable)
     if not 0 < test_fraction < 1:
-        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a share between 0 and 1")
+        raise UserError(f"data.test_fraction={test_fraction} is not possible: give a fraction between 0 and 1")
     pictures, classes = _class_folders(folder)
     n_images = len(pictures.labels)
     if n_images < 2 * FEWEST:
-        raise UserError(f"data.root={root} has {n_images} images only: give at least {2 * FEWEST}")
+        raise UserError(f"data.root={root} has only {n_images} images: give at least {2 * FEWEST}")
     n_test = min(max(FEWEST, round(test_fraction * n_images)), n_images - FEWEST)
     parts = train_test_split(range(n_images), test_size=n_test, random_state=frame.seed)
     train_views, test_views = (Views(pictures, frame, sorted(part)) for part in parts)
@@ -80,17 +70,17 @@ def image_folder(
 
 
 def imagenet(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
-    """ImageNet (ILSVRC 2012) in its official folders: `train/` and `val/` with a folder for each of 1,000 classes.
+    """ImageNet (ILSVRC 2012) in its official layout: `train/` and `val/`, each with 1,000 class folders.
 
     Raises:
-        UserError: the folders are not there, or hold another number of classes.
+        UserError: the folders do not exist, or do not have 1,000 classes.
     """
     frame = framing_of(framing)
     train, test, classes = _split_folders(_existing(root))
     if len(classes) != IMAGENET_CLASSES:
         raise UserError(
-            f"data.root={root} has {len(classes)} classes and ImageNet has {IMAGENET_CLASSES}: "
-            "name its folder, or take data=image_folder for a part of it"
+            f"data.root={root} has {len(classes)} classes, but ImageNet has {IMAGENET_CLASSES}: "
+            "give its folder, or use data=image_folder for a part of it"
         )
     return framed("imagenet", Views(train, frame), Views(test, frame), classes, max_unreadable)
 
@@ -100,31 +90,30 @@ def places365(root: str, small: bool = False, max_unreadable: int = 10, **framin
 
     Args:
         root: the folder with its file lists and images.
-        small: whether to read the images of 256 x 256 instead of the large ones.
+        small: whether to read the 256 x 256 images instead of the large ones.
         max_unreadable: as in `image_folder`.
         framing: see `Framing`.
 
     Raises:
-        UserError: its file lists or its images are not there.
+        UserError: its file lists or its images do not exist.
     """
     frame, folder = framing_of(framing), _existing(root)
     try:
         splits = [datasets.Places365(folder, split, small=small) for split in ("train-standard", "val")]
     except (RuntimeError, OSError) as error:
-        reason = first_line(error)
         raise UserError(
-            f"data.root={root} is not Places365 as torchvision lays it out ({reason}): "
-            "make it with torchvision.datasets.Places365(root, download=True)"
+            f"data.root={root} does not have torchvision's layout of Places365 ({first_line(error)}): "
+            "create it with torchvision.datasets.Places365(root, download=True)"
         ) from error
     train, test = (Views(PictureFiles(folder, split.imgs), frame) for split in splits)
     return framed("places365", train, test, list(splits[0].classes), max_unreadable)
 
 
 def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
-    """CIFAR-10: `train/` and `test/` with a folder for each class, or torchvision's batches, downloaded if absent.
+    """CIFAR-10: `train/` and `test/` with one folder per class, or torchvision's batches, downloaded if absent.
 
     Raises:
-        UserError: neither is there, and it cannot be downloaded.
+        UserError: neither exists, and it cannot be downloaded.
     """
     frame, folder = framing_of(framing), Path(root).expanduser()
     if (folder / "train").is_dir():
@@ -150,20 +139,18 @@ def framing_of(settings: dict[str, Any]) -> Framing:
 def _existing(root: str) -> Path:
     folder = Path(root).expanduser().resolve()
     if not folder.is_dir():
-        raise UserError(f"data.root={root} is not a folder: name the folder of the images")
+        raise UserError(f"data.root={root} is not a folder: give the folder of the images")
     return folder
 
 
 def _split_folders(root: Path) -> tuple[Pictures, Pictures, list[str]]:
     held_out = next((name for name in HELD_OUT if (root / name).is_dir()), None)
     if not (root / "train").is_dir() or held_out is None:
-        raise UserError(f"{root} has no train/ and val/ (or test/) folders: name the folder that has them")
+        raise UserError(f"{root} has no train/ and val/ (or test/) folders: give the folder that has them")
     (train, classes), (test, test_classes) = _class_folders(root / "train"), _class_folders(root / held_out)
     if classes != test_classes:
-        odd = sorted(set(classes) ^ set(test_classes))
-        raise UserError(
-            f"{root} has other classes in train/ than in {held_out}/ (such as {odd[0]}): mend those folders"
-        )
+        odd = min(set(classes) ^ set(test_classes))
+        raise UserError(f"{root} has different classes in train/ and {held_out}/ (such as {odd}): make them the same")
     return train, test, classes
 
 
@@ -172,9 +159,7 @@ def _class_folders(root: Path) -> tuple[PictureFiles, list[str]]:
         classes, numbers = find_classes(root)
         samples = make_dataset(root, numbers, IMG_EXTENSIONS, allow_empty=True)
     except FileNotFoundError as error:
-        raise UserError(f"{root} has no folder of images for each class: name a folder that has") from error
+        raise UserError(f"{root} has no class folders: give a folder with one folder of images per class") from error
     if not samples:
-        raise UserError(
-            f"{root} has no images in its class folders: name a folder that has ({', '.join(IMG_EXTENSIONS)})"
-        )
+        raise UserError(f"{root} has no images in its class folders: give one that has ({', '.join(IMG_EXTENSIONS)})")
     return PictureFiles(root, samples), classes

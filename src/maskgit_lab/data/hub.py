@@ -1,4 +1,4 @@
-"""Hugging Face data sets: from the hub, or from local Parquet files. An extra of this package."""
+"""Hugging Face datasets, from the hub or from local Parquet files; needs an optional extra of this package."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def huggingface(
     max_unreadable: int = 10,
     **framing: Any,
 ) -> ImageData:
-    """A data set of the Hugging Face hub, or of local files.
+    """A dataset from the Hugging Face hub or from local files.
 
     Args:
-        path: a data set on the hub such as `imagenet-1k`, a local folder of one, or `parquet` with `data_files`.
+        path: a dataset on the hub such as `imagenet-1k`, a local folder of one, or `parquet` with `data_files`.
         data_files: the files of each split, patterns allowed: `{train: "a/train-*.parquet", validation: ...}`.
         train_split: the split to train on.
         test_split: the held-out split.
         image_column: the column of the images.
         label_column: the column of the classes.
-        max_unreadable: so many images that cannot be read are left out; with more of them the run stops.
+        max_unreadable: up to this many unreadable images are left out; with more the run stops.
         framing: see `Framing`.
 
     Raises:
-        UserError: the library is not installed, or the data, a split or a column is not there.
+        UserError: the library is not installed, or the data, a split or a column does not exist.
     """
     frame = framing_of(framing)
     splits = [_load(path, data_files, split) for split in (train_split, test_split)]
     for split in splits:
         if absent := [c for c in (image_column, label_column) if c not in split.column_names]:
-            there = ", ".join(split.column_names)
-            raise UserError(f"the data set {path} has no column {absent[0]}: name one of {there}")
+            columns = ", ".join(split.column_names)
+            raise UserError(f"the dataset {path} has no column {absent[0]}: choose one of {columns}")
     class_names = _class_names(splits, label_column)
     pictures = [_rows(split, image_column, label_column, class_names) for split in splits]
     train, test = (Views(each, frame) for each in pictures)
@@ -53,16 +53,15 @@ def _load(path: str, data_files: dict[str, str] | None, split: str) -> Any:
         import datasets
     except ImportError as error:
         raise UserError(
-            "data=huggingface needs the library datasets: install it with pip install 'maskgit_lab[huggingface]'"
+            "data=huggingface needs the datasets library: install it with pip install 'maskgit_lab[huggingface]'"
         ) from error
     try:
         datasets.disable_progress_bars()
         return datasets.load_dataset(path, data_files=data_files, split=split)
-    except Exception as error:  # the library raises its own kinds, the network's, and Arrow's
-        reason = first_line(error)
+    except Exception as error:  # from the library, the network or Arrow
         raise UserError(
-            f"the split {split} of the data set {path} cannot be loaded ({reason}): mend data.path, data.data_files or "
-            "the names of the splits"
+            f"the split {split} of the dataset {path} cannot be loaded ({first_line(error)}): check data.path, "
+            "data.data_files and the names of the splits"
         ) from error
 
 

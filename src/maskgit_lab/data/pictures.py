@@ -1,4 +1,4 @@
-"""Pictures of any size on disk or in memory, and how each is read as 8-bit RGB."""
+"""Pictures of any size, on disk or in memory, which are read as 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maskgit_lab.data.source import Unreadable
 from maskgit_lab.errors import first_line
 from maskgit_lab.fingerprints import fingerprint
 
-PROBE_SIZE = (64, 64)  # a JPEG is read whole but reconstructed at an eighth, which is enough to know that it is sound
+PROBE_SIZE = (64, 64)  # a JPEG is read whole but decoded at an eighth of its size, which is enough to find damage
 
 
 class Pictures(ABC):
@@ -30,14 +30,14 @@ class Pictures(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Of what the pictures are."""
+        """A hash of the pictures."""
 
     @abstractmethod
     def load(self, index: int) -> Image.Image:
         """A picture in RGB.
 
         Raises:
-            Unreadable: it is absent, truncated, or no picture.
+            Unreadable: it is absent, truncated, or not a picture.
         """
 
     @abstractmethod
@@ -45,7 +45,7 @@ class Pictures(ABC):
         """Raises `Unreadable` unless a picture can be read."""
 
     def name(self, index: int) -> str:
-        """What a user knows a picture by."""
+        """A picture's name in messages."""
         return f"number {index}"
 
 
@@ -63,15 +63,15 @@ class PictureArrays(Pictures):
         return Image.fromarray(self.images[index])
 
     def check(self, index: int) -> None:
-        """They have been read already."""
+        """Does nothing: they are in memory."""
 
 
 class EncodedPictures(Pictures):
-    """Pictures in the bytes of PNG, JPEG and other formats that Pillow knows."""
+    """Pictures encoded as PNG, JPEG or another format that Pillow reads."""
 
     @abstractmethod
     def source(self, index: int) -> Path | io.BytesIO:
-        """Where the bytes of a picture are."""
+        """The file or the bytes of a picture."""
 
     def load(self, index: int) -> Image.Image:
         return self._read(index, probe=False)
@@ -82,17 +82,17 @@ class EncodedPictures(Pictures):
     def _read(self, index: int, probe: bool) -> Image.Image:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Pillow's about odd metadata, and about very large pictures
+                warnings.simplefilter("ignore")  # about odd metadata and very large pictures
                 with Image.open(self.source(index)) as picture:
                     if probe:
                         picture.draft("RGB", PROBE_SIZE)
                     return to_rgb(picture)
-        except Exception as error:  # what a damaged file makes Pillow raise is nearly anything
+        except Exception as error:  # Pillow raises almost anything on a damaged file
             raise Unreadable(f"the image {self.name(index)} cannot be read ({first_line(error)})") from error
 
 
 class PictureFiles(EncodedPictures):
-    """Pictures in files; the fingerprint is of their names, sizes and classes, not of their bytes."""
+    """Pictures in files; the fingerprint covers their names, sizes and classes, but not their bytes."""
 
     def __init__(self, root: Path, samples: Sequence[tuple[str, int]]) -> None:
         self.root = root
@@ -113,7 +113,7 @@ class PictureFiles(EncodedPictures):
 
 
 class PictureRows(EncodedPictures):
-    """Pictures in the rows of a Hugging Face data set, whose image column is not decoded by that library."""
+    """Pictures in the rows of a Hugging Face dataset, whose image column that library does not decode."""
 
     def __init__(self, rows: Any, column: str, labels: Sequence[int]) -> None:
         self.rows = rows
@@ -121,7 +121,7 @@ class PictureRows(EncodedPictures):
         self.labels = torch.tensor(labels, dtype=torch.int64)
 
     def fingerprint(self) -> str:
-        # The library's own fingerprint changes from one build of its cache to the next: hash what is in the rows.
+        # The library's own fingerprint changes from one build of its cache to the next: hash the rows' content.
         digest = fingerprint({"rows": [_digest(row[self.column]["bytes"] or b"") for row in self.rows]})
         return fingerprint({"images": digest, "labels": self.labels.tolist()})
 
@@ -141,7 +141,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # a link to nowhere, say: it is found unreadable when it is read
+    except OSError:  # a broken link, for example, which will be found unreadable
         return -1
 
 

@@ -1,7 +1,8 @@
 """Results of long loops over images, kept shard by shard, so that a loop that was killed goes on from its last shard.
 
 A shard is a safetensors file of arrays whose rows belong to items [start, stop), written to a temporary name and
-renamed, with a checksum of its arrays. How the items were cut into shards, and by how many processes, does not matter when they are put together.
+renamed, with a checksum of its arrays. How the items were cut into shards, and by how many processes, does not matter
+when they are put together.
 """
 
 from __future__ import annotations
@@ -149,5 +150,5 @@ def _checksum(arrays: Arrays) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(arrays.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What every image data set is to the rest of the suite.
+"""The interface of every image dataset.
 
 Shapes: n images, H x W pixels.
 """
@@ -24,11 +24,11 @@ class Labelled(Dataset[tuple[Tensor, Tensor]], ABC):
     """Labelled items: `data[i]` as it is evaluated, `data[i, v]` its v-th augmented view, for v = 0, 1, 2, ...
 
     An item is an image, float (3, H, W) in [0, 1], or the codes (N,) of one, and its class, an int64 scalar. A view
-    depends on (i, v) and a seed alone, whichever process asks for it.
+    depends only on (i, v) and a seed.
     """
 
     labels: Tensor  # (n,) int64
-    decodes: ClassVar[bool] = False  # whether items are worth processes of their own to prepare
+    decodes: ClassVar[bool] = False  # whether items have to be decoded, which is worth worker processes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,22 +39,18 @@ class Labelled(Dataset[tuple[Tensor, Tensor]], ABC):
 
 
 class Images(Labelled):
-    """Labelled images, of which some can be chosen."""
+    """Labelled images, of which a subset can be taken."""
 
     @abstractmethod
     def subset(self, indices: Sequence[int]) -> Images:
-        """These images alone, in this order."""
+        """Only these images, in this order."""
 
     def name(self, index: int) -> str:
-        """What a user knows an image by."""
+        """An image's name in messages."""
         return f"number {index}"
 
     def check(self, index: int) -> None:
-        """Reads an image as far as is needed to know whether it can be read.
-
-        Raises:
-            Unreadable: it cannot.
-        """
+        """Raises `Unreadable` unless an image can be read."""
 
 
 class Unreadable(UserError):
@@ -62,7 +58,7 @@ class Unreadable(UserError):
 
 
 class InMemory(Images):
-    """Images (n, 3, H, W), float in [0, 1] or of 8 bits, that are the same in every view."""
+    """Images (n, 3, H, W), float in [0, 1] or uint8, which are the same in every view."""
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images = images
@@ -86,8 +82,8 @@ class ImageData:
     test: Images
     class_names: Sequence[str]
     size: int  # height and width in pixels
-    fingerprint: str  # of what the pixels and the labels depend on
-    max_unreadable: int = 0  # so many images that cannot be read are left out
+    fingerprint: str  # of everything that the pixels and the labels depend on
+    max_unreadable: int = 0  # up to this many unreadable images are left out
 
     @property
     def n_classes(self) -> int:
@@ -118,7 +114,7 @@ class ImageData:
 
 
 def some_images(dataset: Labelled, count: int) -> Tensor:
-    """At most `count` images, spread evenly over a data set: (count, 3, H, W) in [0, 1]."""
+    """At most `count` images, spread evenly over a dataset: (count, 3, H, W) in [0, 1]."""
     return torch.stack([dataset[i][0] for i in _spread(len(dataset), count)])
 
 

@@ -1,4 +1,4 @@
-"""Reads every image once, before anything is computed, to know which ones cannot be read."""
+"""Reads every image once, before anything is computed, to find the unreadable ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_NAMED = 10
 
 
 class _Probes(Dataset[int]):
-    """Item i is i where the image cannot be read, and -1 where it can."""
+    """Item i is i if image i cannot be read, and -1 if it can."""
 
     def __init__(self, images: Images) -> None:
         self.images = images
@@ -36,7 +36,7 @@ def find_unreadable(images: Images, workers: int, advance: Callable[[int], None]
     Args:
         images: the split.
         workers: processes that read; 0 reads in this one.
-        advance: told the number of images read, as they are.
+        advance: called with the number of images after each batch.
     """
     found: list[int] = []
     batches: Iterable[list[int]] = DataLoader(_Probes(images), CHUNK, num_workers=workers, collate_fn=list)
@@ -58,5 +58,5 @@ def check_limit(data: ImageData, names: list[str]) -> None:
         total = sum(len(split) for split in data.splits().values())
         raise UserError(
             f"{len(names):,} of {total:,} images cannot be read, more than data.max_unreadable={data.max_unreadable}: "
-            f"mend or delete {', '.join(names[:MOST_NAMED])}{more}, or raise that limit"
+            f"fix or delete {', '.join(names[:MOST_NAMED])}{more}, or raise that limit"
         )

@@ -30,8 +30,8 @@ class Framing:
 
     Args:
         size: height and width.
-        crop_scale: the share of the picture's area that a random crop has, smallest and largest, in (0, 1]; None takes
-            the centre, as evaluation does.
+        crop_scale: smallest and largest fraction of the picture's area in a random crop, in (0, 1]; None takes the
+            centre, as evaluation does.
         flip: whether half of the views are mirrored.
         seed: of crops and flips.
 
@@ -50,13 +50,13 @@ class Framing:
         scale = self.crop_scale
         if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
             raise UserError(
-                f"data.crop_scale={list(scale)} is not possible: give the smallest and the largest share of the area, "
-                "such as [0.8,1.0], or null for the centre"
+                f"data.crop_scale={list(scale)} is not possible: give the smallest and the largest fraction of the "
+                "area, such as [0.8,1.0], or null for the centre"
             )
 
     def centre(self, picture: Image.Image) -> Image.Image:
         """The middle square of the picture, resized."""
-        square = TF.center_crop(picture, [min(picture.size)])  # first, so that a long strip never becomes a huge one
+        square = TF.center_crop(picture, [min(picture.size)])  # first, so that a long strip never becomes huge
         return TF.resize(square, [self.size, self.size], InterpolationMode.BICUBIC)
 
     def view(self, picture: Image.Image, seed: int) -> Image.Image:
@@ -107,10 +107,7 @@ class Views(Images):
 
 @contextmanager
 def lent_generator(seed: int) -> Iterator[None]:
-    """Lends torch's CPU generator, from which torchvision draws, and puts it back as it was."""
-    before = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)
-    try:
+    """Seeds torch's CPU generator, from which torchvision draws, and restores it afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         yield
-    finally:
-        torch.default_generator.set_state(before)

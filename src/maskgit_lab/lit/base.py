@@ -1,4 +1,4 @@
-"""What the three trained networks share: the optimiser, the average of the weights, and seeds for every step."""
+"""What all trained networks share: the optimiser, the average of the weights, and a seed for every step."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Batch = Sequence[Tensor]  # what a DataLoader makes of (inputs, label) items
 
 
 class TrainedModule(LightningModule):
-    """Optimises `net` by AdamW, with a warm-up, and keeps the EMA of its weights if asked to.
+    """Trains `net` with AdamW and a warm-up, and optionally keeps an EMA of its weights.
 
-    Before every batch the global generator is seeded by (seed, rank, batch): ranks draw different noise, and a resumed
-    run draws what an uninterrupted one would have drawn.
+    The global generator is seeded with (seed, rank, batch) before every batch: ranks draw different noise, and a
+    resumed run draws what an uninterrupted one would have drawn.
     """
 
     def __init__(self, net: nn.Module, optim: Optim, seed: int) -> None:
@@ -30,7 +30,7 @@ class TrainedModule(LightningModule):
         self.net = net
         self.optim = optim
         self.seed = seed
-        self.accumulate = 1  # batches a step; `fit` sets it
+        self.accumulate = 1  # batches per step; `fit` sets it
         self.ema = weight_ema(net, optim.ema_decay) if optim.ema_decay > 0 else None
 
     @property
@@ -40,18 +40,18 @@ class TrainedModule(LightningModule):
 
     @property
     def n_optimizers(self) -> int:
-        """How many optimisers take turns; Lightning counts the steps of all of them."""
+        """The number of optimisers that take turns; Lightning counts the steps of each."""
         return 1
 
     def ends_step(self, batch_idx: int) -> bool:
-        """Whether the gradients are complete with this batch of the epoch."""
+        """Whether this batch of the epoch completes the gradients of a step."""
         return (batch_idx + 1) % self.accumulate == 0 or self.trainer.is_last_batch
 
     def total_steps(self) -> int:
-        """Steps of the whole training, each of one optimiser or of several that take turns."""
+        """The number of steps of the whole training; optimisers that take turns share a step."""
         if self.automatic_optimization:
             return int(self.trainer.estimated_stepping_batches)
-        _ = self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read here
+        _ = self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read below
         steps = math.ceil(self.trainer.num_training_batches / self.accumulate) * self.optim.epochs
         return min(steps, self.optim.max_steps or steps)
 
@@ -60,17 +60,17 @@ class TrainedModule(LightningModule):
         torch.manual_seed(mix_seeds(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx))
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
-        """Moves the average after a step."""
+        """Updates the average after a step."""
         if self.ema is not None and self.ends_step(batch_idx):
             self.ema.update_parameters(self.net)
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its schedule, stepped by Lightning."""
+        """AdamW and its learning-rate schedule, stepped by Lightning."""
         optimizer, scheduler = self.optimizer_for(self.net.parameters())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def optimizer_for(self, parameters: Iterable[nn.Parameter]) -> tuple[torch.optim.AdamW, LambdaLR]:
-        """AdamW with weight decay on matrices only, and the learning rate's schedule."""
+        """AdamW with weight decay on matrices only, and its learning-rate schedule."""
         chosen = [p for p in parameters if p.requires_grad]
         groups = [
             {"params": [p for p in chosen if p.ndim >= 2], "weight_decay": self.optim.weight_decay},
@@ -95,6 +95,6 @@ def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
 # extended bit for bit; a finished run that is reopened gets raw weights in `net`; it rounds differently; and it copies
 # and averages the whole module, the discriminator and the perceptual network included.
 def weight_ema(net: nn.Module, decay: float) -> AveragedModel:
-    """The exponential moving average of a network's weights, starting from its first update."""
+    """An exponential moving average of a network's weights, which starts at its first update."""
     average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))
     return average.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not at all, and read without unpickling anything but tensors and plain values."""
+"""Checkpoints on disk: written atomically, and read without unpickling anything but tensors and plain values."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from maskgit_lab.errors import UserError
-
-LAST = "last.ckpt"
+from maskgit_lab.nets.checkpoints import read_checkpoint
+from maskgit_lab.runs.names import LAST
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes to a temporary name and renames, so that a kill leaves the checkpoint before."""
+    """Writes to a temporary file and renames it, so that a killed run keeps its previous checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Saves a checkpoint, whole or not at all."""
+        """Saves a checkpoint atomically."""
         temporary = Path(f"{path}.partial")
         super().save_checkpoint(checkpoint, temporary, storage_options)
         temporary.replace(path)
 
 
 def saving(folder: Path, every_epochs: int) -> Callback:
-    """Keeps `last.ckpt` in a folder."""
+    """A callback that keeps `last.ckpt` in a folder."""
     return ModelCheckpoint(
         folder,
         LAST.removesuffix(".ckpt"),
@@ -38,25 +37,8 @@ def saving(folder: Path, every_epochs: int) -> Callback:
 
 
 def check_fits(own: Mapping[str, Any], path: Path) -> None:
-    """Raises a `UserError` unless a checkpoint holds a state dict of the same names and shapes as `own`."""
+    """Raises a `UserError` unless a checkpoint has a state dict with the names and shapes of `own`."""
     state = read_checkpoint(path)["state_dict"]
     shapes = {name: getattr(value, "shape", None) for name, value in state.items()}
     if shapes != {name: value.shape for name, value in own.items()}:
-        raise UserError(f"the checkpoint {path} is of another network: delete it and give the same command again")
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's plain values and tensors, on the CPU; nothing else is unpickled.
-
-    Raises:
-        UserError: the file is absent or damaged.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint["state_dict"], dict):
-            raise TypeError("its state_dict is no dictionary")
-        return checkpoint
-    except FileNotFoundError as error:
-        raise UserError(f"there is no checkpoint {path}: train first, or name a run that was trained") from error
-    except Exception as error:  # a damaged file makes torch.load raise nearly anything
-        raise UserError(f"the checkpoint {path} is damaged: delete it and give its train.py command again") from error
+        raise UserError(f"the checkpoint {path} belongs to another network: delete it and run the same command again")

@@ -1,4 +1,4 @@
-"""The training of a classifier, for features and for CAS, as a LightningModule.
+"""Training of a classifier, for features and for CAS, as a LightningModule.
 
 Shapes: B images, H x W pixels, C classes.
 """
@@ -14,15 +14,15 @@ from maskgit_lab.settings import Optim
 
 
 class LitClassifier(TrainedModule):
-    """Trains a classifier by cross-entropy and measures its top-1 and top-5 accuracy, fractions in [0, 1].
+    """Trains a classifier with cross-entropy and measures its top-1 and top-5 accuracy, fractions in [0, 1].
 
     Args:
         net: images (B, 3, H, W) in [0, 1] to logits (B, C).
         n_classes: C.
         optim: its optimisation.
         label_smoothing: of the cross-entropy.
-        seed: of dropout and order.
-        together: whether every process trains it; if not, the accuracy is not gathered from them.
+        seed: of dropout and of the order.
+        together: whether all processes train it, so that the accuracy is gathered from them.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Batches for training: one LightningDataModule for images and for tokens alike."""
+"""Batches for training: one LightningDataModule for both images and tokens."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from maskgit_lab.data.source import Labelled
 
 
 class SeededData(LightningDataModule):
-    """Shuffles by (seed, epoch) alone, so that a resumed run sees the batches of an uninterrupted one.
+    """The order depends only on (seed, epoch), so that a resumed run sees the batches of an uninterrupted one.
 
     Args:
         train: items to train on; each epoch takes the next view of each.
         val: items to validate on.
-        batch_size: items of a batch on one device.
+        batch_size: items per batch on one device.
         seed: of the order.
-        workers: processes that prepare items, where that is worth it.
+        workers: processes that load items, if the items have to be decoded.
     """
 
     def __init__(self, train: Labelled, val: Labelled, batch_size: int, seed: int, workers: int = 0) -> None:
@@ -31,13 +31,13 @@ class SeededData(LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[object]:
-        """Shuffled; Lightning tells the sampler the epoch."""
+        """Shuffled; Lightning sets the sampler's epoch."""
         assert self.trainer is not None
         sampler = _Epochs(self.train, self.trainer.world_size, self.trainer.global_rank, shuffle=True, seed=self.seed)
         return self._loader(self.train, self.batch_size, sampler)
 
     def val_dataloader(self) -> DataLoader[object]:
-        """In order, each process its share, and in larger batches, since nothing is kept for gradients."""
+        """In order, split over the processes, and in larger batches, since no gradients are needed."""
         assert self.trainer is not None
         share = range(self.trainer.global_rank, len(self.val), self.trainer.world_size)
         return self._loader(self.val, 4 * self.batch_size, share)
@@ -54,7 +54,7 @@ class SeededData(LightningDataModule):
 
 
 class _Epochs(DistributedSampler[Any]):
-    """Keys (item, epoch): the view that an epoch trains on."""
+    """Yields keys (item, epoch), so that each epoch trains on a view of its own."""
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for index in super().__iter__():

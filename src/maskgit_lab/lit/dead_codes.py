@@ -1,4 +1,4 @@
-"""Codes that no image uses: counted over a window of steps, and revived if asked to (Williams et al. 2020).
+"""Codes that no image uses: counted over a window of steps, and optionally revived (Williams et al. 2020).
 
 Shapes: B images, h x w tokens an image, K codes, M = B h w latents of width D.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class CodeUse:
     """How often each code was used since the window began.
 
-    Each process counts for itself; buffers of a module would be overwritten by the main one's at every step.
+    Each process keeps its own counts; buffers of a module would be overwritten by the main process's at every step.
     """
 
     def __init__(self, codebook_size: int, settings: DeadCodes) -> None:
@@ -36,14 +36,14 @@ class CodeUse:
         self.counts_K = self.counts_K.to(codes.device) + torch.bincount(codes.flatten(), minlength=len(self.counts_K))
 
     def take(self, module: LightningModule) -> Float[Tensor, " K"]:
-        """Ends the window: the counts of all processes."""
+        """The counts of all processes; starts a new window."""
         counts_K = module.trainer.strategy.reduce(self.counts_K.to(module.device), reduce_op="sum")
         assert isinstance(counts_K, Tensor)
         self.counts_K = torch.zeros_like(counts_K)
         return counts_K
 
     def settle(self, module: LitTokenizer) -> Float[Tensor, ""]:
-        """Ends the window: the number of dead codes in it, which are revived if that is asked for."""
+        """The number of dead codes in the window, which are revived if the settings say so; starts a new window."""
         dead_K = self.take(module) == 0
         if self.settings.revive and bool(dead_K.any()):
             assert self.latents is not None
@@ -57,7 +57,7 @@ class CodeUse:
 
 @torch.no_grad()
 def _replace(module: LitTokenizer, dead_K: Tensor, rows: Tensor) -> None:
-    """Gives dead codes new vectors in the network and its average, and forgets what the optimiser knew of them."""
+    """Gives dead codes new vectors in the network and its average, and resets their optimiser state."""
     codebook = module.net.quantizer.codebook
     codebook[dead_K] = rows
     if module.ema is not None:

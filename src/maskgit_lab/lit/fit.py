@@ -1,4 +1,4 @@
-"""One way to train a network: seeded, with a bar, saved as it goes and resumed from where it was saved."""
+"""Trains any network: seeded, with a progress bar, saved regularly and resumed from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from maskgit_lab.data.source import Labelled
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit import processes
 from maskgit_lab.lit.base import TrainedModule
-from maskgit_lab.lit.checkpoints import LAST, WholeCheckpoints, check_fits, saving
+from maskgit_lab.lit.checkpoints import WholeCheckpoints, check_fits, saving
 from maskgit_lab.lit.data import SeededData
 from maskgit_lab.lit.progress import StageBar
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import Hardware
 
 MOST_WORKERS = 8
@@ -40,7 +41,7 @@ TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab
 
 
 def seed_all(seed: int) -> None:
-    """Seeds every global generator, for weights that are drawn next."""
+    """Seeds every global generator before weights are drawn."""
     seed_everything(seed, verbose=False)
 
 
@@ -61,17 +62,17 @@ def fit(
         module: what to train.
         train: items to train on.
         val: items to validate on, every few epochs and at the end.
-        hardware: on what to train.
+        hardware: devices, precision, and how often to save and validate.
         terminal: shows the bar.
         title: of the bar.
-        folder: keeps `last.ckpt`; if it is there already, training goes on from it.
-        logger: where losses go.
+        folder: where `last.ckpt` is kept; if it exists, training resumes from it.
+        logger: receives the losses.
 
     Returns:
         The metrics of the last validation.
 
     Raises:
-        UserError: `last.ckpt` is damaged or not of this module, or the training diverged.
+        UserError: `last.ckpt` is damaged or of another module, or the training diverged.
         KeyboardInterrupt: Ctrl-C.
     """
     module.accumulate = hardware.accumulate
@@ -90,22 +91,22 @@ def fit(
 
 
 def batch_on_device(batch_size: int, hardware: Hardware) -> int:
-    """The items of a batch on one device.
+    """The batch size on one device.
 
     Raises:
-        UserError: the whole batch does not divide.
+        UserError: the batch cannot be split evenly.
     """
-    parts = hardware.devices * hardware.num_nodes * hardware.accumulate
-    if batch_size % parts:
+    devices = hardware.devices * hardware.num_nodes
+    if batch_size % (devices * hardware.accumulate):
         raise UserError(
-            f"a batch of {batch_size} does not divide over {hardware.devices * hardware.num_nodes} devices and "
-            f"{hardware.accumulate} accumulated batches: change batch_size, trainer.devices or trainer.accumulate"
+            f"a batch of {batch_size} cannot be split evenly into {devices} (devices) x {hardware.accumulate} "
+            "(accumulated batches): change batch_size, trainer.devices or trainer.accumulate"
         )
-    return batch_size // parts
+    return batch_size // (devices * hardware.accumulate)
 
 
 def workers(hardware: Hardware) -> int:
-    """Processes that decode images for one device."""
+    """The number of processes that decode images for one device."""
     if hardware.workers is not None:
         return hardware.workers
     on_gpu = hardware.accelerator != "cpu" and torch.accelerator.is_available()
@@ -113,11 +114,11 @@ def workers(hardware: Hardware) -> int:
 
 
 def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:
-    resumed = last is not None and last.exists()
-    if resumed and last is not None:
-        check_fits(module.state_dict(), last)
+    resumed = last if last is not None and last.exists() else None
+    if resumed is not None:
+        check_fits(module.state_dict(), resumed)
     try:
-        trainer.fit(module, data, ckpt_path=last if resumed else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SystemExit as stop:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from stop
     if last is not None:
@@ -140,7 +141,7 @@ def _trainer(
             max_steps=-1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
             sync_batchnorm=hardware.devices * hardware.num_nodes > 1 and _on_gpu(hardware),
             precision=hardware.precision,  # type: ignore[arg-type]
-            # "warn": what has no deterministic form on a GPU runs all the same.
+            # "warn": operations without a deterministic form on a GPU still run.
             deterministic="warn" if hardware.deterministic else False,
             max_epochs=module.optim.epochs,
             check_val_every_n_epoch=hardware.validate_every_epochs,
@@ -160,7 +161,7 @@ def _trainer(
 
 def _strategy(hardware: Hardware, automatic: bool) -> Strategy | str:
     if hardware.devices * hardware.num_nodes > 1:
-        # Two optimisers that take turns each leave the other's weights unused.
+        # Of two optimisers that take turns, each leaves the other's weights unused.
         return DDPStrategy(find_unused_parameters=not automatic)
     if not processes.is_one_of_several():
         return "auto"

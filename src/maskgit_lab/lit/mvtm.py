@@ -13,13 +13,13 @@ from torch import Tensor
 from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.masking.corruption import corrupt, draw_mask, drop_labels
 from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.nets.checkpoints import IDENTITY_KEY
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import masked_cross_entropy
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import MVTMLoss, Optim
 
-IDENTITY_KEY = "maskgit_lab"
-MASKS = 1  # masks draw from another stream than dropout, which has (seed, rank, step) alone
+MASKS = 1  # gives masks another stream than dropout's, which is (seed, rank, step)
 
 
 class LitMVTM(TrainedModule):
@@ -31,19 +31,13 @@ class LitMVTM(TrainedModule):
         optim: its optimisation.
         loss: its options.
         seed: of masks and dropout.
-        identity: plain values that name the run; every checkpoint carries them.
+        identity: plain values that identify the run, stored in every checkpoint.
     """
 
     net: Transformer
 
     def __init__(
-        self,
-        net: Transformer,
-        schedule: Schedule,
-        optim: Optim,
-        loss: MVTMLoss,
-        seed: int,
-        identity: dict[str, Any],
+        self, net: Transformer, schedule: Schedule, optim: Optim, loss: MVTMLoss, seed: int, identity: dict[str, Any]
     ) -> None:
         super().__init__(net, optim, seed)
         self.schedule = schedule
@@ -64,7 +58,7 @@ class LitMVTM(TrainedModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """The NLL of held-out codes under the same masks at every call."""
+        """The NLL of held-out codes, with the same masks at every call."""
         tokens_BN, labels_B = batch
         generator = self._generator(self.seed, batch_idx)
         mask_BN = draw_mask(tokens_BN, self.schedule, generator)
@@ -73,7 +67,7 @@ class LitMVTM(TrainedModule):
         self.log("mvtm/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Names the run in its checkpoint."""
+        """Stores the run's identity in its checkpoint."""
         checkpoint[IDENTITY_KEY] = self.identity
 
     def _generator(self, *parts: int) -> torch.Generator:

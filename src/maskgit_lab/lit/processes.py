@@ -1,7 +1,7 @@
 """Several processes, one for each device: started by torchrun's launcher or by SLURM, and connected at the start.
 
-Lightning's own launcher would start this command again from within a training; here every process does the whole
-command from its beginning, and what only one of them may do is said so with `ranks`.
+Lightning's own launcher would start this command again in the middle of a training; here every process runs the whole
+command, and `ranks` decides what only one of them does.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from maskgit_lab import ranks
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import Hardware
 
-LONGEST_WAIT = timedelta(days=2)  # for the main process, while it does what the others wait for
+LONGEST_WAIT = timedelta(days=2)  # of the other processes for the main one
 
 
 def is_started(hardware: Hardware) -> bool:
-    """Whether this process is all there is to be, or one of those that torchrun or SLURM started.
+    """Whether all processes are started: only one is needed, or torchrun or SLURM started this one with the others.
 
     Raises:
-        UserError: several machines are asked for, and nothing started this command on each of them.
+        UserError: several machines are requested, but the command was not started on each of them.
     """
     if hardware.devices * hardware.num_nodes == 1 or _environment() is not None:
         return True
@@ -47,13 +47,13 @@ def is_started(hardware: Hardware) -> bool:
 
 
 def start(script: Path, arguments: Sequence[str], devices: int) -> int:
-    """Runs a script in a process for each device of this machine; returns the exit code.
+    """Runs a script in one process per device of this machine; returns the exit code.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, or a signal to end.
+        KeyboardInterrupt: Ctrl-C, or a signal to terminate.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what is wrong
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes report their errors
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -74,20 +74,20 @@ def start(script: Path, arguments: Sequence[str], devices: int) -> int:
 
 
 def connect(hardware: Hardware) -> None:
-    """Connects this process with the others, if there are any.
+    """Connects this process to the others, if there are any.
 
     Raises:
-        UserError: another number of processes was started than the settings ask for.
+        UserError: the number of processes is not the one in the settings.
     """
-    asked, environment = hardware.devices * hardware.num_nodes, _environment()
+    needed, environment = hardware.devices * hardware.num_nodes, _environment()
     if environment is None or distributed.is_initialized():
         return
-    if environment.world_size() != asked:
+    if environment.world_size() != needed:
         raise UserError(
-            f"{environment.world_size()} processes were started, and trainer.devices={hardware.devices} x "
-            f"trainer.num_nodes={hardware.num_nodes} asks for {asked}: make the two agree"
+            f"{environment.world_size()} processes were started, but trainer.devices={hardware.devices} x "
+            f"trainer.num_nodes={hardware.num_nodes} needs {needed}: make the two agree"
         )
-    if asked == 1:
+    if needed == 1:
         return
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
     backend = "gloo"
@@ -100,20 +100,17 @@ def connect(hardware: Hardware) -> None:
 
 
 def leave() -> None:
-    """Ends the connection, once every process has come here."""
+    """Ends the connection once every process has called this."""
     if ranks.world_size() > 1:
         ranks.barrier()
         distributed.destroy_process_group()
 
 
 def is_one_of_several() -> bool:
-    """Whether several processes were started, whatever they do now."""
+    """Whether several processes were started, connected or not."""
     environment = _environment()
     return environment is not None and environment.world_size() > 1
 
 
 def _environment() -> ClusterEnvironment | None:
-    for kind in (TorchElasticEnvironment, SLURMEnvironment):
-        if kind.detect():
-            return kind()
-    return None
+    return next((kind() for kind in (TorchElasticEnvironment, SLURMEnvironment) if kind.detect()), None)

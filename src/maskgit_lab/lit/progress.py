@@ -1,4 +1,4 @@
-"""Lightning's training loop on the suite's own progress bar."""
+"""The suite's progress bar for Lightning's training loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from maskgit_lab.lit.base import TrainedModule
 
 
 class StageBar(Callback):
-    """One bar for the whole of a training, over its steps, with the last loss beside it."""
+    """One bar over all steps of a training, with the last loss beside it."""
 
     def __init__(self, terminal: Terminal, title: str) -> None:
         self.terminal = terminal
@@ -19,7 +19,7 @@ class StageBar(Callback):
         self._open = ExitStack()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Opens the bar, at the step where a resumed run goes on."""
+        """Opens the bar, at the step where a resumed run continues."""
         assert isinstance(pl_module, TrainedModule)
         self._module = pl_module
         self._advance = self._open.enter_context(self.terminal.bar(self.title, pl_module.total_steps()))
@@ -28,7 +28,7 @@ class StageBar(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Moves the bar."""
+        """Advances the bar."""
         loss = outputs["loss"] if isinstance(outputs, dict) else None
         steps = int(self._module.ends_step(batch_idx))
         self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")

@@ -1,4 +1,4 @@
-"""The tokenizer's training (MaskGIT, section 3, first stage; VQGAN) as a LightningModule.
+"""Training of the tokenizer (MaskGIT, section 3, first stage; VQGAN) as a LightningModule.
 
 Shapes: B images, H x W pixels, K codes, M = B h w latents of width D.
 """
@@ -25,7 +25,7 @@ N_LOGGED = 8  # reconstructions at each validation
 
 
 class LitTokenizer(TrainedModule):
-    """Trains a VQGAN; the discriminator and the perceptual loss take part only where they are given.
+    """Trains a VQGAN; the discriminator and the perceptual loss are optional.
 
     Args:
         net: the VQGAN.
@@ -34,7 +34,7 @@ class LitTokenizer(TrainedModule):
         seed: of the steps.
         discriminator: maps images to one logit each.
         perceptual: maps (reconstructions, images) to a distance; fixed, and in no checkpoint.
-        dead_codes: how codes that are not used are counted and revived.
+        dead_codes: how unused codes are counted and revived.
     """
 
     net: VQGAN
@@ -59,17 +59,17 @@ class LitTokenizer(TrainedModule):
 
     @property
     def n_optimizers(self) -> int:
-        """One for the VQGAN and, if it takes part, one for the discriminator."""
+        """One for the VQGAN and one for the discriminator, if there is one."""
         return 1 if self.discriminator is None else 2
 
     def configure_optimizers(self) -> Any:
-        """One optimiser for the VQGAN and, if it takes part, one for the discriminator."""
+        """One optimiser for the VQGAN and one for the discriminator, if there is one."""
         networks = [self.net] + ([self.discriminator] if self.discriminator is not None else [])
         made = [self.optimizer_for(network.parameters()) for network in networks]
         return [optimizer for optimizer, _ in made], [scheduler for _, scheduler in made]
 
     def on_fit_start(self) -> None:
-        """Moves what Lightning does not know of."""
+        """Moves the perceptual loss, which Lightning does not see, to the device."""
         self._perceptual = [loss and loss.to(self.device) for loss in self._perceptual]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -88,18 +88,18 @@ class LitTokenizer(TrainedModule):
         return {"loss": total.detach()}
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
-        """Settles dead codes at the end of each window, after the average has moved."""
+        """Counts dead codes at the end of each window, after the average was updated."""
         super().on_train_batch_end(outputs, batch, batch_idx)
         n_batches = self.trainer.fit_loop.total_batch_idx + 1
         if n_batches % (self.code_use.settings.window * self.accumulate) == 0:
             self.log("tokenizer/dead_codes", self.code_use.settle(self))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the window that is not ended."""
+        """Saves the counts of the unfinished window."""
         checkpoint[CODE_USE] = self.code_use.counts_K
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with that window."""
+        """Restores the counts of the unfinished window."""
         self.code_use.counts_K = checkpoint[CODE_USE]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -116,7 +116,7 @@ class LitTokenizer(TrainedModule):
             self.logger.log_image("tokenizer/reconstructions", list(pairs.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Use of the codebook over all held-out images."""
+        """Codebook usage over all held-out images."""
         counts_K = self.val_use.take(self)
         scores = {
             "tokenizer/val_codebook_usage": (counts_K > 0).float().mean(),
@@ -154,7 +154,7 @@ class LitTokenizer(TrainedModule):
         return losses
 
     def _descend(self, optimizer: LightningOptimizer, loss: Tensor, batch_idx: int) -> None:
-        """Adds the gradients of a batch and, if the step is complete with it, takes the step."""
+        """Accumulates the gradients of a batch and takes the step if they are complete."""
         self.manual_backward(loss / self.accumulate)
         if self.ends_step(batch_idx):
             if self.optim.gradient_clip > 0:
@@ -164,5 +164,5 @@ class LitTokenizer(TrainedModule):
 
 
 def _as_list(one_or_more: Any) -> list[Any]:
-    """Lightning gives one optimiser or scheduler as it is, and several as a list."""
+    """Lightning returns one optimiser or scheduler bare, and several as a list."""
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import wandb
@@ -14,24 +13,11 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.lit.logger import TABLE, why_offline
+from maskgit_lab.runs.results import SETTINGS, identity
 
 PREFIX = "eval/"
 SECONDS = 30  # that the server may take for an answer
-# W&B turns 4.0 into 4, by which a point would be another one: of all numbers of a row only these are integers.
-COUNTS = {
-    *("steps", "seed", "n_samples", "reference_features", "splits", "neighbours"),
-    *("kid_subsets", "kid_subset_size", "nll_draws"),
-}
-SCALES = ("choice_temperature", "guidance")
 FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError)
-
-
-@dataclass(frozen=True)
-class LoggedRun:
-    """A run that is in W&B: its id, and the sweep that it belongs to."""
-
-    id: str
-    group: str | None
 
 
 def default_entity(entity: str | None = None) -> str:
@@ -42,12 +28,12 @@ def default_entity(entity: str | None = None) -> str:
     """
     found = entity or _api().default_entity
     if not found:
-        raise UserError("W&B knows no entity of this account: name one with wandb.entity=NAME")
+        raise UserError("this W&B account has no entity: name one with wandb.entity=NAME")
     return found
 
 
-def logged_runs(project: str, entity: str, ids: Sequence[str]) -> list[LoggedRun]:
-    """Those of the runs that are in a project.
+def logged_runs(project: str, entity: str, ids: Sequence[str]) -> dict[str, str | None]:
+    """The ids of those runs that are in a project, each with the sweep that it belongs to.
 
     Args:
         project: its name.
@@ -57,7 +43,7 @@ def logged_runs(project: str, entity: str, ids: Sequence[str]) -> list[LoggedRun
     Raises:
         UserError: there is no account, its server does not answer, or it has no such project.
     """
-    return [LoggedRun(run.id, run.group) for run in _runs(project, entity, {"name": {"$in": list(ids)}})]
+    return {run.id: run.group for run in _runs(project, entity, {"name": {"$in": list(ids)}})}
 
 
 def read_rows(project: str, entity: str | None = None, group: str | None = None) -> list[dict[str, Any]]:
@@ -78,12 +64,12 @@ def read_rows(project: str, entity: str | None = None, group: str | None = None)
     if not rows:
         where = f"{owner}/{project}" + (f", group {group}" if group else "")
         raise UserError(f"the W&B project {where} has no points: log an evaluation there first, or name another")
-    return list({_point(row): row for row in rows}.values())
+    return list({identity(row): row for row in rows}.values())
 
 
 @contextmanager
 def explaining(what: str) -> Iterator[None]:
-    """Says what W&B does not take, where it raises an error.
+    """Turns W&B's own errors into one sentence on what it does not accept.
 
     Raises:
         UserError: in place of W&B's own errors.
@@ -92,7 +78,7 @@ def explaining(what: str) -> Iterator[None]:
         yield
     except FAILURES as error:
         raise UserError(
-            f"W&B does not take {what} ({first_line(error)}): try again, or name another project"
+            f"W&B does not accept {what} ({first_line(error)}): try again, or name another project"
         ) from error
 
 
@@ -100,7 +86,7 @@ def _api() -> Api:
     wandb.setup(settings=wandb.Settings(silent=True))
     reason = why_offline()
     if reason:
-        raise UserError(f"W&B is not to be reached ({reason}): it needs an account, by `wandb login`, and a network")
+        raise UserError(f"W&B is not available ({reason}): it needs an account, by `wandb login`, and a network")
     try:
         return Api(timeout=SECONDS)
     except FAILURES as error:
@@ -129,10 +115,6 @@ def _rows_of(run: ApiRun) -> Iterator[dict[str, Any]]:
 
 
 def _as_measured(key: str, value: Any) -> Any:
-    return float(value) if isinstance(value, int) and key not in COUNTS else value
-
-
-def _point(row: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
-    """The settings of a row: all that is not measured, and not a version."""
-    said = (key for key, value in row.items() if isinstance(value, str) and not key.startswith("version_"))
-    return frozenset((key, row[key]) for key in {*said, *COUNTS, *SCALES} & row.keys())
+    """W&B turns 4.0 into 4, which would be another point: of all numbers of a row only its settings are integers."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and key not in SETTINGS else value

@@ -24,11 +24,10 @@ def draw_mask(
         tokens_BN: only their shape and device are used.
         schedule: the mask schedule gamma.
         generator: randomness, on the device of the tokens.
-        min_ratio: gamma(r) is raised to it where it is lower (`min_masking_rate` of the released config; none in the
-            paper).
+        min_ratio: a lower bound on gamma(r) (`min_masking_rate` in the released config; none in the paper).
 
     Returns:
-        True where a token is to be masked; at least one and at most N in each image.
+        True where a token is to be masked: at least one and at most N in each image.
     """
     n_images, n_tokens = tokens_BN.shape
     ratio_B = torch.rand(n_images, device=tokens_BN.device, generator=generator)

@@ -28,7 +28,7 @@ class Schedule(ABC):
 
     @property
     def name(self) -> str:
-        """The name of its config, under which results are kept."""
+        """The name of its config, which is also its name in results."""
         return self.config_name()
 
     def __call__(self, ratio: Float[Tensor, "*shape"], n_tokens: int | Tensor) -> Float[Tensor, "*shape"]:

@@ -15,14 +15,14 @@ from maskgit_lab.nets.classifier import Classifier
 
 
 class Features(NamedTuple):
-    """What a feature extractor says of images, on the CPU; None for what it does not know."""
+    """The output of a feature extractor, on the CPU; None for what it does not compute."""
 
     features_nF: Float[Tensor, "n F"]
     logits_nC: Float[Tensor, "n C"] | None = None
     spatial_nS: Float[Tensor, "n S"] | None = None
 
     def named(self) -> dict[str, Tensor]:
-        """What is known, by name."""
+        """What was computed, by name."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
@@ -31,8 +31,8 @@ class FeatureExtractor(Protocol):
     """A fixed network; distances between its features carry its name."""
 
     name: str
-    identity: str  # of its weights: what features that are kept depend on
-    classes_of: str | None  # the data whose classes its logits are of, if they are of any data here
+    identity: str  # of its weights; stored features depend on it
+    classes_of: str | None  # the dataset whose classes its logits predict, if it is one of the suite's
 
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
         """Features of 8-bit images, and class logits and spatial features where it has them."""
@@ -40,12 +40,12 @@ class FeatureExtractor(Protocol):
 
 
 class ClassifierFeatures:
-    """Features of a classifier trained on the data at hand; the distance is `fd_classifier`, never FID.
+    """Features of a classifier trained on the dataset itself; the distance is `fd_classifier`, never FID.
 
     Args:
-        net: the classifier, where it runs.
+        net: the classifier, on the device where it runs.
         identity: of its weights.
-        data: the name of the data.
+        data: the name of the dataset.
     """
 
     name = "classifier"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_dinov2 import FeatureExtractorDinoV2
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -29,26 +29,26 @@ INCEPTION_LAYERS = ["2048", "logits_unbiased"]
 SPATIAL_CHANNELS = 7  # of ADM's sFID, on a grid of 17 x 17
 POOL_WIDTH, SPATIAL_WIDTH = 2048, 17 * 17 * SPATIAL_CHANNELS
 CIFAR_SIZE = 32
-FAST = torch.channels_last  # the layout in which convolutions on a CPU take two thirds of the time
+FAST = torch.channels_last  # in this layout, convolutions on a CPU take two thirds of the time
 
 
 class InceptionFeatures:
-    """The network of 2015-12-05 as torch-fidelity has it; the only one whose distance is FID.
+    """The network of 2015-12-05 in torch-fidelity's version, the only one whose distance is FID.
 
     Its spatial features are those of ADM's sFID: the first 7 channels of `mixed_6/conv`, in the order (H, W, C).
 
     Args:
-        weights: torch-fidelity's file; None downloads it; `random` draws some, whose scores are never called FID.
+        weights: torch-fidelity's file; None downloads it; `random` draws random ones, which never give an FID.
         device: where it runs.
 
     Raises:
-        UserError: the weights are not to be had, or the file is another one.
+        UserError: the weights are not available, or the file is a different one.
     """
 
-    classes_of: str | None = None  # its 1,008 outputs are the classes of no data here
+    classes_of: str | None = None  # its 1,008 outputs are not the classes of any dataset here
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        self.name, self.identity = _named(INCEPTION.features, weights)
+        self.name = self.identity = _name(INCEPTION.features, weights)
         if weights == RANDOM:
             self.net: nn.Module = _untrained(FeatureExtractorInceptionV3, "inception-v3-compat", INCEPTION_LAYERS)
         else:
@@ -75,20 +75,20 @@ class InceptionFeatures:
 
 
 class VGG16Features:
-    """torchvision's VGG16 as torch-fidelity has it, F = 4,096: the paper's precision and recall (Table 1).
+    """torchvision's VGG16 in torch-fidelity's version, F = 4,096: the paper's precision and recall (Table 1).
 
     Args:
-        weights: torchvision's file; None downloads it; `random` draws some.
+        weights: torchvision's file; None downloads it; `random` draws random ones.
         device: where it runs.
 
     Raises:
-        UserError: the weights are not to be had, or the file is another one.
+        UserError: the weights are not available, or the file is a different one.
     """
 
     classes_of: str | None = None
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
-        self.name, self.identity = _named(VGG16.features, weights)
+        self.name = self.identity = _name(VGG16.features, weights)
         if weights == RANDOM:
             path: Any = _in_memory(_drawn(vgg16()).state_dict())
         else:
@@ -105,14 +105,14 @@ class VGG16Features:
 
 
 class DINOv2Features:
-    """DINOv2 ViT-L/14 as torch-fidelity has it, F = 1,024 (Stein et al. 2023); torch.hub brings code and weights.
+    """DINOv2 ViT-L/14 in torch-fidelity's version, F = 1,024 (Stein et al. 2023); torch.hub downloads code and weights.
 
     Args:
-        weights: None; there is no file to name.
+        weights: None, since there is no file to give.
         device: where it runs.
 
     Raises:
-        UserError: a file is named, or torch.hub has neither the network nor a copy.
+        UserError: a file is given, or torch.hub can neither download nor find the network.
     """
 
     name = "dinov2"
@@ -120,14 +120,12 @@ class DINOv2Features:
 
     def __init__(self, weights: str | None, device: torch.device) -> None:
         if weights is not None:
-            raise UserError(
-                f"features.weights={weights}: features=dinov2 takes no file; leave it out, and torch.hub brings it"
-            )
+            raise UserError(f"features.weights={weights} is not used by features=dinov2: leave it out")
         try:
             self.net = FeatureExtractorDinoV2("dinov2-vit-l-14", ["dinov2"]).to(device)
-        except Exception as error:  # of the network, the disk, or the code that torch.hub loads
+        except Exception as error:  # from the network, the disk, or the code that torch.hub loads
             raise UserError(
-                f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with a network, or copy "
+                f"features=dinov2 cannot be loaded ({first_line(error)}): run it once with network access, or copy "
                 f"torch.hub's folder of facebookresearch/dinov2 and its checkpoint to {torch.hub.get_dir()}"
             ) from error
         self.identity = _digest(self.net)
@@ -147,7 +145,7 @@ class ResNet56Features:
         device: where it runs.
 
     Raises:
-        UserError: the weights are not to be had, or the file is another one.
+        UserError: the weights are not available, or the file is a different one.
     """
 
     name = "resnet56_cifar10"
@@ -171,9 +169,8 @@ class ResNet56Features:
             UserError: images of another size.
         """
         if images.shape[2:] != (CIFAR_SIZE, CIFAR_SIZE):
-            raise UserError(
-                f"features=resnet56_cifar10 takes images of 32 x 32 pixels, not {images.shape[2]}: choose others"
-            )
+            size = f"{images.shape[2]} x {images.shape[3]}"
+            raise UserError(f"features=resnet56_cifar10 needs 32 x 32 pixels, not {size}: choose other features")
         features_nF = self.net.features((images.to(self.device) / 255 - self.mean) / self.std)
         return Features(features_nF.cpu(), self.net.linear(features_nF).cpu())
 
@@ -187,15 +184,15 @@ PRETRAINED: dict[str, Callable[[str | None, torch.device], FeatureExtractor]] = 
 
 
 def ensure_weights(features: str, weights: str | None, key: str) -> None:
-    """Finds or downloads the weights of an extractor, so that no process has to later.
+    """Finds or downloads the weights of an extractor, so that no process has to do so later.
 
     Args:
         features: its name.
         weights: its file; None downloads it.
-        key: the setting that names the file, for errors.
+        key: the setting that gives the file, for errors.
 
     Raises:
-        UserError: they are not to be had, or the file is another one.
+        UserError: they are not available, or the file is a different one.
     """
     published = {each.features: each for each in (INCEPTION, VGG16, RESNET56)}
     if features in published and weights != RANDOM:
@@ -204,13 +201,12 @@ def ensure_weights(features: str, weights: str | None, key: str) -> None:
         DINOv2Features(weights, torch.device("cpu"))
 
 
-def _named(features: str, weights: str | None) -> tuple[str, str]:
-    name = f"{features}_{RANDOM}" if weights == RANDOM else features
-    return name, name
+def _name(features: str, weights: str | None) -> str:
+    return f"{features}_{RANDOM}" if weights == RANDOM else features
 
 
 def _digest(net: nn.Module) -> str:
-    """Of the weights of a network that has no file of its own."""
+    """A hash of the weights of a network without a file of its own."""
     digest = hashlib.sha256()
     for name, value in net.state_dict().items():
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
@@ -218,7 +214,7 @@ def _digest(net: nn.Module) -> str:
 
 
 def _untrained(kind: type[FeatureExtractorInceptionV3], *arguments: Any) -> nn.Module:
-    """The network with drawn weights; its constructor insists on a file, whose content is then passed over."""
+    """The network with random weights; its constructor needs a file, whose content is ignored."""
 
     class Untrained(kind):
         def load_state_dict(self, *state: Any, **how: Any) -> None:
@@ -235,13 +231,10 @@ def _in_memory(state: dict[str, Tensor]) -> io.BytesIO:
 
 
 def _drawn(net: nn.Module) -> nn.Module:
-    """Weights that keep the spread of what passes through (He et al. 2015), the same at every call."""
+    """Random weights that preserve the variance of activations (He et al. 2015), the same at every call."""
     generator = torch.Generator().manual_seed(0)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            module.weight.data = _normal(module.weight, generator)
+            weight = module.weight
+            weight.data = torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5
     return net
-
-
-def _normal(weight: Float[Tensor, "out *in"], generator: torch.Generator) -> Float[Tensor, "out *in"]:
-    return torch.randn(weight.shape, generator=generator) * (2 / weight[0].numel()) ** 0.5

@@ -1,4 +1,4 @@
-"""What is kept of real images, so that samples can be compared with them again and again.
+"""What is stored of real images, so that samples can be compared with them.
 
 Shapes: n images, F features, S spatial features.
 """
@@ -20,8 +20,8 @@ from maskgit_lab.metrics.features import Features
 from maskgit_lab.metrics.statistics import Gaussian, fit_gaussian
 from maskgit_lab.nets.files import write_arrays
 
-ROUNDING = 1e-5  # of statistics that were kept in float32, beside their largest value
-ADM_POOL, ADM_SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")  # of ADM's reference files
+ROUNDING = 1e-5  # of statistics stored in float32, relative to their largest value
+ADM_POOL, ADM_SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")  # in ADM's reference files
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reference:
 
     Args:
         gaussian: fitted to the features of all images.
-        features_nF: features of some images, for precision, recall and KID; None where there are statistics alone.
+        features_nF: features of some images, for precision, recall and KID; None if there are only statistics.
         spatial: fitted to the spatial features, if the extractor has any.
     """
 
@@ -58,12 +58,12 @@ class Reference:
 
 
 def reference_of(parts: Iterable[Features], n_images: int, most_features: int) -> Reference:
-    """The reference of images whose features come in parts.
+    """The reference statistics of images whose features come in parts.
 
     Args:
-        parts: in the order of the images; gone through three times, so that only one has to be in memory at once.
-        n_images: how many images they are.
-        most_features: features of so many images are kept, spread evenly over them.
+        parts: in the order of the images; iterated over three times, so that only one has to be in memory.
+        n_images: the number of images.
+        most_features: features of at most this many images are kept, spread evenly over all.
 
     Raises:
         ValueError: fewer than two images.
@@ -83,10 +83,10 @@ def reference_of(parts: Iterable[Features], n_images: int, most_features: int) -
 
 
 def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
-    """The statistics that an ADM reference file has beside its images: of all images, pooled and spatial.
+    """The pooled and the spatial statistics of all images in an ADM reference file; None where it has none.
 
     Raises:
-        UserError: they are damaged, or not those of the Inception network.
+        UserError: the file is damaged, or its statistics are not valid.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -94,8 +94,8 @@ def published_statistics(path: Path) -> tuple[Gaussian | None, Gaussian | None]:
                 _gaussian(*(file[name] for name in names)) if set(names) <= set(file.files) else None
                 for names in (ADM_POOL, ADM_SPATIAL)
             )
-    except Exception as error:  # what a damaged file makes numpy and zipfile raise is nearly anything
-        raise UserError(f"{path} is no sound npz file ({first_line(error)}): get it again") from error
+    except Exception as error:  # numpy and zipfile raise almost anything on a damaged file
+        raise UserError(f"{path} is not a valid .npz file ({first_line(error)}): give another") from error
     return pooled, spatial
 
 
@@ -106,7 +106,7 @@ def _gaussian(mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
         raise ValueError(f"statistics of types {mean.dtype} and {covariance.dtype}")
     mean_F, covariance_FF = (torch.from_numpy(array.astype(np.float64)) for array in (mean, covariance))
     if not (mean_F.isfinite().all() and covariance_FF.isfinite().all()):
-        raise ValueError("statistics that are no numbers")
+        raise ValueError("statistics that contain NaN or infinite values")
     _check_covariance(covariance_FF)
     return Gaussian(mean_F, covariance_FF)
 

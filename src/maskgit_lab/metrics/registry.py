@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from maskgit_lab.errors import UserError
@@ -99,6 +100,7 @@ TABLE: dict[str, Metric] = {
 
 def add(metric: Metric) -> Metric:
     """Adds a metric of one's own."""
+    metric_of.cache_clear()
     return TABLE.setdefault(metric.key, metric)
 
 
@@ -130,6 +132,7 @@ def asked_for(chosen: Iterable[str]) -> list[str]:
     return found
 
 
+@cache  # since reports ask for every key of every row
 def metric_of(key: str) -> Metric | None:
     """The metric that a key of a row belongs to, named as on the row's extractor; None for what is none."""
     found = ((metric, metric.extractor_in(key)) for metric in TABLE.values())

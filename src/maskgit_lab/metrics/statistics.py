@@ -1,4 +1,4 @@
-"""Means and covariances of features, gathered in pieces, and the Fréchet distance between them.
+"""Means and covariances of features, accumulated in pieces, and the Fréchet distance between them.
 
 Shapes: n images, F features.
 """
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
-PIECE = 4096  # rows that are added at once
+PIECE = 4096  # rows added at once
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Gaussian:
 
 
 def fit_gaussian(batches: Iterable[Tensor]) -> Gaussian:
-    """The mean and the unbiased covariance of batches of features (n, F), without having all of them in memory.
+    """The mean and the unbiased covariance of batches of features (n, F), without keeping all of them in memory.
 
-    Pieces are joined as by Chan, Golub and LeVeque (1983), which loses no digits, however many there are.
+    Pieces are merged as in Chan, Golub and LeVeque (1983), which loses no digits, however many there are.
 
     Raises:
         ValueError: fewer than two rows.

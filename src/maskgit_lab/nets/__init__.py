@@ -1,1 +1,1 @@
-"""Networks: plain torch modules with plain constructor values, the very ones of the paper at any size."""
+"""Networks: the paper's at any size, as plain torch modules with plain constructor values."""

@@ -24,6 +24,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise TypeError("its state_dict is not a dictionary")
         return checkpoint
     except FileNotFoundError as error:
-        raise UserError(f"there is no checkpoint {path}: train first, or name a run that was trained") from error
-    except Exception as error:  # a damaged file makes torch.load raise nearly anything
-        raise UserError(f"the checkpoint {path} is damaged: delete it and give its train.py command again") from error
+        raise UserError(f"there is no checkpoint {path}: train first, or give a run that was trained") from error
+    except Exception as error:  # torch.load raises almost anything on a damaged file
+        raise UserError(f"the checkpoint {path} is damaged: delete it and run its train.py command again") from error

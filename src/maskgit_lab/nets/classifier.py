@@ -1,4 +1,4 @@
-"""Classifiers: a small one for small images, and torchvision's ResNet-50, the paper's classifier of CAS.
+"""Classifiers: a small one for small images, and torchvision's ResNet-50, the paper's classifier for CAS.
 
 Shapes: B images, H x W pixels, F features, C classes.
 """
@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Classifier(nn.Module, ABC):
-    """A network with features of images, and a linear head on them."""
+    """A network with a linear head on its features."""
 
     head: nn.Linear
 
@@ -66,15 +66,15 @@ class SmallConvNet(Classifier):
 
 
 class ResNet50(Classifier):
-    """torchvision's ResNet of bottleneck blocks, with fresh weights (MaskGIT, section 4.2, classification accuracy).
+    """torchvision's ResNet of bottleneck blocks, newly initialised (MaskGIT, section 4.2, classification accuracy).
 
     Args:
         n_classes: C.
-        layers: blocks of the four stages; (3, 4, 6, 3) makes a ResNet-50.
+        layers: blocks in each of the four stages; (3, 4, 6, 3) makes a ResNet-50.
         small_images: a first convolution of 3 x 3 with stride 1 and no pooling after it, for 32 x 32 and below.
 
     Raises:
-        ValueError: another number of stages than four, or a stage without a block.
+        ValueError: there are not four stages, or one has no block.
     """
 
     mean: Tensor

@@ -49,7 +49,7 @@ class DownBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """One logit an image: high for real ones.
+    """One logit per image, high for real ones.
 
     Args:
         image_size: height and width, a power of 2 of at least 8.

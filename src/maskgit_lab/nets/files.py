@@ -1,4 +1,4 @@
-"""Networks in safetensors files that say how to build them: `{"network": ..., "sizes": ..., ...}` in the metadata."""
+"""Networks in safetensors files that describe how to build them: metadata `{"network": ..., "sizes": ..., ...}`."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ MOST_NAMED = 3
 
 
 def save_net(net: VQGAN | Transformer, path: Path, **about: Any) -> None:
-    """Writes a network's weights, its sizes and plain values about it, whole or not at all."""
+    """Writes a network's weights, its sizes and plain values about it, atomically."""
     kind = next(name for name, network in NETWORKS.items() if isinstance(net, network))
     write_arrays(net.state_dict(), path, {METADATA: json.dumps({"network": kind, "sizes": net.sizes, **about})})
 
 
 def write_arrays(arrays: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Writes arrays as safetensors, whole or not at all, readable by whom the user lets read their files.
+    """Writes arrays as safetensors, atomically and with the user's default permissions.
 
     Raises:
-        UserError: the place cannot be written.
+        UserError: the path cannot be written.
     """
     temporary = path.with_name(f"{path.name}.partial")
     try:
         save_file({name: value.contiguous() for name, value in arrays.items()}, temporary, metadata)
         mask = os.umask(0)
         os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # the library writes files that nobody else can read
+        temporary.chmod(0o666 & ~mask)  # the library's files are readable by their owner only
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be written ({first_line(error)}): choose another place") from error
+        raise UserError(f"{path} cannot be written ({first_line(error)}): choose another path") from error
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What the file says of its network: at least `network` and `sizes`.
+    """A file's description of its network: at least `network` and `sizes`.
 
     Raises:
-        UserError: it is absent, damaged, or not a file that `save_net` wrote.
+        UserError: it is absent or damaged, or was not written by `save_net`.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -59,27 +59,27 @@ def read_about(path: Path) -> dict[str, Any]:
         return about
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f"{path} is not a network of this suite ({first_line(error)}): give a .safetensors file that export.py or "
-            "an importer (python -m maskgit_lab.tokenizers.released) wrote"
+            f"{path} is not a network of this suite ({first_line(error)}): give a .safetensors file from export.py or "
+            "an importer (python -m maskgit_lab.tokenizers.released)"
         ) from error
 
 
 def open_net(path: Path, kind: str) -> VQGAN | Transformer:
-    """The network of a file, built as it says.
+    """The network of a file, built from its description.
 
     Raises:
         UserError: the file is absent or damaged, or holds another kind of network than `tokenizer` or `transformer`.
     """
     about = read_about(path)
     if about["network"] != kind:
-        raise UserError(f"{path} holds a {about['network']} and not a {kind}: give the file of a {kind}")
+        raise UserError(f"{path} holds a {about['network']}, not a {kind}: give the file of a {kind}")
     found, sizes = _shapes_in(path), about["sizes"]
     try:
         check_counts([sizes.get("depth", 1), sizes.get("n_blocks", 1), len(sizes.get("multipliers", []))], len(found))
-        with torch.device("meta"):  # nothing is reserved for what the file only claims to hold
+        with torch.device("meta"):  # allocates nothing for what the file only claims to hold
             net = NETWORKS[kind](**sizes)
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise UserError(f"{path} says how to build it in a way that cannot be ({first_line(error)})") from error
+        raise UserError(f"{path} describes an impossible network ({first_line(error)}): give another file") from error
     check_arrays(shapes_of(net.state_dict()), found, str(path))
     net = NETWORKS[kind](**sizes)
     load_net(net, path)
@@ -87,7 +87,7 @@ def open_net(path: Path, kind: str) -> VQGAN | Transformer:
 
 
 def check_counts(counts: Sequence[int], n_arrays: int) -> None:
-    """Raises a `ValueError` if a network is said to have more layers than there are arrays to fill them."""
+    """Raises a `ValueError` if a network would have more layers than there are arrays to fill them."""
     if max(counts) > n_arrays:
         raise ValueError(f"{max(counts):,} layers from {n_arrays:,} arrays")
 
@@ -96,24 +96,23 @@ def load_net(net: nn.Module, path: Path) -> None:
     """Fills a network with the weights of a file.
 
     Raises:
-        UserError: the file is absent or damaged, or its arrays are not those of the network; the first few are named.
+        UserError: the file is absent or damaged, or its arrays do not fit the network.
     """
     check_fits(net, path)
     arrays = load_file(path)
-    if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
-        raise UserError(f"{path} has values that are no numbers, in {odd[0]}: give a sound file")
+    check_finite(arrays, str(path))
     net.load_state_dict(arrays)
 
 
 def check_fits(net: nn.Module, path: Path) -> None:
-    """Raises a `UserError` unless a file has the very arrays of a network, which may lie on the meta device."""
+    """Raises a `UserError` unless a file has the arrays of a network, which may be on the meta device."""
     check_arrays(shapes_of(net.state_dict()), _shapes_in(path), str(path))
 
 
 def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], where: str) -> None:
     """Raises a `UserError` that names the first few arrays that are missing, unknown or of another shape."""
     odd = [
-        f"{name} of {_said(found[name])} and not {_said(shape)}"
+        f"{name} of shape {_text(found[name])} instead of {_text(shape)}"
         for name, shape in needed.items()
         if name in found and tuple(found[name]) != tuple(shape)
     ]
@@ -122,8 +121,14 @@ def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
         _named("has unknown", [name for name in found if name not in needed]),
         _named("has", odd),
     ]
-    if told := "; ".join(fault for fault in faults if fault):
-        raise UserError(f"{where} does not fit the network: it {told}; give the file of this very network")
+    if problems := "; ".join(fault for fault in faults if fault):
+        raise UserError(f"{where} does not fit the network: it {problems}; give a file of the same network")
+
+
+def check_finite(arrays: Mapping[str, Tensor], where: str) -> None:
+    """Raises a `UserError` that names the first array with NaN or infinite values."""
+    if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
+        raise UserError(f"{where} contains NaN or infinite values in {odd[0]}: give a valid file")
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -136,7 +141,7 @@ def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} is not a sound safetensors file ({first_line(error)}): give another") from error
+        raise UserError(f"{path} is not a valid safetensors file ({first_line(error)}): give another") from error
 
 
 def _named(what: str, names: list[str]) -> str:
@@ -144,5 +149,5 @@ def _named(what: str, names: list[str]) -> str:
     return f"{what} {', '.join(names[:MOST_NAMED])}{more}" if names else ""
 
 
-def _said(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "a number"
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "()"

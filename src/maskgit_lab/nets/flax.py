@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maskgit_lab.errors import UserError, first_line
 
-ARRAY = 1  # flax's number for the msgpack extension of an array
+ARRAY = 1  # flax's msgpack extension code of an array
 TYPES = ("float32", "float16")
 LIMITS = {"max_array_len": 64, "max_map_len": 4096, "max_str_len": 4096}  # far above what a network needs
 
@@ -22,24 +22,23 @@ def read_flax(path: Path) -> dict[str, Tensor]:
     """The arrays under `params`, float32, by their names joined with `/`. Nothing is unpickled or executed.
 
     Raises:
-        UserError: the file is absent, damaged, or no such checkpoint.
+        UserError: the file is absent or damaged, or is not such a checkpoint.
     """
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_array, **LIMITS)
         return dict(_flattened(tree["params"]))
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name the checkpoint's file") from error
-    except Exception as error:  # a hostile file makes msgpack and numpy raise many kinds
-        reason = first_line(error)
+        raise UserError(f"{path} cannot be read ({error.strerror}): give the checkpoint's file") from error
+    except Exception as error:  # msgpack and numpy raise many kinds on a hostile file
         raise UserError(
-            f"{path} is not a flax checkpoint with arrays under params ({reason}): download it again, or give the "
-            "released file"
+            f"{path} is not a flax checkpoint with arrays under params ({first_line(error)}): download it again, or "
+            "give the released file"
         ) from error
 
 
 def _array(code: int, data: bytes) -> Tensor:
     if code != ARRAY:
-        raise ValueError(f"it holds an object of kind {code}")
+        raise ValueError(f"it contains an object of kind {code}")
     shape, name, buffer = msgpack.unpackb(data, **LIMITS)
     if name not in TYPES:
         raise ValueError(f"an array is of type {name!r:.40}")
@@ -55,5 +54,5 @@ def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:
         elif isinstance(value, Mapping):
             arrays |= _flattened(value, f"{prefix}{name}/")
         else:
-            raise ValueError(f"{prefix}{name} is no array")
+            raise ValueError(f"{prefix}{name} is not an array")
     return arrays

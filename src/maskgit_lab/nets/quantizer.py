@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class Quantized(NamedTuple):
-    """What the quantiser makes of the latents."""
+    """The output of the quantiser."""
 
     latents: Float[Tensor, "B D h w"]  # with the straight-through gradient: what the decoder reads
     codebook_latents: Float[Tensor, "B D h w"]  # the same values, with the gradient of the codebook
@@ -42,7 +42,7 @@ class VectorQuantizer(nn.Module):
 
     def distances(self, latents: Float[Tensor, "B D h w"]) -> Float[Tensor, "M K"]:
         """Squared Euclidean distances, latents in row order."""
-        with _full_precision(latents.device.type):  # in 16 bits the nearest entry would be another one
+        with _full_precision(latents.device.type):  # in 16 bits the nearest entry would be a different one
             z_MD = latents.float().permute(0, 2, 3, 1).flatten(0, 2)
             norms = z_MD.square().sum(1, keepdim=True) + self.codebook.square().sum(1)
             return norms - 2 * z_MD @ self.codebook.T

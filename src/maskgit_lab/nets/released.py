@@ -1,4 +1,4 @@
-"""The released transformer brought in: `python -m maskgit_lab.nets.released --from FILE --out FILE.safetensors`.
+"""Imports the released transformer: `python -m maskgit_lab.nets.released --from FILE --out FILE.safetensors`.
 
 The released checkpoint is flax's (google-research/maskgit). Shapes: D width, H heads, V tokens in all.
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
-from maskgit_lab.nets.files import check_arrays, save_net, shapes_of
+from maskgit_lab.nets.files import check_arrays, check_finite, save_net, shapes_of
 from maskgit_lab.nets.flax import read_flax
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
@@ -26,11 +26,11 @@ Arrays = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Source:
-    """Where one of our arrays comes from: the names of released ones, stacked, and how each is turned.
+    """Where one of our arrays comes from: released ones, each converted to our layout, concatenated.
 
     Args:
         names: in the released file.
-        turn: a released array to our layout.
+        turn: converts a released array to our layout.
     """
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ def fill(net: nn.Module, sources: Mapping[str, Source], arrays: Arrays, where: s
     """Fills a network from released arrays.
 
     Raises:
-        UserError: arrays are missing, unknown or of another shape; the first few are named.
+        UserError: arrays are missing, unknown, of another shape, or contain NaN.
     """
     state: dict[str, Tensor] = {}
     named = {name for source in sources.values() for name in source.names}
@@ -49,7 +49,7 @@ def fill(net: nn.Module, sources: Mapping[str, Source], arrays: Arrays, where: s
     for name, source in sources.items():
         try:
             state[name] = torch.cat([source.turn(arrays[part]) for part in source.names])
-        except (RuntimeError, IndexError):  # left as it is, for its shape to be named
+        except (RuntimeError, IndexError):  # left as it is, so that the error names its shape
             state[name] = arrays[source.names[0]]
     released = {name: "+".join(source.names) for name, source in sources.items()}
     needed, found = shapes_of(net.state_dict()), shapes_of(state)
@@ -58,13 +58,12 @@ def fill(net: nn.Module, sources: Mapping[str, Source], arrays: Arrays, where: s
         {released[name]: shape for name, shape in found.items()},
         where,
     )
-    if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
-        raise UserError(f"{where} has values that are no numbers, in {odd[0]}: give a sound file")
+    check_finite(arrays, where)
     net.load_state_dict(state, assign=True)
 
 
 def dense(name: str, inputs: int) -> dict[str, Source]:
-    """A linear layer from a flax one, whose heads may be apart."""
+    """A linear layer from a flax one, whose heads may have an axis of their own."""
     kernel = Source((f"{name}/kernel",), lambda array: array.reshape(inputs, -1).T)
     return {"weight": kernel, "bias": Source((f"{name}/bias",), torch.flatten)}
 
@@ -75,7 +74,7 @@ def norm(name: str) -> dict[str, Source]:
 
 
 def prefixed(prefix: str, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The same with our names inside a module."""
+    """The same sources, with our names inside a module."""
     return {f"{prefix}.{name}": source for name, source in sources.items()}
 
 
@@ -115,7 +114,7 @@ def released_transformer(path: Path, n_codes: int = 1024) -> Transformer:
 
     Args:
         path: flax's file.
-        n_codes: K, which the arrays do not tell; the classes are what is left of the vocabulary.
+        n_codes: K, which the arrays do not reveal; the rest of the vocabulary are classes and the mask token.
 
     Raises:
         UserError: the file is absent, damaged or hostile, or not this network's.
@@ -124,7 +123,7 @@ def released_transformer(path: Path, n_codes: int = 1024) -> Transformer:
 
     def shape(name: str, n_axes: int) -> tuple[int, ...]:
         if name not in arrays or arrays[name].ndim != n_axes:
-            raise UserError(f"{path} is no MaskGIT transformer: it has no array {name} of {n_axes} axes")
+            raise UserError(f"{path} is not a MaskGIT transformer: it has no array {name} of {n_axes} axes")
         return tuple(arrays[name].shape)
 
     n_vocabulary, width = shape("Embed_0/word_embeddings/embedding", 2)
@@ -135,12 +134,12 @@ def released_transformer(path: Path, n_codes: int = 1024) -> Transformer:
         raise UserError(f"--codes {n_codes} is not possible with {n_vocabulary} tokens: give the size of the codebook")
     layers = {name.split("/")[0] for name in arrays if name.startswith("TransformerLayer_")}
     try:
-        with torch.device("meta"):  # nothing is reserved before the shapes are known to fit
+        with torch.device("meta"):  # allocates nothing before the shapes are known to fit
             net = Transformer(
                 n_codes, n_vocabulary - 1 - n_codes, n_positions - 1, len(layers), heads, width, mlp_width
             )
     except ValueError as error:
-        raise UserError(f"{path} is no MaskGIT transformer: {error}") from error
+        raise UserError(f"{path} is not a MaskGIT transformer: {error}") from error
     fill(net, _sources(net), arrays, str(path))
     return net.eval()
 
@@ -150,7 +149,7 @@ def run_importer(
     convert: Callable[[argparse.Namespace], VQGAN | Transformer],
     extra: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """The command line of an importer: `--from FILE --out FILE.safetensors`, one sentence for an error."""
+    """The command line of an importer: `--from FILE --out FILE.safetensors`; errors are one sentence."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--from", dest="source", type=Path, required=True, help="the released file")
     parser.add_argument("--out", type=Path, required=True, help="the .safetensors file to write")
@@ -158,9 +157,9 @@ def run_importer(
     arguments = parser.parse_args()
     try:
         if not arguments.out.parent.is_dir():
-            raise UserError(f"there is no folder {arguments.out.parent}: make it, or choose another --out")
+            raise UserError(f"there is no folder {arguments.out.parent}: create it, or choose another --out")
         if arguments.out.exists():
-            raise UserError(f"{arguments.out} is there already: choose another --out, so that nothing is lost")
+            raise UserError(f"{arguments.out} already exists: choose another --out, so that nothing is lost")
         net = convert(arguments)
         save_net(net, arguments.out, source={"file": arguments.source.name, "sha256": file_sha256(arguments.source)})
     except (UserError, OSError) as error:

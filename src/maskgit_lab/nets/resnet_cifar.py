@@ -34,7 +34,7 @@ class CifarResNet(nn.Module):
     """A residual network for images of 32 x 32.
 
     Args:
-        n_blocks: n, the blocks of each of three stages; 9 makes a ResNet-56.
+        n_blocks: n, the blocks in each of three stages; 9 makes a ResNet-56.
         n_classes: C.
     """
 

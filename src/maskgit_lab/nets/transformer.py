@@ -51,14 +51,14 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Predicts every token of an image at once from the tokens that are known and the class.
+    """Predicts all tokens of an image at once from the known tokens and the class.
 
     Args:
         n_codes: K, the size of the tokenizer's codebook.
-        n_classes: each class has a token of its own, after the codes.
+        n_classes: each class has its own token, after the codes.
         n_tokens: N, the tokens of one image.
         depth: number of layers.
-        heads: attention heads a layer.
+        heads: attention heads per layer.
         width: hidden width, a multiple of `heads`.
         mlp_width: width inside the MLPs.
         dropout: on hidden states and on attention.
@@ -103,7 +103,7 @@ class Transformer(nn.Module):
 
     @property
     def null_label(self) -> int:
-        """The label of no class: its token is the mask token, so that it takes no weights of its own."""
+        """The label of no class: its token is the mask token, so that it needs no weights of its own."""
         return self.n_classes
 
     def forward(self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]) -> Float[Tensor, "B N K"]:

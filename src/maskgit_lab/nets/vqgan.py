@@ -28,8 +28,8 @@ def _conv3(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, each after GroupNorm and swish, and a 1x1 shortcut where the width changes.
 
-    In the released code the shortcut reads the output of the second convolution instead of the block's input; an
-    importer of the released weights asks for that with `released_shortcut`.
+    In the released code the shortcut reads the output of the second convolution instead of the block's input;
+    `released_shortcut` does the same.
     """
 
     def __init__(self, inputs: int, outputs: int, groups: int, released_shortcut: bool) -> None:
@@ -45,13 +45,6 @@ class ResidualBlock(nn.Module):
         if self.shortcut is None:
             return x + y
         return y + self.shortcut(y if self.released_shortcut else x)
-
-
-class Downsample(nn.AvgPool2d):
-    """Halves height and width by averaging."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
 
 
 class Upsample(nn.Module):
@@ -76,7 +69,7 @@ def _encoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int,
     for level, width in enumerate(widths):
         layers += _blocks(inputs, width, n_blocks, groups, released)
         if level < len(widths) - 1:
-            layers.append(Downsample())
+            layers.append(nn.AvgPool2d(2))
         inputs = width
     layers += _blocks(inputs, inputs, n_blocks, groups, released)
     return nn.Sequential(*layers, *_norm_swish(inputs, groups), nn.Conv2d(inputs, latent_dim, 1))
@@ -101,9 +94,9 @@ class VQGAN(nn.Module):
         codebook_size: K.
         latent_dim: D, the width of a codebook entry.
         base_width: channels of the first level.
-        multipliers: channels of each level, in units of `base_width`; a level after the first halves the grid.
-        n_blocks: residual blocks a level.
-        norm_groups: groups of GroupNorm; has to divide every width.
+        multipliers: channels of each level, in units of `base_width`; each level after the first halves the grid.
+        n_blocks: residual blocks per level.
+        norm_groups: groups of GroupNorm; must divide every width.
         released_shortcut: see `ResidualBlock`.
     """
 
@@ -141,7 +134,7 @@ class VQGAN(nn.Module):
     def forward(
         self, images: Float[Tensor, "B 3 H W"]
     ) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B D h w"], Quantized]:
-        """Reconstructions (not clipped), the latents before quantisation, and what the quantiser made of them."""
+        """Reconstructions (not clipped), the latents before quantisation, and the quantiser's output."""
         latents = self.encoder(images)
         quantized = self.quantizer(latents)
         return self.decoder(quantized.latents), latents, quantized
@@ -151,5 +144,5 @@ class VQGAN(nn.Module):
         return self.quantizer(self.encoder(images)).codes
 
     def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
-        """Images from codes; the decoder's raw output, which may leave [0, 1] a little."""
+        """Images from codes; the decoder's raw output, which may slightly leave [0, 1]."""
         return self.decoder(self.quantizer.lookup(codes))

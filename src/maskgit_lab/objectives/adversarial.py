@@ -24,8 +24,8 @@ def discriminator_loss(real_logits_B: Float[Tensor, " B"], fake_logits_B: Float[
 def r1_penalty(real_logits_B: Float[Tensor, " B"], images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, ""]:
     """Squared norm of the discriminator's gradient at real images, averaged over images.
 
-    `images` must require gradients, and `real_logits_B` come from them. The released code multiplies this by its
-    penalty cost (10) without StyleGAN's factor of one half.
+    `images` must require gradients, and `real_logits_B` be computed from them. The released code multiplies this by
+    its penalty cost (10) without StyleGAN's factor of one half.
     """
     (gradient,) = torch.autograd.grad(real_logits_B.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()

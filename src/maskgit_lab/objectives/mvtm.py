@@ -22,7 +22,7 @@ def masked_cross_entropy(
     mask_BN: Bool[Tensor, "B N"],
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy in nats a token over masked positions only: averaged within each image, then over the batch.
+    """Cross-entropy in nats per token over masked positions only: averaged within each image, then over the batch.
 
     With `label_smoothing=0.1` it is the paper's training loss, with 0 its NLL. A mask that is True everywhere gives
     the loss over all positions.
@@ -44,15 +44,15 @@ def masked_nll(
     draws: int,
     generator: torch.Generator,
 ) -> float:
-    """The NLL of Table 3 of a batch: masked cross-entropy under the schedule, in nats a token, without label smoothing.
+    """The NLL of Table 3 for a batch: masked cross-entropy in nats per token, without label smoothing.
 
     Args:
         predict: maps tokens (B, N) and labels (B,) to logits (B, N, K).
         tokens_BN: held-out codes.
         labels_B: their classes.
-        schedule: from which the masks are drawn.
+        schedule: of the mask ratios.
         mask_id: the mask token.
-        draws: masks drawn for each image, over which it is averaged.
+        draws: masks per image to average over.
         generator: of the masks, on the device of the tokens.
     """
     total = 0.0

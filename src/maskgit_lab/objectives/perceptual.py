@@ -29,8 +29,8 @@ class PerceptualLoss(nn.Module):
 
     Args:
         network: `vgg16` or `resnet50`, as torchvision defines them.
-        weights: a torchvision state dict; None downloads torchvision's ImageNet weights; `random` draws some, which
-            costs as much and teaches nothing.
+        weights: a torchvision state dict; None downloads torchvision's ImageNet weights; `random` draws random
+            ones, which cost as much and teach nothing.
 
     Raises:
         UserError: an unknown network, or weights that cannot be downloaded, read or loaded.
@@ -42,7 +42,7 @@ class PerceptualLoss(nn.Module):
     def __init__(self, network: str = "vgg16", weights: str | None = None) -> None:
         super().__init__()
         if network not in ("vgg16", "resnet50"):
-            raise UserError(f"tokenizer.perceptual={network} is not known: choose vgg16, resnet50 or none")
+            raise UserError(f"tokenizer.perceptual={network} is unknown: choose vgg16, resnet50 or none")
         self.levels = _levels(_pretrained(network, weights))
         self.requires_grad_(False).eval()
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
@@ -63,7 +63,7 @@ class PerceptualLoss(nn.Module):
 
 
 def _levels(network: nn.Module) -> nn.ModuleList:
-    """The network cut into pieces, the output of each being one level of features."""
+    """The network cut into pieces, each of which outputs one level of features."""
     if isinstance(network, models.VGG):
         bounds = [0, *(tap + 1 for tap in VGG16_TAPS)]
         return nn.ModuleList(network.features[a:b] for a, b in pairwise(bounds))
@@ -74,11 +74,10 @@ def _levels(network: nn.Module) -> nn.ModuleList:
 
 
 def _pretrained(network: str, weights: str | None) -> nn.Module:
-    build = {"vgg16": models.vgg16, "resnet50": models.resnet50}[network]
     try:
         if weights is None:
-            return build(weights="IMAGENET1K_V1")
-        model = build(weights=None)
+            return models.get_model(network, weights="IMAGENET1K_V1")
+        model = models.get_model(network)
         if weights == RANDOM:
             return model
         model.load_state_dict(torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True))

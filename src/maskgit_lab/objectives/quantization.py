@@ -1,4 +1,4 @@
-"""Losses that hold latents and codebook together (VQGAN, section 3.1; the entropy loss of MaskGIT's release).
+"""Losses that keep latents and codebook together (VQGAN, section 3.1; the entropy loss of MaskGIT's release).
 
 Shapes: B images, D latent width, h x w the latent grid, M = B h w latents, K codes.
 """
@@ -24,7 +24,7 @@ def commitment_loss(latents: Float[Tensor, "B D h w"], codebook_latents: Float[T
 def entropy_loss(distances: Float[Tensor, "M K"], temperature: float) -> Float[Tensor, ""]:
     """Mean entropy of each latent's soft assignment minus the entropy of the mean assignment, in nats.
 
-    Low when every latent is sure of its code and all codes are used alike; it is at least -log(K).
+    Low when every latent is certain of its code and all codes are used equally; at least -log(K).
     """
     log_p = F.log_softmax(-distances / temperature, dim=-1)
     sample_entropy = -(log_p.exp() * log_p).sum(dim=-1).mean()
@@ -34,7 +34,7 @@ def entropy_loss(distances: Float[Tensor, "M K"], temperature: float) -> Float[T
 
 
 def codebook_perplexity(counts_K: Float[Tensor, " K"]) -> Float[Tensor, ""]:
-    """The perplexity of the codes' use, in [1, K]: as many codes, used alike, would be as hard to guess.
+    """The perplexity of code usage, in [1, K]: this many codes, used equally, would be as hard to predict.
 
     Args:
         counts_K: how often each code was used.

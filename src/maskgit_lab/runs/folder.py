@@ -14,13 +14,12 @@ from filelock import FileLock, Timeout
 from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
-from maskgit_lab.runs.names import CONFIG, RECORD
+from maskgit_lab.runs.names import CONFIG, LAST, RECORD
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import GRIDS, RESULTS, Results
 from maskgit_lab.settings import PLACES, TrainConf, checked, flatten, identity, plain, run_fingerprint
 
 OUTPUTS = Path("outputs")
-LAST = "last.ckpt"
 PICTURES = {"reconstructions", "samples", "filling", "curve"}
 # What is done in a run of each stage, one after the other.
 PARTS = {

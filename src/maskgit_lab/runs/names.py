@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 CONFIG, RECORD = "config.yaml", "run.json"
+LAST = "last.ckpt"

@@ -18,7 +18,7 @@ from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
 from maskgit_lab.nets.classifier import Classifier
 from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.objects import build
-from maskgit_lab.runs.folder import LAST
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
 from maskgit_lab.settings import ClassifierConf, CommonConf

@@ -16,7 +16,7 @@ from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.objectives.perceptual import PerceptualLoss
 from maskgit_lab.objects import build
-from maskgit_lab.runs.folder import LAST
+from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS

@@ -1,4 +1,4 @@
-"""What every tokenizer is to the rest of the suite.
+"""The interface of every tokenizer.
 
 Shapes: B images, H x W pixels, h x w = H/f x W/f tokens.
 """

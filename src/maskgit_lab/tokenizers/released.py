@@ -1,6 +1,6 @@
-"""The released tokenizers brought in: `python -m maskgit_lab.tokenizers.released --from FILE --out FILE.safetensors`.
+"""Imports the released tokenizers: `python -m maskgit_lab.tokenizers.released --from FILE --out FILE.safetensors`.
 
-Two forms are read: the authors' flax checkpoint (google-research/maskgit), and the PyTorch port of it that
+Two formats are read: the authors' flax checkpoint (google-research/maskgit), and the PyTorch port of it that
 huggingface/open-muse and bytedance/1d-tokenizer call "MaskGIT VQGAN", as a PyTorch or a safetensors file.
 """
 
@@ -24,7 +24,7 @@ from maskgit_lab.nets.released import Arrays, Source, fill, norm, prefixed, run_
 from maskgit_lab.nets.vqgan import VQGAN, ResidualBlock, Upsample
 
 TORCH_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # a zip file or a pickle
-NORM_GROUPS = 32  # of the released networks; their arrays do not tell
+NORM_GROUPS = 32  # of the released networks, which their arrays do not reveal
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Part:
     Args:
         name: ours.
         stack: `encoder` or `decoder`.
-        module: itself.
-        index: its number among the modules of its kind, in the order of their use.
+        module: the module.
+        index: its number among the modules of its kind, in order of use.
     """
 
     name: str
@@ -56,11 +56,11 @@ def released_tokenizer(path: Path) -> VQGAN:
     arrays, is_port = _read(path)
     try:
         sizes = _port_sizes(arrays) if is_port else _flax_sizes(arrays)
-        with torch.device("meta"):  # nothing is reserved before the shapes are known to fit
+        with torch.device("meta"):  # allocates nothing before the shapes are known to fit
             net = VQGAN(**sizes, released_shortcut=True)
     except (KeyError, ValueError, IndexError, ArithmeticError) as error:
         missing = f"it has no array {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
-        raise UserError(f"{path} is no MaskGIT tokenizer: {missing}") from error
+        raise UserError(f"{path} is not a MaskGIT tokenizer: {missing}") from error
     fill(net, _port_sources(net) if is_port else _flax_sources(net), arrays, str(path))
     return net.eval()
 
@@ -71,33 +71,30 @@ def _read(path: Path) -> tuple[Arrays, bool]:
         with path.open("rb") as file:
             head = file.read(9)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): name the checkpoint's file") from error
+        raise UserError(f"{path} cannot be read ({error.strerror}): give the checkpoint's file") from error
     try:
         if head.startswith(TORCH_MAGIC):
             return _tensors(torch.load(path, map_location="cpu", weights_only=True)), True
         if head[8:9] == b"{":
             return load_file(path), True
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a sound safetensors file ({first_line(error)}): download it again") from error
-    except Exception as error:  # what a damaged or hostile file makes torch.load raise is nearly anything
+        raise UserError(f"{path} is not a valid safetensors file ({first_line(error)}): download it again") from error
+    except Exception as error:  # torch.load raises almost anything on a damaged or hostile file
         raise UserError(
-            f"{path} is damaged or holds more than tensors, and nothing of it was run: download it again"
+            f"{path} is damaged or holds more than tensors (nothing in it was run): download it again"
         ) from error
     return read_flax(path), False
 
 
-def _tensors(loaded: object) -> Arrays:
-    if not isinstance(loaded, dict):
-        raise TypeError("no state dict")
+def _tensors(loaded: Any) -> Arrays:
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()):
-        raise TypeError("no state dict")
+        raise TypeError("not a state dict")
     return {name: value.float() for name, value in loaded.items()}
 
 
 def _flax_sizes(arrays: Arrays) -> dict[str, Any]:
-    levels = (
-        _count(arrays, r"decoder/Conv_(\d+)/") - 1
-    )  # one conv at each end, one after each of levels - 1 upsamplings
+    # The decoder has one convolution at each end and one after each of levels - 1 upsamplings.
+    levels = _count(arrays, r"decoder/Conv_(\d+)/") - 1
     n_blocks = _count(arrays, r"encoder/ResBlock_(\d+)/") // (levels + 1)
     widths = [arrays[f"encoder/ResBlock_{n_blocks * level}/Conv_0/kernel"].shape[-1] for level in range(levels)]
     return _sizes(arrays["quantizer/codebook"], arrays["encoder/Conv_0/kernel"].shape[-1], widths, n_blocks)
@@ -178,7 +175,7 @@ def _port_sources(net: VQGAN) -> dict[str, Source]:
 
 
 def _port_block(stack: str, index: int, levels: int, n_blocks: int) -> str:
-    """Where the port has a residual block: its middle comes last in the encoder and first in the decoder."""
+    """The port's name of a residual block: its middle comes last in the encoder and first in the decoder."""
     group, within = divmod(index, n_blocks)
     if stack == "encoder":
         return f"mid.{within}" if group == levels else f"down.{group}.block.{within}"

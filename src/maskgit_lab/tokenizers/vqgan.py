@@ -65,10 +65,10 @@ class VQGANTokenizer(nn.Module):
 
     @classmethod
     def open(cls, path: Path) -> VQGANTokenizer:
-        """The tokenizer of a file that says how to build it.
+        """The tokenizer of a file that describes how to build it.
 
         Raises:
-            UserError: the file is absent or damaged, or holds no tokenizer.
+            UserError: the file is absent or damaged, or does not hold a tokenizer.
         """
         net = open_net(path, "tokenizer")
         assert isinstance(net, VQGAN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,39 +11,27 @@ from importlib import resources
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of Table 3.
+    """A row of Table 3."""
 
-    Args:
-        schedule: the name of its config.
-        shape: concave, linear or convex.
-        best_steps: T of the lowest FID.
-        fid: at that T, over 50,000 samples.
-        inception_score: at that T.
-        nll: the masked cross-entropy, in nats a token.
-    """
-
-    schedule: str
-    shape: str
-    best_steps: int
-    fid: float
-    inception_score: float
-    nll: float
+    schedule: str  # the name of its config
+    shape: str  # concave, linear or convex
+    best_steps: int  # T of the lowest FID
+    fid: float  # at that T, over 50,000 samples
+    inception_score: float  # at that T
+    nll: float  # the masked cross-entropy, in nats a token
 
 
 @cache
 def table3() -> Mapping[str, PublishedRow]:
     """MaskGIT, Table 3: rows by schedule, from the most concave to the most convex, as they are printed."""
-    rows = csv.DictReader(_lines("table3.csv"))
     return {
         row["schedule"]: PublishedRow(
             row["schedule"],
             row["shape"],
             int(row["best_steps"]),
-            float(row["fid"]),
-            float(row["inception_score"]),
-            float(row["nll"]),
+            *(float(row[key]) for key in ("fid", "inception_score", "nll")),
         )
-        for row in rows
+        for row in csv.DictReader(_lines("table3.csv"))
     }
 
 
@@ -52,6 +40,12 @@ def fid_curves() -> Mapping[str, Mapping[int, float]]:
     """FID by T for each schedule; read off the vector paths of the figure, to within about 0.1."""
     rows = csv.DictReader(_lines("fid_vs_steps.csv"))
     return {row.pop("schedule"): {int(steps): float(fid) for steps, fid in row.items()} for row in rows}
+
+
+def in_order(schedules: Iterable[str]) -> list[str]:
+    """The paper's schedules from the most concave to the most convex, then all others by name."""
+    papers = list(table3())
+    return sorted(set(schedules), key=lambda name: (papers.index(name) if name in papers else len(papers), name))
 
 
 def _lines(name: str) -> list[str]:

@@ -1,10 +1,10 @@
-"""Runs below a folder: what is found, what is passed over, and what is said of it."""
+"""Runs below a folder: what is found, what is skipped, and what is reported as missing or damaged."""
 
 import pytest
 
-from maskgit_lab.ablation.results import Results, identity
-from maskgit_lab.ablation.runs import find_runs
+from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.results import Results, grid_path
 from synthetic_runs import make_run, make_sweep, row
 
 ROWS = [row("cosine", 0, t) for t in (4, 8)]
@@ -16,6 +16,13 @@ def test_runs_are_found_at_any_depth_and_in_order(tmp_path):
     found = find_runs(tmp_path)
     assert [run.path.relative_to(tmp_path).as_posix() for run in found] == ["a", "a/other", "b/deep/er", "samples"]
     assert found[0].rows == ROWS and found[0].n_cut == 0 and not found[0].faults
+
+
+def test_short_names_leave_out_what_all_paths_share(tmp_path):
+    for name in ("x/a", "x/b/c"):
+        make_run(tmp_path / name, ROWS, grids=False)
+    assert list(short_names(find_runs(tmp_path)).values()) == ["a", "b/c"]
+    assert list(short_names(find_runs(tmp_path / "x" / "a")).values()) == ["a"]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):
@@ -44,7 +51,7 @@ def test_lines_cut_short_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["a: [1", "- 1\n- 2", "\x00", "text", "!!python/object:os.system {}"])
-def test_a_damaged_config_is_said_and_loses_no_row(tmp_path, damage):
+def test_a_damaged_config_is_reported_and_loses_no_row(tmp_path, damage):
     run = make_run(tmp_path / "run", ROWS)
     (run / "config.yaml").write_text(damage)
     found = find_runs(tmp_path)[0]
@@ -66,7 +73,7 @@ def test_an_unfinished_run_says_what_is_missing(tmp_path):
 
 def test_a_row_has_its_grid_or_else_the_runs_own_samples(tmp_path):
     run = find_runs(make_run(tmp_path / "run", ROWS))[0]
-    assert run.grid(ROWS[0]) == run.path / "grids" / f"{identity(ROWS[0])}.png"
+    assert run.grid(ROWS[0]) == grid_path(run.path, ROWS[0])
     other = row("cosine", 0, 32)
     assert run.grid(other) is None
     (run.path / "pictures").mkdir()
@@ -80,7 +87,12 @@ def test_a_folder_without_results_is_refused(tmp_path):
     Results(tmp_path / "cut" / "results.jsonl").path.parent.mkdir()
     (tmp_path / "cut" / "results.jsonl").write_text('{"steps"')
     (tmp_path / "strange" / "results.jsonl").mkdir(parents=True)
-    said = {"nowhere": "does not exist", "file": "is a file", "empty": "holds no results.jsonl", "strange": "holds no"}
-    for name, sentence in {**said, "cut": "without a single result"}.items():
+    expected = {
+        "nowhere": "does not exist",
+        "file": "is a file",
+        "empty": "holds no results.jsonl",
+        "strange": "holds no",
+    }
+    for name, sentence in {**expected, "cut": "without a single result"}.items():
         with pytest.raises(UserError, match=sentence):
             find_runs(tmp_path / name)

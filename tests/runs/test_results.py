@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maskgit_lab.ablation import drawing
-from maskgit_lab.ablation.results import Results, footnotes, identity, table
+from maskgit_lab.evaluation.pictures import draw_curve
+from maskgit_lab.runs.results import Results, footnotes, identity, table
+from maskgit_lab.sampling import drawing
 
 ROWS = [
     {
@@ -72,8 +73,8 @@ def test_the_last_row_of_a_point_counts_and_other_settings_are_other_points(tmp_
 
 
 def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):
-    drawing.draw_curve(ROWS, tmp_path / "wide.png", "title")
-    drawing.draw_curve(
+    draw_curve(ROWS, tmp_path / "wide.png", "title")
+    draw_curve(
         [{"steps": 1, "features": "classifier", "inception_score": 2.0}], tmp_path / "narrow.png", "title"
     )
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "narrow.png") as narrow:

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from maskgit_lab.ablation.curves import curves, distance_of
+from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import rank
-from maskgit_lab.ablation.report import Written, write_report
-from maskgit_lab.ablation.runs import Run, find_runs
-from maskgit_lab.ablation.sentences import how_to_read, order_sentences, warnings
+from maskgit_lab.ablation.reading import Run, find_runs, short_names
 from maskgit_lab.ablation.studies import Study, studies
-from maskgit_lab.ablation.tables import NONE, papers_form, settings_table, sweet_spots
-from maskgit_lab.ablation.tiles import ALL_BYTES, encode
+from maskgit_lab.metrics.registry import TABLE, Metric, add
+from maskgit_lab.report.chapters import Report, make_report
+from maskgit_lab.report.csv_files import curves_csv, points_csv
+from maskgit_lab.report.files import write_report
+from maskgit_lab.report.pages import html_page, markdown_page
+from maskgit_lab.report.samples import encode
+from maskgit_lab.report.sentences import faults_of, how_to_read, order_sentences, warnings
+from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
+from maskgit_lab.report.words import NONE
 from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row
 
 FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv"}
@@ -26,9 +31,16 @@ def study_of(*rows) -> Study:
     return studies([Run(Path("run"), list(rows), "t")])[0]
 
 
-def report(runs: list[Run], out: Path) -> Written:
+def report(runs: list[Run], out: Path) -> Report:
     out.mkdir(exist_ok=True)
     return write_report(runs, studies(runs), out, bootstrap=50, seed=0)
+
+
+def pages(runs: list[Run]) -> tuple[str, str]:
+    """HTML and Markdown, without the figures beside them, which take most of the time."""
+    every = studies(runs)
+    made = make_report(runs, every, short_names(runs), bootstrap=50, seed=0)
+    return html_page(made), markdown_page(made, {chapter.number: [] for chapter in made.chapters})
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -67,37 +79,40 @@ def test_sweet_spots_at_the_edge_are_marked():
 
 def test_what_the_points_were_measured_with(tmp_path):
     (study,) = studies(find_runs(make_sweep(tmp_path)))
-    told = dict(settings_table(study).rows)
-    assert told["n_samples"] == "1437" and told["features_weights"] == "9594da18959e" and told["seeds"] == "0, 1"
-    assert (told["runs"], told["points"], told["version_torch"]) == ("14", "56", "2.15.0")
+    cells = dict(settings_table(study).rows)
+    assert cells["n_samples"] == "1437" and cells["features_weights"] == "9594da18959e" and cells["seeds"] == "0, 1"
+    assert (cells["runs"], cells["points"], cells["version_torch"]) == ("14", "56", "2.15.0")
+    assert (cells["choice_temperature (curves)"], cells["guidance (curves)"]) == ("4.5", "0")
 
 
-def test_the_order_is_said_in_words():
+def test_the_order_in_words():
     rows = [row(s, seed, t) for s in SCHEDULES for seed in (0, 1) for t in (4, 8)]
     study = study_of(*rows)
-    told = order_sentences(study, rank(curves(study.main, distance_of(study)), bootstrap=20, seed=0))
-    assert "Our order of 7 schedules" in told[0] and "95 % interval" in told[0] and "bootstrap over seeds" in told[2]
+    text = order_sentences(study, rank(curves(study.main, study.distance), bootstrap=20, seed=0))
+    assert "Our order of 7 schedules" in text[0] and "95 % interval" in text[0] and "bootstrap over seeds" in text[2]
     one = study_of(*(each for each in rows if each["seed"] == 0))
-    told = order_sentences(one, rank(curves(one.main, distance_of(one)), bootstrap=20, seed=0))
-    assert "no interval, since there is one seed only" in told[0] and "bootstrap" not in told[2]
+    text = order_sentences(one, rank(curves(one.main, one.distance), bootstrap=20, seed=0))
+    assert "no interval, since there is one seed only" in text[0] and "bootstrap" not in text[2]
     assert "One seed (0)" in how_to_read(one) and "from the lowest to the highest" in how_to_read(study)
     assert "one model for each schedule" not in how_to_read(study)
     (few,) = order_sentences(study_of(row("cosine", 0, 8)), None)
     assert few.startswith("1 of the paper's seven schedules is measured here") and "none is given" in few
 
 
-def test_seeds_of_the_samples_alone_are_said_to_be():
+def test_seeds_of_the_samples_alone_are_named_as_such():
     study = study_of(*(row("cosine", seed, 8, model="the same") for seed in (0, 1)))
     assert "the seeds are of its samples, not of its training" in how_to_read(study)
 
 
 def test_warnings():
     study = study_of(row("cosine", 0, 8), row("linear", 0, 8, inception_score=float("nan")))
-    told = " ".join(warnings(study, {Path("run"): "run"}))
-    assert "FD is from 1,437 samples and not 50,000" in told
-    assert "exponential, cubic, square, square root, logarithmic are not measured" in told
-    assert "Only T = 8 was measured" in told and "1 value of the rows is not finite" in told
+    text = " ".join(warnings(study, {Path("run"): "run"}))
+    assert "FD is from 1,437 samples and not 50,000" in text
+    assert "exponential, cubic, square, square root, logarithmic are not measured" in text
+    assert "Only T = 8 was measured" in text and "1 value of the rows is not finite" in text
     rows = [row(s, 0, t, n_samples=50000) for s in SCHEDULES for t in (4, 8)]
+    more = [row("cosine", 0, 4, n_samples=50000, choice_temperature=9.0, guidance=2.0)]
+    assert "1 point in points.csv but in no figure" in " ".join(warnings(study_of(*rows, *more), {Path("run"): "run"}))
     whole = studies([Run(Path("run"), rows, "t", settings={"depth": 4})])[0]
     assert warnings(whole, {Path("run"): "run"}) == []
 
@@ -105,7 +120,8 @@ def test_warnings():
 def test_the_files_that_are_written(out):
     assert {path.name for path in out.iterdir()} == FILES | {"figures"}
     figures = {path.name for path in (out / "figures").iterdir()}
-    for part in ("", "-guidance", "-surface-cosine", "-decode-schedule"):
+    parts = ("-choice_temperature", "-guidance", "-surface-choice_temperature-cosine", "-surface-guidance-linear")
+    for part in ("", *parts, "-decode_schedule"):
         assert {f"1-digits-classifier-1437{part}.{form}" for form in ("png", "svg")} <= figures
     assert {f"1-digits-classifier-1437-samples-{name}.png" for name in SCHEDULES} <= figures
 
@@ -113,7 +129,7 @@ def test_the_files_that_are_written(out):
 def test_every_link_of_the_markdown_is_a_file(out):
     text = (out / "report.md").read_text()
     links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
-    assert len(links) == 4 + 7 and all((out / link).is_file() for link in links)
+    assert len(links) == 6 + 7 and all((out / link).is_file() for link in links)
     assert "| cosine | concave | 8 | **7.61 ± 0.04**" in text and "Kendall's tau +1.00" in text
 
 
@@ -132,45 +148,46 @@ def test_the_page_needs_nothing_but_itself(out):
     assert page.count("Plotly.react") >= 1 and len(page) < 8e6
     assert "http://" not in own and "https://" not in own and 'src="figures' not in own
     specs = json.loads(re.findall(r'id="figures">(.*?)</script>', page, re.DOTALL)[0])
-    assert {"study-1-fd_classifier", "study-1-paper", "study-1-recall", "study-1-surface-cosine"} <= specs.keys()
+    assert {"study-1-fd_classifier", "study-1-paper", "study-1-recall", "study-1-guidance-recall"} <= specs.keys()
+    assert {"study-1-surface-choice_temperature-cosine", "study-1-surface-guidance-linear-surface"} <= specs.keys()
 
 
 def test_studies_are_kept_apart(tmp_path):
     make_sweep(tmp_path / "runs" / "digits", ("cosine", "linear"))
     other = {"data": "cifar10", "reference": "cifar10-train", "features": "inception", "fid": 9.0, "n_samples": 50000}
     make_run(tmp_path / "runs" / "cifar", [row("cosine", 0, t, **other) for t in (4, 8)])
-    loose = {"samples": "a.npz", "n_samples": 24, "features": "inception", "fid": 3.0}
-    make_run(tmp_path / "runs" / "loose", [row("cosine", 0, 8)])
-    with (tmp_path / "runs" / "loose" / "results.jsonl").open("a") as file:
-        file.write(json.dumps(loose) + "\n")
-    written = report(find_runs(tmp_path / "runs"), tmp_path / "out")
-    assert [(c.study.data, c.study.distance_label) for c in written.chapters] == [("digits", "FD"), ("cifar10", "FID")]
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count('<section class="study"') == 3 and "Images of other origin" in page and "a.npz" in page
-    assert {line["study"] for line in read_csv(tmp_path / "out" / "points.csv")} == {"0", "1", "2"}
+    external = {"samples": "a.npz", "n_samples": 24, "features": "inception", "fid": 3.0}
+    make_run(tmp_path / "runs" / "external", [row("cosine", 0, 8)])
+    with (tmp_path / "runs" / "external" / "results.jsonl").open("a") as file:
+        file.write(json.dumps(external) + "\n")
+    runs = find_runs(tmp_path / "runs")
+    every = studies(runs)
+    assert [(study.data, study.distance.label) for study in every] == [("digits", "FD"), ("cifar10", "FID")]
+    for page in pages(runs):
+        assert "External images" in page and "a.npz" in page
+    assert pages(runs)[0].count('<section class="study"') == 3
+    lines = csv.DictReader(points_csv(every, runs, short_names(runs)).splitlines())
+    assert {line["study"] for line in lines} == {"0", "1", "2"}
 
 
 def test_names_cannot_break_page_or_table(tmp_path):
     evil = "</script><b>|x"
     runs = [Run(tmp_path / evil, [row("cosine", 0, t, data=evil) for t in (4, 8)], "t")]
-    report(runs, tmp_path / "out")
-    page, text = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    page, text = pages(runs)
     assert "<b>|x" not in page and page.count("</script>") == 3
     assert r"\</script>\<b>\|x" in text
 
 
-def test_a_cut_line_and_an_unfinished_run_are_said_on_the_page(tmp_path):
+def test_a_cut_line_and_an_unfinished_run_are_on_the_page(tmp_path):
     run = make_run(tmp_path / "runs" / "cut", [row("cosine", 0, t) for t in (4, 8)], done=False)
     with (run / "results.jsonl").open("a") as file:
         file.write('{"steps": 16')
-    report(find_runs(tmp_path / "runs"), tmp_path / "out")
-    for name in ("report.html", "report.md"):
-        text = (tmp_path / "out" / name).read_text()
+    for text in pages(find_runs(tmp_path / "runs")):
         assert "1 line of the results of cut could not be read" in text and "Run cut: unfinished" in text
 
 
 def test_an_earlier_report_is_replaced_and_other_files_stay(tmp_path):
-    runs = find_runs(make_sweep(tmp_path / "runs", ("cosine",)))
+    runs = find_runs(make_sweep(tmp_path / "runs", ("cosine",), steps=(4, 8)))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     report(runs, tmp_path / "out")
@@ -185,7 +202,23 @@ def test_pictures_are_made_to_fit(tmp_path):
     noise.save(tmp_path / "large.png", compress_level=1)
     noise.resize((96, 80)).save(tmp_path / "small.png")
     (tmp_path / "broken.png").write_bytes(b"not a picture")
-    small, large = encode(tmp_path / "small.png", 7), encode(tmp_path / "large.png", 20)
-    assert small is not None and small.form == "png" and small.size == (96, 80) and small.is_small
-    assert large is not None and large.form == "webp" and len(large.content) <= ALL_BYTES / 20
-    assert encode(tmp_path / "broken.png", 1) is None
+    small, large = encode(tmp_path / "small.png", 300_000), encode(tmp_path / "large.png", 100_000)
+    assert small is not None and (small[0], small[2]) == ("png", (96, 80))
+    assert large is not None and large[0] == "webp" and len(large[1]) <= 100_000
+    assert encode(tmp_path / "broken.png", 300_000) is None
+
+
+def test_rows_that_do_not_identify_their_point_are_counted():
+    runs = [Run(Path("run"), [row("cosine", 0, 4), row("cosine", -1, 8)], "t")]
+    assert "1 row of the results of run left out" in faults_of(runs, {Path("run"): "run"})[0]
+
+
+def test_a_metric_of_ones_own_has_a_column_and_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskgit_lab.metrics.registry.TABLE", dict(TABLE))
+    add(Metric("sharpness", "sharp", "max", title="Sharpness"))
+    rows = [row("cosine", 0, t, sharpness=float(t)) for t in (2, 4, 8)]
+    external = {"samples": "a.npz", "n_samples": 24, "sharpness": 3.0}
+    assert sweet_spots(study_of(*rows)).head[-1] == "sharp"
+    assert external_table([("run", external)]).head[-1] == "sharpness"
+    drawn = csv.DictReader(curves_csv([study_of(*rows)]).splitlines())
+    assert [line["mean"] for line in drawn if line["metric"] == "sharpness"] == ["2.0", "4.0", "8.0"]

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
-from maskgit_lab.ablation.results import RESULTS, Results
-from maskgit_lab.ablation.runs import find_runs
+from maskgit_lab.ablation.reading import find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.results import RESULTS, Results
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
@@ -27,9 +26,9 @@ def add_run(folder: Path, schedule: str, seed: int, features: str = "classifier"
     distance = "fid" if features == "inception" else f"fd_{features}"
     for steps in (4, 8, 16):
         settings = {"model": name, "schedule": schedule, "decode_schedule": schedule, "steps": steps, "seed": seed}
-        told = {"choice_temperature": temperature, "guidance": 0.0, "n_samples": 1437, "features": features}
+        decoding = {"choice_temperature": temperature, "guidance": 0.0, "n_samples": 1437, "features": features}
         measured = {distance: 5.0 + seed / 10, "inception_score": 9.0, "cas_top1": 0.9, "precision": 0.7, "recall": 0.2}
-        Results(path / RESULTS).append({**settings, **told, "data": "digits", **measured, "nll": 1.3})
+        Results(path / RESULTS).append({**settings, **decoding, "data": "digits", **measured, "nll": 1.3})
     return f"id{name}"
 
 
@@ -44,10 +43,9 @@ def serve(server, ids, group="mask_schedule"):
 
 
 def publish_all(folder: Path, **where) -> None:
-    from maskgit_lab.commands.wandb_report import publish  # not sooner: wandb-workspaces warns as it is imported
+    from maskgit_lab.report.wandb import publish  # not sooner: wandb-workspaces warns as it is imported
 
-    wandb = {"report": True, "project": PROJECT, "entity": None, "group": None} | where
-    publish(OmegaConf.create({"runs": str(folder), "wandb": wandb}), studies(find_runs(folder)))
+    publish(studies(find_runs(folder)), str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
 
 
 def grids(server) -> list[dict]:
@@ -76,7 +74,7 @@ def test_curves_over_t_grouped_by_schedule(server, sweep, capsys):
     publish_all(sweep)
     curves, _ = grids(server)
     plots = panels(curves, "Run History Line Plot")
-    keys = ["fd_classifier", "inception_score", "cas_top1", "precision", "recall"]
+    keys = ["fd_classifier", "inception_score", "precision", "recall", "cas_top1"]
     assert [plot["metrics"] for plot in plots] == [[f"eval/{key}"] for key in keys]
     assert all(plot["xAxis"] == "eval/steps" and plot["xLogScale"] for plot in plots)
     assert all((plot["groupAgg"], plot["groupArea"]) == ("mean", "stddev") for plot in plots)
@@ -101,7 +99,7 @@ def test_samples_a_run_comparer_and_the_table(server, sweep):
     (view,) = server.views
     (table,) = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
     head, line, *rows = table.splitlines()
-    assert head.startswith("| schedule | shape |") and "the paper: ImageNet 256: FID" in head
+    assert head.startswith("| schedule | shape |") and "paper: FID" in head
     assert len(rows) == 7 and len({row.count("|") for row in (head, line, *rows)}) == 1
     assert any(row.startswith("| cosine | concave | ") and "5.05" in row for row in rows)
 
@@ -159,7 +157,7 @@ def test_a_project_that_is_not_there(server, sweep):
         publish_all(sweep, project="missing")
 
 
-def test_without_an_account_it_is_said_what_is_missing(tmp_path):
+def test_without_an_account_the_error_names_what_is_missing(tmp_path):
     add_run(tmp_path / "runs", "cosine", 0)
     with serving(PROJECT) as server, in_use(server.environment | {"WANDB_API_KEY": ""}, tmp_path / "home"):
         with pytest.raises(UserError, match="`wandb login`"):

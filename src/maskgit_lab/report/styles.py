@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from maskgit_lab.ablation.published import table3
+from maskgit_lab.ablation.published import in_order
 
 
 @dataclass(frozen=True)
 class Style:
-    """The look of a schedule's line.
+    """The look of a schedule's line."""
 
-    Args:
-        colour: as #RRGGBB.
-        dash: its lengths of ink and gap in pixels, such as "6,3"; "": a whole line.
-        marker: by Plotly's name.
-        drawn_marker: by Matplotlib's name.
-    """
-
-    colour: str
-    dash: str
-    marker: str
-    drawn_marker: str
+    colour: str  # as #RRGGBB
+    dash: str  # its lengths of ink and gap in pixels, such as "6,3"; "": a whole line
+    marker: str  # by Plotly's name
+    matplotlib_marker: str  # by Matplotlib's name
 
     @property
-    def drawn_dash(self) -> tuple[int, tuple[float, ...] | None]:
+    def matplotlib_dash(self) -> tuple[int, tuple[float, ...] | None]:
         """The dash as Matplotlib takes it."""
         return 0, tuple(float(part) for part in self.dash.split(",")) if self.dash else None
 
@@ -41,25 +34,15 @@ PAPERS = {
 }
 # For schedules that are not in the paper: grey, since the palette's last colour, yellow, is too faint on white.
 OTHERS = tuple(
-    Style(colour, dash, marker, drawn)
+    Style(colour, dash, marker, matplotlib_marker)
     for colour in ("#7A7A7A", "#A6761D", "#4D4D4D")
-    for dash, marker, drawn in (("12,3", "star", "*"), ("4,4", "hexagon", "h"), ("10,3,3,3", "cross", "P"))
+    for dash, marker, matplotlib_marker in (("12,3", "star", "*"), ("4,4", "hexagon", "h"), ("10,3,3,3", "cross", "P"))
 )
-
-
-def in_order(schedules: Iterable[str]) -> list[str]:
-    """The paper's schedules from the most concave to the most convex, then all others by name."""
-    papers = list(table3())
-    return sorted(set(schedules), key=lambda name: (papers.index(name) if name in papers else len(papers), name))
+BEST = "#D55E00"  # the frame or mark of the best cell of a map
 
 
 def styles(schedules: Iterable[str]) -> dict[str, Style]:
-    """The look of each of these schedules; a schedule of the paper always looks the same."""
+    """The look of each of these schedules, in the paper's order; a schedule of the paper always looks the same."""
     names = in_order(schedules)
     others = [name for name in names if name not in PAPERS]
     return {name: PAPERS.get(name) or OTHERS[others.index(name) % len(OTHERS)] for name in names}
-
-
-def spoken(schedule: str) -> str:
-    """The name as it is read: `square root`."""
-    return schedule.replace("_", " ")

@@ -1,0 +1,162 @@
+"""Reading runs: every folder with results below a folder, how its model was trained, and what is missing or damaged."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.runs.names import CONFIG, RECORD
+from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
+
+# Keys of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
+NOT_OF_THE_TRAINING = {
+    *("seed", "schedule", "decode", "eval", "features", "classifier", "cas", "run_dir", "cache_dir", "stage"),
+    *("logger", "trainer", "sweep", "sweeps", "wait", "name"),
+}
+NOT_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb"}  # folders inside a run
+LARGEST = 2**63  # T and seed
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder with results."""
+
+    path: Path  # of the folder
+    rows: list[Row]  # the last of each point
+    training: str  # a fingerprint of how its model was trained, apart from schedule and seed; "": unknown
+    n_cut: int = 0  # lines of results that could not be read
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what `training` stands for, by dotted keys
+    faults: tuple[str, ...] = ()  # what is damaged or missing, each as half a sentence
+
+    @cached_property
+    def points(self) -> list[Row]:
+        """Rows that are points of a curve."""
+        return [row for row in self.rows if _is_point(row)]
+
+    @property
+    def external(self) -> list[Row]:
+        """Rows of images that none of our models generated: they have no T, and so no curve."""
+        return [row for row in self.rows if "steps" not in row]
+
+    @property
+    def unusable(self) -> list[Row]:
+        """All other rows: what identifies their point is missing or not valid."""
+        return [row for row in self.rows if "steps" in row and not _is_point(row)]
+
+    def grid(self, row: Row) -> Path | None:
+        """The picture of a row's samples, or else the run's own grid of samples; None if neither exists."""
+        candidates = (grid_path(self.path, row), self.path / "pictures" / "samples.png")
+        return next((path for path in candidates if path.is_file()), None)
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """Every run below a folder, at any depth, in the order of their paths.
+
+    Raises:
+        UserError: there is no such folder, or no run in it.
+    """
+    if not folder.exists():
+        raise UserError(f"runs={folder} does not exist: name a folder that holds runs, such as outputs/digits")
+    if not folder.is_dir():
+        raise UserError(f"runs={folder} is a file: name the folder that holds the runs")
+    runs = [_read(path) for path in sorted(_run_folders(folder))]
+    if not any(run.rows for run in runs):
+        what = f"{len(runs)} runs without a single result" if runs else f"no {RESULTS}"
+        raise UserError(f"runs={folder} holds {what}: train and evaluate something first, or name another folder")
+    return runs
+
+
+def short_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """The runs' paths without the folder that they have in common."""
+    paths = {run.path: run.path.absolute() for run in runs}
+    common = Path(os.path.commonpath(paths.values())) if len(paths) > 1 else next(iter(paths.values())).parent
+    return {path: absolute.relative_to(common).as_posix() for path, absolute in paths.items()}
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    """Links are followed, since runs may lie on several disks, but no folder is visited twice."""
+    seen = set()
+    for place, below, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        is_run = RESULTS in files or (RECORD in files and CONFIG in files)
+        skipped = NOT_RUNS if is_run else set()
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in skipped)
+        if is_run:
+            yield Path(place)
+
+
+def _read(path: Path) -> Run:
+    rows, n_cut = Results(path / RESULTS).read()
+    config, faults = _read_config(path / CONFIG)
+    settings = _flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
+    training = fingerprint({key: str(value) for key, value in settings.items()}) if settings else ""
+    return Run(path, list(rows), training, n_cut, settings, (*faults, *_unfinished(path, config, rows)))
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
+    if not path.is_file():
+        return {}, []
+    try:
+        config = yaml.load(path.read_bytes(), Loader=_Loader)  # a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        return {}, ["its config.yaml is damaged, so it is unknown how its model was trained"]
+    return {str(key): value for key, value in config.items()}, []
+
+
+def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    """What the run was asked for and has not done yet."""
+    if config.get("stage") != "all" or not (path / RECORD).is_file():
+        return []
+    try:
+        done = json.loads((path / RECORD).read_text(encoding="utf-8"))["done"]
+    except (ValueError, KeyError, TypeError):
+        return ["its run.json is damaged"]
+    if "evaluation" in done:
+        return []
+    asked = config.get("eval")
+    steps = asked.get("steps") if isinstance(asked, dict) else None
+    measured = {row.get("steps") for row in rows}
+    missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
+    what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
+    return [f"unfinished: {what if 'mvtm' in done else 'its training has not ended'}"]
+
+
+def _flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
+    return flat
+
+
+def _is_point(row: Row) -> bool:
+    """Whether the row identifies its point; files may have been edited, or come from elsewhere."""
+    names = (row.get(key, "") for key in ("decoder", "decode_schedule", "model", "cas_classifier"))
+    return (
+        isinstance(row.get("schedule"), str)
+        and all(isinstance(name, str) for name in names)
+        and _is_whole(row.get("steps"), 1)
+        and _is_whole(row.get("seed", 0), 0)
+        and all(not isinstance(value, float) or math.isfinite(value) for value in knobs(row).values())
+    )
+
+
+def _is_whole(number: object, least: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= LARGEST

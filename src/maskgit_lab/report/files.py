@@ -1,0 +1,68 @@
+"""Writes the report of runs: one HTML page, and the same as Markdown, CSV, PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskgit_lab.ablation.reading import Run, short_names
+from maskgit_lab.ablation.studies import Study
+from maskgit_lab.errors import UserError
+from maskgit_lab.report.chapters import Chapter, Report, make_report
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
+from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
+from maskgit_lab.report.pages import html_page, markdown_page
+from maskgit_lab.report.words import label
+
+HTML = "report.html"
+
+
+def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int) -> Report:
+    """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
+
+    Args:
+        runs: all that were found.
+        every: their studies.
+        out: the folder.
+        bootstrap: resamples of the intervals.
+        seed: of the resamples.
+
+    Raises:
+        UserError: the folder cannot be made.
+        OSError: a file cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write out={out} ({error.strerror}): choose another folder") from error
+    names = short_names(runs)
+    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed)
+    figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
+    texts = {
+        "points.csv": points_csv(every, runs, names),
+        "curves.csv": curves_csv(every),
+        "table.csv": table_csv(every),
+        "report.md": markdown_page(report, figures),
+        HTML: html_page(report),
+    }
+    for name, text in texts.items():
+        part = out / f".{name}.part"  # replaced in one step, so that nobody opens half a page
+        part.write_text(text, encoding="utf-8")
+        part.replace(out / name)
+    return report
+
+
+def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:
+    """Draws the figures of a study; returns what each shows and its path relative to the report."""
+    study, title = chapter.study, chapter.study.title
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{study.data}-{study.features}-{study.n_samples}")
+    base = f"figures/{chapter.number}-{name[:60]}"
+    files = [("Curves over T", draw_panels([*chapter.pair, *chapter.panels], title, out / base))]
+    for knob, panels in chapter.knobs.items():
+        files.append((label(knob).capitalize(), draw_panels(panels, title, out / f"{base}-{knob}")))
+    files += [(one.title, draw_map(one, title, out / f"{base}-{one.key}")) for one in chapter.maps]
+    for picture in chapter.pictures:
+        path = out / f"{base}-samples-{picture.schedule}.{picture.form}"
+        path.write_bytes(picture.content)
+        files.append((f"Samples: {picture.caption}", path))
+    return [(text, path.relative_to(out).as_posix()) for text, path in files]

@@ -1,0 +1,144 @@
+"""Maps of the distance: over T and a knob, over training and decoding schedules, and over knobs that are words.
+
+Shapes: Y rows, X columns; NaN is a cell that was not measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from jaxtyping import Float
+
+from maskgit_lab.ablation.curves import Curve, curve
+from maskgit_lab.ablation.published import in_order
+from maskgit_lab.ablation.studies import DECODE_SCHEDULE, Point, Study
+from maskgit_lab.report.words import count, format_knob, format_value, label
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a map."""
+
+    value: float  # the distance; NaN where it was not measured
+    text: str  # what is written into it
+    hover: Sequence[str]  # what is shown of it under the pointer, a line of text an entry
+
+
+@dataclass(frozen=True)
+class Map:
+    """A heatmap of a distance."""
+
+    key: str  # for file names and anchors
+    title: str  # over it
+    x_title: str  # of the columns
+    y_title: str  # of the rows
+    x: Sequence[str]  # names of the columns
+    y: Sequence[str]  # names of the rows
+    cells: Sequence[Sequence[Cell]]  # one list a row
+    value_title: str  # FID or FD
+    # The columns and rows as numbers, where the map can be drawn as a surface
+    numbers: tuple[Sequence[float], Sequence[float]] | None = None
+
+    @property
+    def values_YX(self) -> Float[np.ndarray, "Y X"]:
+        """The distances."""
+        return np.array([[cell.value for cell in row] for row in self.cells])
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """Row and column of the smallest distance."""
+        row, column = np.unravel_index(np.nanargmin(self.values_YX), self.values_YX.shape)
+        return int(row), int(column)
+
+    @property
+    def colours_YX(self) -> Float[np.ndarray, "Y X"]:
+        """The values as they are coloured: by their logarithm where they can have one, so that good cells differ."""
+        values = self.values_YX
+        return np.log10(values) if (values[np.isfinite(values)] > 0).all() else values
+
+    @property
+    def note(self) -> str:
+        """Where the best cell is."""
+        row, column = self.best
+        return f"Best: {', '.join(self.cells[row][column].hover)}."
+
+
+def all_maps(study: Study) -> list[Map]:
+    """Every map of the distance that the study has points for.
+
+    Over T and each knob that is a number, one map a schedule; then training by decoding schedules, and schedules by the
+    values of each knob that is a word, such as the decoder.
+    """
+    by_knob = {knob: study.along(knob) for knob in (*study.axes, *study.words)}
+    found = [_over_steps(study, knob, by_knob[knob][name]) for knob in study.axes for name in in_order(by_knob[knob])]
+    found.append(_at_best_steps(study, DECODE_SCHEDULE, study.decoupled))
+    found += [_at_best_steps(study, knob, list(chain(*by_knob[knob].values()))) for knob in study.words]
+    return [one for one in found if one is not None]
+
+
+def _over_steps(study: Study, knob: str, points: Sequence[Point]) -> Map | None:
+    """For one schedule; None unless the distance is known for several values of the knob."""
+    schedule = points[0].schedule
+    values = sorted({x for point in points if isinstance(x := point.knob(knob), float)})
+    curves = [curve([point for point in points if point.knob(knob) == x], study.distance) for x in values]
+    known = [(x, row) for x, row in zip(values, curves, strict=True) if row is not None]
+    if len(known) < 2:
+        return None
+    steps = sorted({t for _, row in known for t in row.x})
+    return Map(
+        key=f"surface-{knob}-{schedule}",
+        title=f"{study.distance.label} over T and {label(knob)}, {label(schedule)} schedule",
+        x_title="decoding steps T",
+        y_title=label(knob),
+        x=[f"{t:g}" for t in steps],
+        y=[f"{x:g}" for x, _ in known],
+        cells=[
+            [_cell(f"{label(schedule)}, T = {t:g}, {label(knob)} = {x:g}", row, t) for t in steps] for x, row in known
+        ],
+        value_title=study.distance.label,
+        numbers=(np.log2(steps).tolist(), [x for x, _ in known]),
+    )
+
+
+def _at_best_steps(study: Study, key: str, points: Sequence[Point]) -> Map | None:
+    """Training schedules by the values of a knob that is a word, at each cell's best T; None without any distance."""
+    name = "decoding schedule" if key == DECODE_SCHEDULE else label(key)
+    rows = in_order(point.schedule for point in points)
+    columns = in_order(format_knob(point.knob(key)) for point in points)
+    cells = []
+    for row in rows:
+        where = [f"trained {label(row)}, {name} {label(column)}" for column in columns]
+        here = [[p for p in points if p.schedule == row and format_knob(p.knob(key)) == column] for column in columns]
+        cells.append([_best_cell(at, curve(several, study.distance)) for at, several in zip(where, here, strict=True)])
+    if all(math.isnan(cell.value) for line in cells for cell in line):
+        return None
+    return Map(
+        key=key,
+        title=f"Training schedule by {name}, at each cell's best T",
+        x_title=name,
+        y_title="training schedule",
+        x=[label(column) for column in columns],
+        y=[label(row) for row in rows],
+        cells=cells,
+        value_title=study.distance.label,
+    )
+
+
+def _best_cell(where: str, row: Curve | None) -> Cell:
+    if row is None:
+        return _cell(where, None, 0)
+    cell = _cell(f"{where}, T = {row.best_steps}", row, row.best_steps)
+    return Cell(cell.value, f"{cell.text}\nT {row.best_steps}", cell.hover)
+
+
+def _cell(where: str, row: Curve | None, steps: float) -> Cell:
+    if row is None or steps not in row.x:
+        return Cell(float("nan"), "", [where, "not measured"])
+    value, seeds = row.at(steps), row.seeds_at(row.x.index(steps))
+    return Cell(
+        value, format_value(value), [where, f"{row.metric.label} {format_value(value)}", count(len(seeds), "seed")]
+    )

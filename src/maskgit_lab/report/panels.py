@@ -1,0 +1,179 @@
+"""Panels of lines over T or over a knob, as both Plotly and Matplotlib draw them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
+from maskgit_lab.ablation.published import fid_curves, table3
+from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.metrics.registry import TABLE, Metric
+from maskgit_lab.report.styles import Style, styles
+from maskgit_lab.report.words import format_value, label
+
+WIDE = 4.0  # largest over smallest value from which an axis is logarithmic
+TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
+FEW_TICKS = (1, 2, 5)  # of a long one
+LONG = 12.0
+NEAR = 2.0  # times or halves of what is drawn, within which a level is drawn too
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve as it is drawn."""
+
+    curve: Curve  # its numbers
+    style: Style  # its look
+    hover: Sequence[Sequence[str]]  # what is shown of each point under the pointer, a line of text an entry
+    best: int | None  # the index of the point that is marked as the best, if one is
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes."""
+
+    key: str  # for file names and anchors
+    title: str  # over it
+    note: str  # below the title
+    over: str  # what x is: T, on a logarithmic axis, or a knob
+    metric: Metric  # of the lines
+    lines: Sequence[Line]  # in the paper's order
+    levels: Sequence[tuple[str, float]]  # horizontal lines to compare with, and what they are
+    x_range: tuple[float, float]  # what the axis covers, without margins
+
+    @property
+    def is_log_x(self) -> bool:
+        return self.over == STEPS
+
+    @property
+    def x_title(self) -> str:
+        return "decoding steps T" if self.over == STEPS else f"{label(self.over)} (each at its best T)"
+
+    @property
+    def y_range(self) -> tuple[float, float]:
+        """Of everything that is drawn, without margins."""
+        values = [*_values(self.lines), *(level for _, level in self.levels)]
+        return min(values), max(values)
+
+    @property
+    def is_log_y(self) -> bool:
+        """Whether the values differ so much that the good ones would lie on top of each other."""
+        low, high = self.y_range
+        return self.metric.better == "min" and low > 0 and high / low > WIDE
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """The powers of two on an axis of T, or what was measured."""
+        low, high = self.x_range
+        powers = [float(2**k) for k in range(20) if low <= 2**k <= high]
+        if self.is_log_x and len(powers) > 1:
+            return powers
+        return sorted({x for line in self.lines for x in line.curve.x})
+
+    @property
+    def y_ticks(self) -> list[float]:
+        """Round numbers on a logarithmic axis."""
+        low, high = self.y_range
+        steps = FEW_TICKS if high / low > LONG else TICKS
+        decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        return [m * 10.0**k for k in decades for m in steps if low * 0.8 <= m * 10.0**k <= high * 1.25]
+
+
+def curve_panels(study: Study) -> list[Panel]:
+    """Every metric of the study against T; the distance comes first."""
+    return _panels(study, study.main, STEPS)
+
+
+def knob_panels(study: Study, knob: str) -> list[Panel]:
+    """Every metric against a knob, each of its values at its own best T by the distance."""
+    along = study.along(knob).values()
+    return _panels(study, [p for points in along for p in at_best_steps(points, knob, study.distance)], knob)
+
+
+def papers_panel() -> Panel:
+    """FID against T as published."""
+    lines = [_papers_line(name, style) for name, style in styles(fid_curves()).items()]
+    title = "The paper's own: FID on ImageNet 256 x 256"
+    note = "Another data set and another model: compare the shapes, not the values."
+    return Panel("paper", title, note, STEPS, TABLE["fid"], lines, (), _x_range(lines))
+
+
+def side_by_side(panels: Sequence[Panel]) -> list[Panel]:
+    """The same panels over the same T, so that their shapes can be compared."""
+    ends = [end for panel in panels for end in panel.x_range]
+    return [replace(panel, x_range=(min(ends), max(ends))) for panel in panels]
+
+
+def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
+    looks = styles(point.schedule for point in study.points)
+    drawn = [(metric, curves(points, metric, over)) for metric in metrics_of(study)]
+    steps = {(point.schedule, point.x(over)): point.steps for point in points}
+    return [
+        _panel(study, over, metric, [_line(study, over, one, looks[one.schedule], steps) for one in several])
+        for metric, several in drawn
+        if several
+    ]
+
+
+def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Panel:
+    """Levels that would flatten the lines are written below the title instead of drawn."""
+    values, levels = _values(lines), _levels(study, metric)
+    near = [(name, level) for name, level in levels if min(values) / NEAR <= level <= max(values) * NEAR]
+    better = {"min": ": lower is better", "max": ": higher is better", None: ""}[metric.better]
+    far = [f"{name}: {format_value(level)}" for name, level in levels if (name, level) not in near]
+    key, note = metric.key if over == STEPS else f"{over}-{metric.key}", "; ".join([f"{metric.label}{better}", *far])
+    return Panel(key, metric.title, note, over, metric, lines, near, _x_range(lines))
+
+
+def _line(study: Study, over: str, curve: Curve, style: Style, steps: Mapping[tuple[str, float], int]) -> Line:
+    best = curve.best if curve.metric.better and len(curve.x) > 1 else None
+    name = "T" if over == STEPS else label(over)
+    hover = []
+    for i, x in enumerate(curve.x):
+        at = [] if over == STEPS else [f"T = {steps[curve.schedule, x]}"]
+        where = ", ".join([label(curve.schedule), f"{name} = {x:g}", *at])
+        hover.append([where, *_measured(curve, i), f"n = {study.n_samples:,} samples each"])
+        hover[i] += [f"its best {name}"] if i == best else []
+    return Line(curve, style, hover, best)
+
+
+def _measured(curve: Curve, i: int) -> list[str]:
+    """The mean, the band and the seeds of a point."""
+    seeds, of = curve.seeds_at(i), curve.metric.label
+    mean, low, high = (format_value(float(values[i])) for values in (curve.mean_X, curve.low_X, curve.high_X))
+    if len(seeds) == 1:
+        return [f"{of} {mean}", f"seed {seeds[0]}"]
+    return [f"{of} {mean} ({low} to {high})", f"{len(seeds)} seeds: {', '.join(map(str, seeds))}"]
+
+
+def _papers_line(name: str, style: Style) -> Line:
+    """The figure ends at T = 32; Table 3 adds the best T of a schedule that has it beyond."""
+    row = table3()[name]
+    known = dict(sorted({row.best_steps: row.fid, **fid_curves()[name]}.items()))
+    hover = [[f"{label(name)}, T = {t}", f"FID {fid:.2f}", "the paper, ImageNet 256"] for t, fid in known.items()]
+    best = list(known).index(row.best_steps)
+    hover[best].append("its best T by Table 3")
+    curve = Curve(name, TABLE["fid"], tuple(known), (0,), np.array([list(known.values())]))
+    return Line(curve, style, hover, best)
+
+
+def _levels(study: Study, metric: Metric) -> list[tuple[str, float]]:
+    """What a perfect model could reach: the tokenizer's own distance, and a classifier of real images."""
+    references = {
+        study.distance.key: ("the tokenizer's reconstructions", TABLE["rfid"].key_on(study.features)),
+        "cas_top1": ("trained on real images", "cas_real_top1"),
+    }
+    name, key = references.get(metric.key, ("", ""))
+    values = [value for point in study.main if (value := point.value(key)) is not None]
+    return [(name, sum(values) / len(values))] if values else []
+
+
+def _values(lines: Sequence[Line]) -> list[float]:
+    return [float(value) for line in lines for value in (*line.curve.low_X, *line.curve.high_X)]
+
+
+def _x_range(lines: Sequence[Line]) -> tuple[float, float]:
+    return min(x for line in lines for x in line.curve.x), max(x for line in lines for x in line.curve.x)

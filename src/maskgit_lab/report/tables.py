@@ -1,0 +1,156 @@
+"""The report's tables, before it is known whether they become HTML, Markdown or lines of a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maskgit_lab.ablation.curves import Curve, at_steps, curves, metrics_of, spread
+from maskgit_lab.ablation.published import in_order, table3
+from maskgit_lab.ablation.studies import Study
+from maskgit_lab.metrics import registry
+from maskgit_lab.report.words import NONE, format_knob, format_value, label
+from maskgit_lab.runs.results import VERSION, Row
+
+IS, NLL = registry.TABLE["inception_score"], registry.TABLE["nll"]
+PAPERS_KEYS = {"best_steps": "best_steps", "distance": "fid", IS.key: IS.key, NLL.key: NLL.key}  # in Table 3
+BEST = {"distance": min, IS.key: max, NLL.key: min}
+MOST_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text."""
+
+    head: Sequence[str]  # of the columns
+    rows: Sequence[Sequence[str]]  # of as many cells each
+    # Rows and columns of cells that stand out, such as the best of a column
+    bold: frozenset[tuple[int, int]] = frozenset()
+    # Titles over the columns, and how many columns each covers; none, or all columns together
+    groups: Sequence[tuple[str, int]] = ()
+    n_texts: int = 1  # columns at the start that hold words; the others hold numbers
+
+    @property
+    def flat_head(self) -> list[str]:
+        """The head for where there is one line only: columns of the paper name it."""
+        titles = [title for title, n in self.groups for _ in range(n)] or [""] * len(self.head)
+        return [f"paper: {h}" if t.startswith("the paper") else h for t, h in zip(titles, self.head, strict=True)]
+
+
+def compared(study: Study) -> list[dict[str, Any]]:
+    """A row for each schedule, in the paper's order: our numbers, and the paper's in Table 3.
+
+    The distance and IS are read at the best T by the distance, and the NLL does not depend on T; all are means over
+    seeds, with the standard deviation where there are several. What is not known is None.
+    """
+    found = {one.schedule: one for one in curves(study.main, study.distance)}
+    rows = []
+    for name in in_order([*table3(), *found]):
+        paper = table3().get(name)
+        papers = {f"paper_{ours}": getattr(paper, key, None) for ours, key in PAPERS_KEYS.items()}
+        shape = paper.shape if paper else "not in the paper"
+        rows.append({"schedule": name, "shape": shape, **_ours(study, name, found.get(name)), **papers})
+    return rows
+
+
+def papers_form(study: Study) -> Table:
+    """The compared numbers in the form of Table 3; the best of each column is bold."""
+    rows = compared(study)
+    cells = [
+        [label(row["schedule"]), row["shape"], *(_mean(row, key) for key in PAPERS_KEYS), *_papers(row)] for row in rows
+    ]
+    bold = set()
+    for column, key in enumerate([*PAPERS_KEYS, *(f"paper_{key}" for key in PAPERS_KEYS)], start=2):
+        values = [row[key] for row in rows if row[key] is not None]
+        choose = BEST.get(key.removeprefix("paper_"))
+        if choose and len(values) > 1:
+            bold |= {(i, column) for i, row in enumerate(rows) if row[key] == choose(values)}
+    groups = (("", 2), (f"here: {study.data}, {study.features} features", 4), ("the paper: ImageNet 256", 4))
+    ours, papers = ("best T", study.distance.label, IS.label, NLL.label), ("best T", "FID", IS.label, NLL.label)
+    return Table(["schedule", "shape", *ours, *papers], cells, frozenset(bold), groups, n_texts=2)
+
+
+def sweet_spots(study: Study) -> Table:
+    """The best T of each schedule by each metric that is measured, with the metric's mean there."""
+    metrics = [metric for metric in metrics_of(study) if metric.better]
+    found = {(one.schedule, metric.key): one for metric in metrics for one in curves(study.main, metric)}
+    names = in_order(name for name, _ in found)
+    rows = [[label(name), *(_spot(found.get((name, metric.key))) for metric in metrics)] for name in names]
+    return Table(["schedule", *(metric.label for metric in metrics)], rows)
+
+
+def settings_table(study: Study) -> Table:
+    """What the points of a study agree in, the decoder's settings of its curves, and the versions of the packages."""
+    main = {f"{key} (curves)": format_knob(value) for key, value in study.main_setting}
+    counts = {
+        "seeds": ", ".join(map(str, study.seeds)),
+        "runs": len(study.runs),
+        "models": len({point.repeat[1] for point in study.points}),
+        "points": len(study.points),
+    }
+    versions = sorted({key for point in study.points for key in point.row if key.startswith(VERSION)})
+    values = [{str(point.row[key]) for point in study.points if key in point.row} for key in versions]
+    known = {key: ", ".join(sorted(several)) for key, several in zip(versions, values, strict=True)}
+    return pairs_table({**study.settings, **main, **counts, **known})
+
+
+def pairs_table(settings: Mapping[str, Any]) -> Table:
+    """Settings and their values."""
+    return Table(["setting", "value"], [[key, str(value)] for key, value in settings.items()], n_texts=2)
+
+
+def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
+    """Images that none of our models generated: what they are called, and every metric."""
+    found = list(rows)
+    metrics = [metric.key for metric in registry.of_rows(row for _, row in found)]
+    measured = [
+        key for name in metrics for key in (name, name + registry.SPREAD) if any(key in row for _, row in found)
+    ]
+    keys = ["samples", "features", "n_samples", "reference", *measured]
+    return Table(["where", *keys], [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found])
+
+
+def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
+    mine = [point for point in study.main if point.schedule == schedule] if of is not None else []
+    best = of.best_steps if of is not None else None
+    nll = {point.repeat: value for point in mine if (value := point.value(NLL.key)) is not None}
+    values = {
+        "distance": at_steps(mine, schedule, best, study.distance.key),
+        IS.key: at_steps(mine, schedule, best, IS.key),
+        NLL.key: list(nll.values()),
+    }
+    ours: dict[str, float | None] = {"best_steps": best}
+    for key, several in values.items():
+        ours[key], ours[f"{key}_std"] = spread(several)
+    return ours
+
+
+def _mean(row: Mapping[str, Any], key: str) -> str:
+    """With as many decimals as the deviation gives reason for."""
+    mean, deviation = row[key], row.get(f"{key}_std")
+    if mean is None or isinstance(mean, int):
+        return NONE if mean is None else str(mean)
+    if not deviation:
+        return format_value(mean)
+    first = math.floor(math.log10(deviation))
+    decimals = min(max(-first + (deviation < 3 * 10.0**first), 0), MOST_DECIMALS)
+    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+
+
+def _papers(row: Mapping[str, Any]) -> list[str]:
+    """The paper's numbers as they are printed."""
+    return [_cell(row[f"paper_{key}"], digits) for key, digits in zip(PAPERS_KEYS, (0, 2, 1, 2), strict=True)]
+
+
+def _spot(of: Curve | None) -> str:
+    return NONE if of is None else f"{of.best_steps}{'†' * of.is_at_edge} ({format_value(of.best_value)})"
+
+
+def _cell(value: Any, digits: int | None = None) -> str:
+    if value is None:
+        return NONE
+    if not isinstance(value, float):
+        return str(value)
+    return format_value(value) if digits is None else f"{value:.{digits}f}"

@@ -1,0 +1,151 @@
+"""Panels and maps, and what Plotly is given of them."""
+
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from maskgit_lab.ablation.published import fid_curves, table3
+from maskgit_lab.ablation.reading import Run, find_runs
+from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.metrics.registry import TABLE, Metric, add
+from maskgit_lab.report.maps import Map, all_maps
+from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, side_by_side
+from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
+from maskgit_lab.report.styles import PAPERS, styles
+from maskgit_lab.report.words import format_value
+from synthetic_runs import make_everything, row
+
+
+def study_of(*rows) -> Study:
+    return studies([Run(Path("run"), list(rows), "t")])[0]
+
+
+def maps_of(study: Study) -> dict[str, Map]:
+    return {drawn.key: drawn for drawn in all_maps(study)}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> Study:
+    return studies(find_runs(make_everything(tmp_path_factory.mktemp("runs"))))[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(6.06, "6.06"), (39.0, "39.0"), (181.5, "181.5"), (1234.5, "1234"), (99.97, "100.0"), (0, "0.00")],
+)
+def test_values_have_three_or_four_digits(value, text):
+    assert format_value(value) == text
+
+
+def test_a_panel_for_each_metric_in_the_papers_order(everything):
+    panels = curve_panels(everything)
+    assert [panel.metric.label for panel in panels] == ["FD", "IS", "precision", "recall", "CAS"]
+    assert all([line.curve.schedule for line in panel.lines] == list(table3()) for panel in panels)
+    assert panels[0].is_log_y and not panels[1].is_log_y
+    assert panels[0].x_ticks == [2, 4, 8, 16]
+    hover = panels[0].lines[3].hover[2]
+    assert hover[0] == "cosine, T = 8" and hover[1].startswith("FD 7.6") and " to " in hover[1]
+    assert hover[2:] == ["2 seeds: 0, 1", "n = 1,437 samples each", "its best T"]
+
+
+def test_levels_to_compare_with_are_drawn_near_the_lines_and_written_elsewhere(everything):
+    distance, *_, cas = curve_panels(everything)
+    assert distance.levels == [] and "the tokenizer's reconstructions: 1.45" in distance.note
+    assert cas.levels == [("trained on real images", pytest.approx(0.98))]
+    near = curve_panels(study_of(row("cosine", 0, 8, rfd_classifier=6.0)))[0]
+    assert near.levels == [("the tokenizer's reconstructions", 6.0)]
+
+
+def test_the_papers_curves_are_the_published_ones_over_the_same_t(everything):
+    ours, papers = side_by_side([curve_panels(everything)[0], papers_panel()])
+    assert ours.x_range == papers.x_range == (2, 60) and "Another data set" in papers.note
+    for line in papers.lines:
+        drawn, name = dict(zip(line.curve.x, line.curve.mean_X, strict=True)), line.curve.schedule
+        assert all(drawn[t] == fid for t, fid in fid_curves()[name].items() if t != 60)
+        assert line.best is not None and line.curve.x[line.best] == table3()[name].best_steps
+
+
+def test_every_knob_has_a_map_over_t_that_marks_its_best_cell(everything):
+    maps = maps_of(everything)
+    assert list(maps) == ["surface-choice_temperature-cosine", "surface-guidance-linear", "decode_schedule"]
+    drawn = maps["surface-choice_temperature-cosine"]
+    assert drawn.x == ["2", "4", "8", "16"] and drawn.y == ["1", "2", "4.5", "9"]
+    best = drawn.values_YX[drawn.best]
+    assert best == np.nanmin(drawn.values_YX) and drawn.note.startswith("Best: cosine, T = ")
+    assert drawn.y_title == "choice temperature" and "choice temperature = 4.5" in drawn.note
+    spec = surface_spec(drawn)
+    assert spec is not None and spec["data"][1]["z"] == [best]
+
+
+def test_the_square_of_schedules_is_at_each_cells_best_t(everything):
+    drawn = maps_of(everything)["decode_schedule"]
+    assert drawn.values_YX.shape == (7, 7) and np.isfinite(drawn.values_YX).all()
+    assert (np.diag(drawn.values_YX) == drawn.values_YX.min(axis=1)).all()
+    assert drawn.cells[3][3].hover[:2] == ["trained cosine, decoding schedule cosine, T = 8", "FD 7.61"]
+    assert drawn.cells[3][3].text == "7.61\nT 8" and len(map_spec(drawn)["layout"]["shapes"]) == 7
+    assert maps_of(study_of(row("cosine", 0, 8))) == {}
+
+
+def test_a_cell_that_was_not_measured_is_left_empty():
+    rows = [row("cosine", 0, 8), row("linear", 0, 8), row("linear", 0, 8, decode_schedule="cosine")]
+    drawn = maps_of(study_of(*rows))["decode_schedule"]
+    assert np.isnan(drawn.values_YX).tolist() == [[False, True], [False, False]]
+    assert map_spec(drawn)["data"][0]["z"][0][1] is None
+    assert drawn.cells[0][1].text == ""
+    assert drawn.cells[0][1].hover == ["trained cosine, decoding schedule linear", "not measured"]
+
+
+def test_a_knob_that_is_a_word_has_a_map_and_no_axis():
+    rows = [row(s, 0, t, decoder=d) for s in ("cosine", "linear") for t in (4, 8) for d in ("maskgit", "halton")]
+    study = study_of(*rows, row("cosine", 1, 4, decoder="maskgit"))
+    drawn = maps_of(study)["decoder"]
+    assert (drawn.x, drawn.y, drawn.numbers) == (["halton", "maskgit"], ["cosine", "linear"], None)
+    assert study.axes == [] and surface_spec(drawn) is None
+
+
+def test_every_knob_has_panels_at_the_best_t_of_each_value(everything):
+    panels = knob_panels(everything, "guidance")
+    (line,) = panels[0].lines
+    assert panels[0].key == "guidance-fd_classifier" and panels[0].x_title == "guidance (each at its best T)"
+    assert line.curve.schedule == "linear" and line.curve.x == (0, 0.5, 1, 2) and line.best == 2
+    assert line.hover[2][0] == "linear, guidance = 1, T = 16" and line.hover[2][-1] == "its best guidance"
+    (line,) = knob_panels(everything, "choice_temperature")[0].lines
+    assert line.curve.schedule == "cosine" and line.curve.x == (1, 2, 4.5, 9)
+
+
+def test_a_metric_of_ones_own_has_a_panel(monkeypatch):
+    monkeypatch.setattr("maskgit_lab.metrics.registry.TABLE", dict(TABLE))
+    add(Metric("sharpness", "sharpness", "max", title="Sharpness"))
+    add(Metric("colour", "colour", title="Colour"))
+    *_, sharpness, colour = curve_panels(study_of(*(row("cosine", 0, t, sharpness=t, colour=t) for t in (4, 8))))
+    assert (sharpness.title, sharpness.note, sharpness.lines[0].best) == ("Sharpness", "sharpness: higher is better", 1)
+    assert (colour.title, colour.note, colour.lines[0].best) == ("Colour", "colour", None)
+
+
+def test_plotly_takes_every_figure(everything):
+    panels = [*curve_panels(everything), papers_panel()]
+    panels += [panel for knob in everything.axes for panel in knob_panels(everything, knob)]
+    maps = all_maps(everything)
+    specs = [panel_spec(panel) for panel in panels] + [map_spec(drawn) for drawn in maps]
+    specs += [spec for drawn in maps if (spec := surface_spec(drawn)) is not None]
+    assert len(specs) == 6 + 10 + 3 + 2
+    for spec in specs:
+        go.Figure(spec)  # raises for a key or a value that there is not
+    bands = [trace for trace in specs[0]["data"] if trace.get("fill") == "toself"]
+    stars = [trace for trace in specs[0]["data"] if trace.get("marker", {}).get("symbol") == "star"]
+    assert len(bands) == len(stars) == 7
+
+
+def test_one_t_has_no_sweet_spot():
+    panel = curve_panels(study_of(row("cosine", 0, 8)))[0]
+    assert panel.lines[0].best is None and panel.x_ticks == [8]
+    go.Figure(panel_spec(panel))
+
+
+def test_each_schedule_has_a_look_of_its_own():
+    looks = styles([*table3(), "arccos", "mine"])
+    assert len({look.colour for look in PAPERS.values()}) == len({look.marker for look in PAPERS.values()}) == 7
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 9
+    assert looks["cosine"] == styles(["cosine"])["cosine"]
