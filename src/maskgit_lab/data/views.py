@@ -28,21 +28,16 @@ RATIO = (3 / 4, 4 / 3)  # of width to height of a crop, before it is resized
 class Framing:
     """How a picture becomes a square of `size` pixels.
 
-    Args:
-        size: height and width.
-        crop_scale: smallest and largest fraction of the picture's area in a random crop, in (0, 1]; None takes the
-            centre, as evaluation does.
-        flip: whether half of the views are mirrored.
-        seed: of crops and flips.
-
     Raises:
         UserError: values out of range.
     """
 
-    size: int
+    size: int  # height and width
+    # Smallest and largest fraction of the picture's area in a random crop, in (0, 1]; None takes the centre, as
+    # evaluation does.
     crop_scale: tuple[float, ...] | None
-    flip: bool
-    seed: int
+    flip: bool  # whether half of the views are mirrored
+    seed: int  # of crops and flips
 
     def __post_init__(self) -> None:
         if self.size < 1:

@@ -26,17 +26,12 @@ ADM_POOL, ADM_SPATIAL = ("mu", "sigma"), ("mu_s", "sigma_s")  # in ADM's referen
 
 @dataclass(frozen=True)
 class Reference:
-    """Statistics of real images by one extractor.
+    """Statistics of real images by one extractor."""
 
-    Args:
-        gaussian: fitted to the features of all images.
-        features_nF: features of some images, for precision, recall and KID; None if there are only statistics.
-        spatial: fitted to the spatial features, if the extractor has any.
-    """
-
-    gaussian: Gaussian
+    gaussian: Gaussian  # fitted to the features of all images
+    # Features of some images, for precision, recall and KID; None if there are only statistics.
     features_nF: Float[Tensor, "n F"] | None
-    spatial: Gaussian | None = None
+    spatial: Gaussian | None = None  # fitted to the spatial features, if the extractor has any
 
     def save(self, path: Path) -> None:
         """Writes it as safetensors."""

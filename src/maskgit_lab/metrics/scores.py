@@ -28,21 +28,13 @@ SEED = 2020  # torch-fidelity's, of the subsets of KID and the order in which im
 
 @dataclass(frozen=True)
 class Choices:
-    """What is computed, and how.
+    """What is computed, and how."""
 
-    Args:
-        metrics: names of the registry; those that are measured in another way are passed over.
-        splits: of the inception score: 1 in the released config, 10 in ADM's evaluator.
-        neighbours: k of precision and recall, 3 in the paper.
-        kid_subsets: random subsets over which KID is averaged.
-        kid_subset_size: images of each, or as many as there are.
-    """
-
-    metrics: tuple[str, ...]
-    splits: int = 1
-    neighbours: int = 3
-    kid_subsets: int = 100
-    kid_subset_size: int = 1000
+    metrics: tuple[str, ...]  # names of the registry; those that are measured in another way are passed over
+    splits: int = 1  # of the inception score: 1 in the released config, 10 in ADM's evaluator
+    neighbours: int = 3  # k of precision and recall, 3 in the paper
+    kid_subsets: int = 100  # random subsets over which KID is averaged
+    kid_subset_size: int = 1000  # images of each, or as many as there are
 
     def check(self, n_images: int) -> None:
         """Raises a `UserError` if these choices need more images."""

@@ -15,19 +15,12 @@ RANDOM = "random"  # random weights for trial runs, as costly as the published o
 
 @dataclass(frozen=True)
 class Published:
-    """A file of weights on the web.
+    """A file of weights on the web."""
 
-    Args:
-        features: the option of `features` that needs it.
-        url: where it is; None if it can only be downloaded by hand.
-        source: where a user without a network can get it.
-        sha256: the first digits of its checksum, which are also in its name.
-    """
-
-    features: str
-    url: str | None
-    source: str
-    sha256: str
+    features: str  # the option of `features` that needs it
+    url: str | None  # where it is; None if it can only be downloaded by hand
+    source: str  # where a user without a network can get it
+    sha256: str  # the first digits of its checksum, which are also in its name
 
 
 INCEPTION = Published(

@@ -26,15 +26,10 @@ Arrays = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Source:
-    """Where one of our arrays comes from: released ones, each converted to our layout, concatenated.
+    """Where one of our arrays comes from: released ones, each converted to our layout, concatenated."""
 
-    Args:
-        names: in the released file.
-        turn: converts a released array to our layout.
-    """
-
-    names: tuple[str, ...]
-    turn: Callable[[Tensor], Tensor] = lambda array: array
+    names: tuple[str, ...]  # in the released file
+    turn: Callable[[Tensor], Tensor] = lambda array: array  # converts a released array to our layout
 
 
 def fill(net: nn.Module, sources: Mapping[str, Source], arrays: Arrays, where: str) -> None:

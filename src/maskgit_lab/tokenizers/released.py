@@ -29,19 +29,12 @@ NORM_GROUPS = 32  # of the released networks, which their arrays do not reveal
 
 @dataclass(frozen=True)
 class Part:
-    """A module of the encoder or the decoder that has weights.
+    """A module of the encoder or the decoder that has weights."""
 
-    Args:
-        name: ours.
-        stack: `encoder` or `decoder`.
-        module: the module.
-        index: its number among the modules of its kind, in order of use.
-    """
-
-    name: str
-    stack: str
-    module: nn.Module
-    index: int
+    name: str  # ours
+    stack: str  # `encoder` or `decoder`
+    module: nn.Module  # the module
+    index: int  # its number among the modules of its kind, in order of use
 
 
 def released_tokenizer(path: Path) -> VQGAN:
