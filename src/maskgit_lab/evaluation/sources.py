@@ -6,9 +6,11 @@ Shapes: n images, H x W pixels.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,54 +35,50 @@ MODULES = (
 )
 
 
-@runtime_checkable
-class Source(Protocol):
+class Source(ABC):
     """Images to be measured."""
 
-    @property
-    def name(self) -> str:
-        """What the console calls them."""
-        ...
+    name: str  # what the console calls them
 
     @property
+    @abstractmethod
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        ...
 
     @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What a row says of them."""
-        ...
 
     @property
+    @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What they depend on."""
-        ...
 
     @property
+    @abstractmethod
     def classes(self) -> Tensor | None:
         """The class of each, (n,) int64, if they have classes."""
-        ...
 
+    @abstractmethod
     def __len__(self) -> int:
         """n."""
-        ...
 
+    @abstractmethod
     def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
         """For each batch of numbers, 8-bit `images` (B, 3, H, W) and what is kept beside their features."""
-        ...
 
+    @abstractmethod
     def images(self, shards: Shards) -> Images | None:
         """All images with their classes, read back from the files that they came from; None: they have to be kept."""
-        ...
 
     def scores(self, shards: Shards) -> dict[str, float]:
         """What is known from making them, such as the speed."""
-        ...
+        return {}
 
 
 @dataclass(frozen=True)
-class Generated:
+class Generated(Source):
     """Samples of a trained model."""
 
     trained: Trained  # the model, with its decoder
@@ -104,18 +102,15 @@ class Generated:
         return int(self.pipeline.decoder.settings.get("steps", self.pipeline.model.n_tokens))
 
     @property
-    def name(self) -> str:
-        """By T."""
+    def name(self) -> str:  # type: ignore[override]
         return f"T = {self.steps}"
 
     @property
     def size(self) -> tuple[int, int]:
-        """Of the model's images."""
         return self.pipeline.size
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """Model, decoder, classes and seed."""
         return {
             "model": fingerprint(self.weights),
             "schedule": self.trained.schedule.name,
@@ -126,21 +121,18 @@ class Generated:
             **({"data": self.data} if self.data is not None else {}),
         }
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """The settings, and the code that samples."""
         return {"weights": dict(self.weights), "settings": self.settings, "code": code_version(*MODULES)}
 
     @property
     def classes(self) -> Tensor:
-        """Those that the samples were made for."""
         return self.labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
-        """Images with their tokens and the seconds that each took."""
         for batch in batches:
             start = time.perf_counter()
             # A seed for each sample: it is the same image in any batch and in any process.
@@ -151,18 +143,16 @@ class Generated:
             yield {"images": made.images, "tokens": made.tokens.int(), "seconds": seconds}
 
     def images(self, shards: Shards) -> Images | None:
-        """Those that were kept in the shards."""
         kept = "images" in next(iter(shards), {})
         return ShardImages(shards.paths(), self.labels) if kept else None
 
     def scores(self, shards: Shards) -> dict[str, float]:
-        """The speed of sampling, by all processes."""
-        seconds = float(shards.array("seconds").sum())
+        seconds = float(shards.array("seconds").sum())  # of all processes
         return {"images_per_second": ranks.world_size() * len(self) / seconds}
 
 
 @dataclass(frozen=True)
-class External:
+class External(Source):
     """Images of a folder or an npz file, whoever made them."""
 
     opened: ExternalImages  # all images
@@ -179,35 +169,25 @@ class External:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Of the files."""
         return self.opened.size
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the files are."""
         return {"samples": self.opened.title, "samples_fingerprint": self.opened.fingerprint()[:12]}
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """The files, and which of them are measured."""
         return {**self.settings, "n": len(self.chosen)}
 
     @property
     def classes(self) -> Tensor | None:
-        """Those of the files, if they have any."""
         return None if self.opened.classes is None else self.chosen.labels
 
     def __len__(self) -> int:
         return len(self.chosen)
 
     def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
-        """Images read from the files."""
         return ({"images": images} for images in image_batches(run, self.chosen, batches))
 
     def images(self, shards: Shards) -> Images:
-        """Those of the files."""
         return self.chosen
-
-    def scores(self, shards: Shards) -> dict[str, float]:
-        """Nothing."""
-        return {}
