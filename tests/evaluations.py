@@ -1,9 +1,11 @@
 """What tests of `evaluate.py` share."""
 
 import numpy as np
+import torch
 
 from maskgit_lab.runs.results import Results
 
+FEW = 16
 QUIET = ["logger=none", "trainer=cpu"]
 
 
@@ -15,3 +17,14 @@ def npz(folder):
     (path,) = (folder / "samples").glob("*/samples.npz")
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
+
+
+def distance_of_few(samples, reference):
+    """The Fréchet distance of fewer than `FEW` samples: all of their covariance is in so many directions."""
+    mean_F, covariance_FF = samples.mean_F.double(), samples.covariance_FF.double()
+    directions_Fr = torch.randn(len(mean_F), FEW, generator=torch.Generator().manual_seed(0)).double()
+    basis_Fr, _ = torch.linalg.qr(covariance_FF @ directions_Fr)
+    inner_rr = basis_Fr.T @ covariance_FF @ basis_Fr @ (basis_Fr.T @ reference.covariance_FF.double() @ basis_Fr)
+    root = torch.linalg.eigvals(inner_rr).real.clamp(min=0).sqrt().sum()
+    apart = (mean_F - reference.mean_F).square().sum()
+    return float(apart + covariance_FF.trace() + reference.covariance_FF.trace() - 2 * root)

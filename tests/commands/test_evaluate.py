@@ -2,31 +2,35 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.trained import open_trained
 
 from evaluations import QUIET, npz, rows
-from maskgit_lab.commands import parts as parts_module
-
-ROOT = Path(__file__).resolve().parents[2]
+from maskgit_lab.data import shards
+from maskgit_lab.sampling.pipeline import Pipeline
+from two_processes import in_two_processes
 
 
 def test_a_row_for_each_t_says_what_it_was_measured_with(command, run, tiny_cache):
     before = rows(run)
-    asked = ["decode.steps=[2,3]", "n_samples=60", "decode.choice_temperature=1", "seed=5", "splits=2"]
+    asked = ["decode.steps=[2,3]", "eval.n_samples=60", "decode.choice_temperature=1", "seed=5", "eval.splits=2"]
     said = command("evaluate", f"checkpoint={run}", *asked, *QUIET, f"cache_dir={tiny_cache}")
     assert said.code == 0, said.err
     assert "reference  found in the cache" in said.out and "* from 60 samples and not 50,000" in said.out
     found = rows(run)
     assert found[: len(before)] == before and [row["steps"] for row in found[len(before) :]] == [2, 3]
     row = found[-1]
-    told = {"n_samples": 60, "choice_temperature": 1, "seed": 5, "splits": 2, "features": "classifier", "guidance": 0}
+    told = {
+        "decoder": "maskgit",
+        "n_samples": 60,
+        "choice_temperature": 1,
+        "seed": 5,
+        "splits": 2,
+        "features": "classifier",
+        "guidance": 0,
+    }
     assert row.items() >= told.items() and row["reference"] == "digits-train" and row["features_weights"]
     for key in ("fd_classifier", "kd_classifier", "precision", "recall", "nll", "cas_top5", "cas_real_top1"):
         assert isinstance(row[key], float), key
@@ -38,7 +42,7 @@ def test_a_row_for_each_t_says_what_it_was_measured_with(command, run, tiny_cach
 
 
 def test_it_does_not_change_what_train_py_holds_for_complete(command, run, tiny_cache):
-    asked = ["decode.steps=[2]", "n_samples=20", "metrics=[fid]"]
+    asked = ["decode.steps=[2]", "eval.n_samples=20", "eval.metrics=[fid]"]
     assert command("evaluate", f"checkpoint={run}", *asked, *QUIET, f"cache_dir={tiny_cache}").code == 0
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={run}")
     assert said.code == 0 and "the run is complete" in said.out and "from 1,437 samples" in said.out
@@ -46,25 +50,25 @@ def test_it_does_not_change_what_train_py_holds_for_complete(command, run, tiny_
 
 
 def test_the_same_point_by_train_py_and_by_evaluate_py_is_one_point(command, run, tiny_cache):
-    said = command("evaluate", f"checkpoint={run}", *QUIET, f"cache_dir={tiny_cache}", "batch_size=50")
+    said = command("evaluate", f"checkpoint={run}", *QUIET, f"cache_dir={tiny_cache}", "eval.batch_size=50")
     assert said.code == 0 and "samples each" not in said.out, said.err
 
 
 def test_a_killed_evaluation_goes_on_from_its_last_batch(command, run, tiny_cache, monkeypatch):
-    asked = ["decode.steps=[2]", "n_samples=40", "batch_size=8", *QUIET, f"cache_dir={tiny_cache}"]
+    asked = ["decode.steps=[2]", "eval.n_samples=40", "eval.batch_size=8", *QUIET, f"cache_dir={tiny_cache}"]
     assert command("evaluate", f"checkpoint={run}", *asked, "out=whole").code == 0
-    write, written = parts_module.write_arrays, []
+    write, written = shards.write_arrays, []
 
-    def killed(arrays, path):
+    def killed(arrays, path, about):
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(path)
-        write(arrays, path)
+        write(arrays, path, about)
 
-    monkeypatch.setattr(parts_module, "write_arrays", killed)
+    monkeypatch.setattr(shards, "write_arrays", killed)
     said = command("evaluate", f"checkpoint={run}", *asked, "out=cut")
     assert said.code == 130 and "goes on from what was saved" in said.err
-    monkeypatch.setattr(parts_module, "write_arrays", lambda arrays, path: written.append(path) or write(arrays, path))
+    monkeypatch.setattr(shards, "write_arrays", lambda *shard: written.append(shard[1]) or write(*shard))
     assert command("evaluate", f"checkpoint={run}", *asked, "out=cut").code == 0
     assert len(written) == 5 and len(set(written)) == 5  # no batch twice
     (whole,), (cut,) = rows(Path("whole")), rows(Path("cut"))
@@ -72,37 +76,29 @@ def test_a_killed_evaluation_goes_on_from_its_last_batch(command, run, tiny_cach
 
 
 def test_samples_do_not_depend_on_the_batch_size_or_the_number_of_processes(command, run, tiny_cache, tmp_path):
-    asked = ["decode.steps=[4]", "n_samples=45", "metrics=[fid]", "save=[npz]", f"cache_dir={tiny_cache}", *QUIET]
+    asked = [f"checkpoint={run}", "decode.steps=[4]", "eval.n_samples=45", "save=[npz]", *QUIET]
+    asked += [f"cache_dir={tiny_cache}"]
     for size in (7, 64):
-        said = command("evaluate", f"checkpoint={run}", *asked, f"batch_size={size}", f"out=b{size}")
+        said = command("evaluate", *asked, "eval.metrics=[fid]", f"eval.batch_size={size}", f"out=b{size}")
         assert said.code == 0, said.err
-    two = [
-        *asked,
-        "trainer.devices=2",
-        "trainer.threads=1",
-        "batch_size=7",
-        "metrics=[fid,nll,cas]",
-        f"out={tmp_path}/p2",
-    ]
-    script = [sys.executable, str(ROOT / "evaluate.py"), f"checkpoint={run}"]
-    said = subprocess.run([*script, *two], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert said.returncode == 0 and said.stderr == "", said.stderr
+    metrics = ["eval.metrics=[fid,nll,cas]", "eval.nll_draws=2"]
+    said = in_two_processes(tmp_path, "evaluate", *asked, *metrics, "eval.batch_size=7", f"out={tmp_path}/p2")
+    assert said.code == 0 and said.err == "", said.err
     first, *others = (npz(tmp_path / out) for out in ("b7", "b64", "p2"))
     assert first["arr_0"].shape == (45, 16, 16, 3) and first["arr_1"].tolist() == sorted(first["arr_1"])
     for other in others:
         assert (first["tokens"] != other["tokens"]).mean() < 1e-3
     one, two = rows(tmp_path / "b7")[0], rows(tmp_path / "p2")[0]
     assert one["fd_classifier"] == pytest.approx(two["fd_classifier"], rel=1e-4)
-    assert "cas_top1" in two and said.stdout.count("written") == 1
+    assert "cas_top1" in two and two["nll"] > 0 and said.out.count("written") == 1
 
 
 def test_a_sample_has_the_same_noise_in_any_batch(tiny_run):
-    trained = open_trained(str(tiny_run), None, None, "cpu")
-    sampler = Sampler(trained.model, trained.tokenizer, trained.grid, trained.schedule, 4.5)
+    pipeline = Pipeline.load(tiny_run, device="cpu").at(3)
     labels, seeds = torch.arange(20) % 10, list(range(100, 120))
-    whole, parts = sampler(labels, seeds, 3, 20), sampler(labels, seeds, 3, 3)
+    whole, parts = (pipeline.sample(labels, seeds, batch_size=size) for size in (20, 3))
     assert (whole.tokens == parts.tokens).double().mean() > 0.999
-    other = sampler(labels, list(range(200, 220)), 3, 20)
+    other = pipeline.sample(labels, list(range(200, 220)))
     assert (whole.tokens == other.tokens).double().mean() < 0.9
 
 
@@ -115,7 +111,7 @@ def test_a_run_with_a_tokenizer_alone_has_its_reconstruction_measured(command, t
 
 def test_wandb_keeps_an_evaluation_apart_from_the_training(command, run, tiny_cache, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    asked = ["decode.steps=[2]", "n_samples=20", "metrics=[fid]", "trainer=cpu", f"cache_dir={tiny_cache}"]
+    asked = ["decode.steps=[2]", "eval.n_samples=20", "eval.metrics=[fid]", "trainer=cpu", f"cache_dir={tiny_cache}"]
     said = command("evaluate", f"checkpoint={run}", *asked)
     assert said.code == 0 and "wandb sync" in said.out
     (offline,) = (run / "wandb").glob("offline-run-*")
@@ -126,8 +122,8 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
     asked = [
         f"checkpoint={run}",
         "decode.steps=[2]",
-        "n_samples=20",
-        "metrics=[fid]",
+        "eval.n_samples=20",
+        "eval.metrics=[fid]",
         *QUIET,
         f"cache_dir={tiny_cache}",
     ]
@@ -144,15 +140,22 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
 def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tiny_cache, tmp_path):
     shutil.copytree(tiny_cache, tmp_path / "cache")
     record = json.loads((run / "run.json").read_text())
-    codes = tmp_path / "cache" / "tokens" / Path(record["done"]["tokens"]["path"]).name
-    record["done"]["tokens"]["path"] = str(codes)
+    codes = tmp_path / "cache" / "tokens" / Path(record["tokens"]["path"]).name
+    record["tokens"]["path"] = str(codes)
     (run / "run.json").write_text(json.dumps(record))
-    asked = [f"checkpoint={run}", "decode.steps=[2]", "n_samples=20", "metrics=[fid,nll]", *QUIET, "cache_dir=cache"]
-    held_out = codes / "test-00000.npy"
+    asked = [
+        f"checkpoint={run}",
+        "decode.steps=[2]",
+        "eval.n_samples=20",
+        "eval.metrics=[fid,nll]",
+        *QUIET,
+        "cache_dir=cache",
+    ]
+    (held_out,) = codes.glob("test-*.safetensors")
     whole = held_out.read_bytes()
     held_out.write_bytes(whole[:-9] + b"\0" * 9)
     said = command("evaluate", *asked)
-    assert said.code == 2 and "its file test-00000.npy is damaged" in said.err
+    assert said.code == 2 and f"its file {held_out.name} is damaged" in said.err
     codes.rename(tmp_path / "elsewhere")
     said = command("evaluate", *asked)
     assert said.code == 0 and "nll        left out" in said.out and "nll" not in rows(run)[-1]
@@ -162,7 +165,7 @@ def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tin
 
 
 def test_no_features_are_computed_where_none_are_needed(command, run, tiny_cache):
-    asked = ["decode.steps=[2]", "n_samples=20", "metrics=[nll]", "reference=train", *QUIET]
+    asked = ["decode.steps=[2]", "eval.n_samples=20", "eval.metrics=[nll]", "eval.reference=train", *QUIET]
     said = command("evaluate", f"checkpoint={run}", *asked, f"cache_dir={tiny_cache}")
     assert said.code == 0 and "reference" not in said.out, said.err
     row = rows(run)[-1]
