@@ -40,7 +40,7 @@ def typed(cfg: DictConfig, schema: type[S]) -> S:
         OmegaConfBaseException: a key is unknown or missing.
         UserError: a value is not allowed.
     """
-    fitted = OmegaConf.merge(_open_groups(schema), OmegaConf.to_container(cfg))
+    fitted = OmegaConf.merge(_open_groups(schema), OmegaConf.to_container(cfg, resolve=True))
     values = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
     return checked(schema, values)  # type: ignore[arg-type]
 

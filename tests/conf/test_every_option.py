@@ -1,25 +1,28 @@
 """Every option of every config group composes, fits the schema, and builds what it names."""
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
-from maskgit_lab.commands.checks import check_evaluate, check_sample, check_train
-from maskgit_lab.commands.job import as_object, build
-from maskgit_lab.commands.modelling import build_transformer
-from maskgit_lab.commands.rehearsal import rehearse
-from maskgit_lab.commands.resolving import resolved
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
+from torch import nn
 
 from maskgit_lab import config
-from maskgit_lab.commands import rehearsal
 from maskgit_lab.data.source import ImageData, InMemory
-from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.evaluation import planning
 from maskgit_lab.nets.discriminator import Discriminator
-from maskgit_lab.nets.vqgan import VQGAN
-from maskgit_lab.settings import Hardware, Optim, TokenizerLosses
+from maskgit_lab.objects import build
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import CONFIG
+from maskgit_lab.runs.record import Record
+from maskgit_lab.sampling.loading import decoder_of
+from maskgit_lab.sampling.networks import build_schedule, build_transformer, build_vqgan
+from maskgit_lab.settings import TrainConf, checked, flatten, plain, run_fingerprint
+from maskgit_lab.settings.groups import ClassifierConf
+from maskgit_lab.stages import preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {file.stem for file in (ROOT / "conf" / "schedule").glob("*.yaml")}
@@ -28,40 +31,45 @@ OPTIONS = sorted(
 )
 
 
-def composed(*overrides: str, verb: str = "train") -> DictConfig:
+@pytest.fixture(scope="module", autouse=True)
+def conf():
     config.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose(verb, overrides=list(overrides))
+        yield
+
+
+def composed(*overrides: str, verb: str = "train") -> Any:
+    cfg = compose(verb, overrides=list(overrides))
     for key in OmegaConf.missing_keys(cfg):  # what only a user can know: where files lie
         OmegaConf.update(cfg, key, "somewhere")
-    return config.checked(cfg, config.SCHEMAS[verb])
+    return config.typed(cfg, config.SCHEMAS[verb])
 
 
-def images_of(cfg: DictConfig) -> ImageData:
+def images_of(settings: TrainConf) -> ImageData:
     """As many images, of the config's size, as any option needs; none of them is looked at."""
     items = InMemory(torch.zeros(1, 3, 1, 1).expand(200, -1, -1, -1), torch.arange(200) % 10)
-    return ImageData("any", items, items, [str(i) for i in range(10)], cfg.data.size, "fingerprint")
+    return ImageData("any", items, items, [str(i) for i in range(10)], settings.data["size"], "fingerprint")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option(option, monkeypatch):
-    cfg = composed(option)
-    check_train(cfg)
+    settings = composed(option)
     for check in ("_check_files", "check_fits"):  # the paths are made up
-        monkeypatch.setattr(rehearsal, check, lambda *arguments: None)
-    data = images_of(cfg)
-    rehearse(cfg, data)
+        monkeypatch.setattr(preflight, check, lambda *arguments: None)
+    data = images_of(settings)
+    preflight.preflight(settings, data)
     with torch.device("meta"):
-        assert build(cfg.tokenizer.discriminator, "discriminator", Discriminator, image_size=data.size)
-    assert build(cfg.schedule, "schedule", Schedule).name in NAMES
-    assert as_object(cfg.trainer, Hardware).save_every_epochs >= 1
-    assert as_object(cfg.mvtm.optim, Optim).epochs >= 1
-    assert as_object(cfg.tokenizer.losses, TokenizerLosses).pixel > 0
+        discriminator = build(settings.tokenizer.discriminator, "discriminator", nn.Module, image_size=data.size)
+    assert isinstance(discriminator, Discriminator)
+    assert build_schedule(settings).name in NAMES
+    assert settings.trainer.save_every_epochs >= 1
+    assert settings.mvtm.optim.epochs >= 1
+    assert settings.tokenizer.losses.pixel > 0
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "conf" / "schedule").glob("*.yaml")), ids=lambda f: f.stem)
 def test_a_schedules_file_has_the_schedules_name(file):
-    assert build(composed(f"schedule={file.stem}").schedule, "schedule", Schedule).name == file.stem
+    assert build_schedule(composed(f"schedule={file.stem}")).name == file.stem
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "conf" / "experiment").glob("*.yaml")), ids=lambda f: f.stem)
@@ -73,16 +81,27 @@ def test_an_experiment_opens_with_its_command_its_cost_and_its_number(file):
 
 
 def test_the_default_is_the_papers_schedule_for_training_and_decoding():
-    cfg = composed()
-    assert build(cfg.schedule, "schedule", Schedule).name == "cosine" and cfg.decode.schedule is None
-    assert cfg.decode.choice_temperature == 4.5 and cfg.mvtm.label_smoothing == 0.1
+    settings = composed()
+    decoder, schedule = decoder_of(settings)
+    assert schedule.name == "cosine" and settings.decode["schedule"] is None
+    assert decoder.settings | {"steps": 1} == {
+        **{"decoder": "maskgit", "decode_schedule": "cosine", "steps": 1},
+        **{"choice_temperature": 4.5, "guidance": 0.0},
+    }
+    assert settings.mvtm.label_smoothing == 0.1
 
 
 def test_what_only_says_where_a_run_lives_does_not_change_its_name():
-    same = composed("run_dir=/x", "cache_dir=/y", "stage=mvtm", "logger=none", "trainer=cpu")
-    assert config.run_fingerprint(same) == config.run_fingerprint(composed())
-    assert config.run_fingerprint(composed("schedule=cosine")) == config.run_fingerprint(composed())
-    assert config.run_fingerprint(composed("seed=1")) != config.run_fingerprint(composed())
+    same = composed("run_dir=/x", "cache_dir=/y", "stage=mvtm", "logger=none", "trainer=cpu", "wait=true")
+    assert run_fingerprint(same) == run_fingerprint(composed())
+    assert run_fingerprint(composed("schedule=cosine")) == run_fingerprint(composed())
+    assert run_fingerprint(composed("seed=1")) != run_fingerprint(composed())
+    assert run_fingerprint(composed("trainer.precision=bf16-mixed")) != run_fingerprint(composed())
+
+
+def test_t_has_two_names():
+    assert composed("eval.steps=[3,5]") == composed("decode.steps=[3,5]")
+    assert composed("eval.steps=[3,5]").steps == [3, 5]
 
 
 def test_export():
@@ -90,46 +109,75 @@ def test_export():
 
 
 def test_the_papers_networks_have_the_papers_sizes():
-    cfg = composed("experiment=imagenet256", "mvtm=released", "tokenizer=released256")
-    data = replace(images_of(cfg), class_names=[str(i) for i in range(1000)])
+    settings = composed("experiment=imagenet256", "mvtm=released", "tokenizer=released256")
+    larger = composed("experiment=imagenet512")
     with torch.device("meta"):
-        nets = build_transformer(cfg, data), build(cfg.tokenizer.net, "tokenizer.net", VQGAN)
+        nets = build_transformer(settings, 256, 1000), build_vqgan(settings.tokenizer)
+        assert build_transformer(larger, 512, 1000).n_tokens == 1024
     assert [sum(p.numel() for p in net.parameters()) for net in nets] == [172_457_193, 54_515_587]
-    assert cfg.mvtm.net.heads == 16 and composed("experiment=imagenet256").mvtm.net.heads == 8
-    assert build_transformer(composed("experiment=imagenet512"), replace(data, size=512)).n_tokens == 1024
+    assert settings.mvtm.net["heads"] == 16 and larger.mvtm.net["heads"] == 8
+    assert composed("experiment=imagenet256").mvtm.net["heads"] == 8
 
 
 def test_options_beyond_the_paper_are_off():
     for experiment in ("imagenet256", "imagenet512", "places2"):
-        mvtm = composed(f"experiment={experiment}").mvtm
+        settings = composed(f"experiment={experiment}")
+        mvtm = settings.mvtm
         assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout, mvtm.optim.ema_decay) == (0, "masked", 0, 0)
-    assert composed("experiment=places2").mvtm.optim.epochs == 200
+        assert settings.decode["guidance"] == 0
+    assert settings.mvtm.optim.epochs == 200  # places2
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("=")[0] in ("data", "features", "classifier", "cas")])
-def test_evaluate_takes_the_options_too(option):
-    cfg = composed("checkpoint=x", option, verb="evaluate")
-    check_evaluate(cfg)
+@pytest.fixture
+def run_of(tmp_path):
+    """The folder of a run that has just begun with these settings."""
+
+    def made(settings: TrainConf) -> RunFolder:
+        (tmp_path / CONFIG).write_text(yaml.safe_dump(plain(settings)))
+        Record(run_fingerprint(settings), "id").write(tmp_path)
+        return RunFolder(tmp_path)
+
+    return made
+
+
+EVALUATED = [o for o in OPTIONS if o.split("=")[0] in ("data", "decode", "features", "classifier", "cas", "eval")]
+
+
+@pytest.mark.parametrize("option", EVALUATED)
+def test_evaluate_takes_the_options_too(option, run_of):
+    settings = composed("checkpoint=x", option, verb="evaluate")
+    planning.check_arguments(settings)
     group = option.split("=")[0]
     run = composed("trainer.precision=bf16-mixed")
-    whole = resolved(cfg, run)
-    assert whole[group] == cfg[group] and whole.eval.steps == run.eval.steps and whole.mvtm == run.mvtm
-    assert whole.eval.batch_size is None and whole.trainer.precision == run.trainer.precision
+    whole = planning.settings_of(settings, run_of(run))
+    given, found = getattr(settings, group), plain(whole)[group]
+    if group in ("data", "decode", "features"):
+        assert found == given
+    elif group == "eval":
+        assert found == plain(run)["eval"] | given
+    else:
+        assert found == plain(checked(ClassifierConf, given))
+    assert group == "decode" or whole.steps == run.steps
+    assert whole.mvtm == run.mvtm and whole.eval.batch_size == 128
+    assert whole.trainer.precision == run.trainer.precision
 
 
-def test_evaluate_goes_over_the_runs_settings_where_it_says_so():
-    cfg = composed("checkpoint=x", "decode.steps=[3]", "n_samples=7", "splits=2", "seed=4", verb="evaluate")
-    whole = resolved(cfg, composed("decode.schedule=linear", "eval.neighbours=5"))
-    assert (whole.eval.steps, whole.eval.n_samples, whole.eval.splits, whole.seed) == ([3], 7, 2, 4)
-    assert (whole.decode.schedule, whole.eval.neighbours, whole.decode.choice_temperature) == ("linear", 5, 4.5)
+def test_evaluate_goes_over_the_runs_settings_where_it_says_so(run_of):
+    given = ["decode.steps=[3]", "eval.n_samples=7", "eval.splits=2", "seed=4"]
+    settings = composed("checkpoint=x", *(f"+{g}" if "." in g else g for g in given), verb="evaluate")
+    assert flatten(plain(settings)) == flatten(plain(composed("checkpoint=x", *given, verb="evaluate")))
+    run = composed("decode.schedule=linear", "eval.neighbours=5")
+    whole = planning.settings_of(settings, run_of(run))
+    assert (whole.steps, whole.eval.n_samples, whole.eval.splits, whole.seed) == ([3], 7, 2, 4)
+    decode = whole.decode
+    assert (decode["schedule"], whole.eval.neighbours, decode["choice_temperature"]) == ("linear", 5, 4.5)
 
 
 def test_sample():
-    cfg = composed("checkpoint=x", "out=y", verb="sample")
-    check_sample(cfg)
-    assert cfg.n == 16 and cfg.decode.steps == 8
+    settings = composed("checkpoint=x", "out=y", verb="sample")
+    assert settings.n == 16 and settings.decode["steps"] == 8
 
 
 def test_report():
-    cfg = composed(verb="report")
-    assert (cfg.runs, cfg.bootstrap, cfg.wandb.report) == ("somewhere", 2000, False)
+    settings = composed(verb="report")
+    assert (settings.runs, settings.bootstrap, settings.wandb.report) == ("somewhere", 2000, False)

@@ -8,9 +8,9 @@ import time
 
 import pytest
 import torch
-from maskgit_lab.commands.local_jobs import LocalJobs, share_machine
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.launch.local import LocalJobs, share_machine
 
 SCRIPT = """
 import os, signal, sys, time
@@ -33,13 +33,13 @@ def script(tmp_path):
     return path
 
 
-def test_a_failure_is_told_in_a_line_and_stops_no_other(script, tmp_path):
+def test_a_failure_is_one_line_and_stops_no_other(script, tmp_path):
     jobs = [[f"what={what}"] for what in ("refused", "crash", "killed", "silent", "fine")]
     reasons = LocalJobs(script, [{}, {}], tmp_path / "logs").run(jobs)
     assert reasons == [
         "the disk is full: empty it",
         "RuntimeError: out of everything",
-        "killed by signal 9 (SIGKILL), perhaps for want of memory",
+        "killed by signal 9 (SIGKILL), perhaps for lack of memory",
         "exit code 7",
         None,
     ]
@@ -57,7 +57,7 @@ def test_so_many_run_at_once_each_with_its_own_environment(script, tmp_path):
 
 
 def test_a_sweep_that_is_told_to_end_ends_its_jobs(script, tmp_path):
-    code = "import sys; from pathlib import Path; from maskgit_lab.commands.local_jobs import LocalJobs\n"
+    code = "import sys; from pathlib import Path; from maskgit_lab.launch.local import LocalJobs\n"
     code += "LocalJobs(Path(sys.argv[1]), [{}], Path(sys.argv[2])).run([['what=long']])"
     sweep = subprocess.Popen([sys.executable, "-c", code, script, tmp_path / "logs"], stderr=subprocess.DEVNULL)
     while not (tmp_path / "long.began").exists() or not (tmp_path / "long.began").read_text():

@@ -5,9 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from maskgit_lab.commands.local_jobs import LocalJobs
 
 from maskgit_lab import config
+from maskgit_lab.launch.local import LocalJobs
 from refusals import expect_refused
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -89,9 +89,9 @@ class Sweep:
         lines = [f"{key}={_choices(key, value)}" for key, value in self._params().items()] + own
         overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(lines)
         swept = [o.get_key_element().lstrip("+~") for o in overrides if o.is_sweep_override()]
-        combinations = itertools.product(*(_values_of(override) for override in overrides))
+        choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
         same = self._same_for_all(own, swept)
-        return [self._checked([*combination, *same]) for combination in combinations]
+        return [self._checked([*combination, *same]) for combination in itertools.product(*choices.values())]
 
     def _params(self) -> dict[str, Any]:
         params = self.conf.params
