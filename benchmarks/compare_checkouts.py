@@ -28,11 +28,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER's
-ADDED: set[str] = set()  # keys that AFTER alone has
+ADDED = {"decoder"}  # keys that AFTER alone has
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
 SPEEDS = re.compile("images_per_second|version_.*")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
+TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
+LABELS = re.compile(r"((train|test)_)?labels\.(npy|safetensors)")  # which the rows hold as well
 
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
@@ -139,7 +141,9 @@ def find(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         if path.suffix in READERS and place.parts[0] != "given" and (path.suffix != ".json" or path.stem == "run"):
-            found.setdefault(FINGERPRINT.sub("*", str(place)), []).append(path)
+            name = TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", str(place)))
+            if not LABELS.fullmatch(path.name):
+                found.setdefault(name, []).append(path)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.fingerprints import fingerprint, flatten
 from maskgit_lab.runs.names import CONFIG, RECORD
 from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
 
@@ -103,7 +103,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 def _read(path: Path) -> Run:
     rows, n_cut = Results(path / RESULTS).read()
     config, faults = _read_config(path / CONFIG)
-    settings = _flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
+    settings = flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
     training = fingerprint({key: str(value) for key, value in settings.items()}) if settings else ""
     return Run(path, list(rows), training, n_cut, settings, (*faults, *_unfinished(path, config, rows)))
 
@@ -136,14 +136,6 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
     what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
     return [f"unfinished: {what if 'mvtm' in done else 'its training has not ended'}"]
-
-
-def _flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
-    return flat
 
 
 def _is_point(row: Row) -> bool:

@@ -14,7 +14,8 @@ from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.reference import RealImages, real_images
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
-from maskgit_lab.runs.folder import RunFolder, held, results_folder, run_name
+from maskgit_lab.runs.folder import RunFolder, held, run_name
+from maskgit_lab.runs.outputs import results_folder
 from maskgit_lab.runs.run import Logger, Run, begin
 from maskgit_lab.sampling.loading import is_run
 from maskgit_lab.settings import CommonConf, EvaluateConf, plain

@@ -14,7 +14,8 @@ from maskgit_lab import __version__
 from maskgit_lab.console import Terminal
 from maskgit_lab.metrics import registry
 from maskgit_lab.nets.files import save_net
-from maskgit_lab.runs.folder import RunFolder, new_folder
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.runs.results import knobs
 from maskgit_lab.sampling.loading import decoding_of, open_run
 from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
-from maskgit_lab.runs.folder import new_folder
+from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.sampling.drawing import draw_grid
 from maskgit_lab.sampling.files import folder_names
 from maskgit_lab.sampling.loading import open_trained

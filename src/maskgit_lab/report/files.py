@@ -7,12 +7,12 @@ from pathlib import Path
 
 from maskgit_lab.ablation.reading import Run, short_names
 from maskgit_lab.ablation.studies import Study
-from maskgit_lab.errors import UserError
 from maskgit_lab.report.chapters import Chapter, Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.words import label
+from maskgit_lab.runs.outputs import made_folder
 
 HTML = "report.html"
 
@@ -31,10 +31,7 @@ def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, boot
         UserError: the folder cannot be made.
         OSError: a file cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write out={out} ({error.strerror}): choose another folder") from error
+    made_folder(out)
     names = short_names(runs)
     report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}

@@ -14,10 +14,11 @@ from filelock import FileLock, Timeout
 from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import flatten
 from maskgit_lab.runs.names import CONFIG, LAST, RECORD
 from maskgit_lab.runs.record import DataRecord, Record
-from maskgit_lab.runs.results import GRIDS, RESULTS, Results
-from maskgit_lab.settings import PLACES, TrainConf, checked, flatten, identity, plain, run_fingerprint
+from maskgit_lab.runs.results import RESULTS, Results
+from maskgit_lab.settings import PLACES, TrainConf, checked, identity, plain, run_fingerprint
 
 OUTPUTS = Path("outputs")
 PICTURES = {"reconstructions", "samples", "filling", "curve"}
@@ -30,7 +31,6 @@ PARTS = {
 }
 # What a run that was killed as it began may have left: it is no reason to refuse the folder.
 BEGUN = {".lock", CONFIG, f"{RECORD}.tmp"}
-OF_RESULTS = {".lock", RESULTS, "evaluation", GRIDS, "samples", "wandb"}  # what evaluate.py leaves in a folder
 
 
 class RunFolder:
@@ -173,41 +173,6 @@ def run_name(overrides: Sequence[str]) -> str:
     kept = [o for o in overrides if re.split(r"[.=@]", o.lstrip("+~"), maxsplit=1)[0] not in PLACES]
     name = "+".join(o.lstrip("+~") for o in kept if not o.startswith("experiment="))
     return re.sub(r"[^\w.+-]", "", name.replace("/", ".").replace("=", "_").replace(",", "_"))[:80] or "default"
-
-
-def new_folder(out: Path) -> Path:
-    """The folder of `out=`, made if it is absent.
-
-    Raises:
-        UserError: something is in it, or it cannot be made.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"out={out} exists and is not empty: choose another folder, so that nothing is lost")
-    return made_folder(out)
-
-
-def results_folder(out: Path) -> Path:
-    """The folder of `out=`, made if it is absent, that may have results already.
-
-    Raises:
-        UserError: it holds something else, or cannot be made.
-    """
-    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= OF_RESULTS):
-        raise UserError(f"out={out} is not empty and holds no results: choose another folder, so that nothing is lost")
-    return made_folder(out)
-
-
-def made_folder(out: Path) -> Path:
-    """The folder of `out=`, made if it is absent.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write out={out} ({error.strerror}): choose another folder") from error
-    return out
 
 
 @contextmanager

@@ -59,12 +59,12 @@ class Results:
 
 def identity(row: Row) -> str:
     """The same for rows of the same point, measured with the same settings."""
-    return fingerprint({key: value for key, value in row.items() if _is_setting(key)})
+    return fingerprint(_settings(row))
 
 
 def knobs(row: Row) -> dict[str, Any]:
     """The decoder's own settings in a row, such as `choice_temperature`."""
-    return {key: value for key, value in row.items() if _is_setting(key) and key not in SETTINGS}
+    return {key: value for key, value in _settings(row).items() if key not in SETTINGS}
 
 
 def grid_path(folder: Path, row: Row) -> Path:
@@ -100,8 +100,19 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def _is_setting(key: str) -> bool:
-    return not registry.is_measured(key) and not key.startswith(VERSION)
+def _settings(row: Row) -> dict[str, Any]:
+    """What a row was measured with.
+
+    A metric of a user's own may be unknown to the process that reads the row, which names it among its `metrics`.
+    """
+    own = set(str(row.get("metrics", "")).split()) - set(registry.names())
+    return {
+        key: value
+        for key, value in row.items()
+        if not registry.is_measured(key)
+        and not key.startswith(VERSION)
+        and key.removesuffix(registry.SPREAD) not in own
+    }
 
 
 def _is_few(row: Row) -> bool:

@@ -7,7 +7,6 @@ what a value may be stands beside its field. Settings with a `_target_` are chec
 from maskgit_lab.settings.checking import (
     PLACES,
     checked,
-    flatten,
     identity,
     plain,
     replaced,
@@ -66,7 +65,6 @@ __all__ = [
     "TrainConf",
     "WandbReportConf",
     "checked",
-    "flatten",
     "identity",
     "plain",
     "replaced",

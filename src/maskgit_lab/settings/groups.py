@@ -187,7 +187,7 @@ class SweepConf:
     name: str | None = None  # of the folder of logs and of the W&B group; null: after the settings that are swept
     verb: str | None = None  # the command that it is for: train | evaluate
     params: dict[str, Any] = field(default_factory=dict)  # settings and their values; a job for each combination
-    seeds: list[int] = field(default_factory=lambda: [0])
+    seeds: list[Seed] = field(default_factory=lambda: [0])
     runs: str | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
 
 
