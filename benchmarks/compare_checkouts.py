@@ -28,7 +28,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER's
-ADDED = {"decoder"}  # keys that AFTER alone has
+ADDED = {"decoder"}
+REDRAWN = {"curve.png"}  # pictures with other labels  # keys that AFTER alone has
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
 SPEEDS = re.compile("images_per_second|version_.*")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
@@ -38,7 +39,7 @@ LABELS = re.compile(r"((train|test)_)?labels\.(npy|safetensors)")  # which the r
 
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
-TINY = TRAIN + "debug=tiny "
+TINY = TRAIN + "debug=tiny eval.picture_classes=10 eval.picture_columns=12 "
 EVALUATE = "evaluate.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache "
 ROOT = "data.root=given/pictures"
 SMALL = f"data=image_folder {ROOT} data.size=32 mvtm.net.depth=1 tokenizer.net.base_width=32"
@@ -142,7 +143,7 @@ def find(folder: Path) -> dict[str, list[Path]]:
         place = path.relative_to(folder)
         if path.suffix in READERS and place.parts[0] != "given" and (path.suffix != ".json" or path.stem == "run"):
             name = TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", str(place)))
-            if not LABELS.fullmatch(path.name):
+            if not LABELS.fullmatch(path.name) and path.name not in REDRAWN:
                 found.setdefault(name, []).append(path)
     return found
 
