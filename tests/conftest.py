@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 from jaxtyping import install_import_hook
 
+ROOT = Path(__file__).resolve().parents[1]
+if sys.dont_write_bytecode:  # torch and Lightning would be compiled again in every process
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".pytest_cache" / "pycache")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 install_import_hook("maskgit_lab", "shape_checker.check")
 
 import pytest  # noqa: E402
@@ -18,7 +23,6 @@ import torch  # noqa: E402
 
 from maskgit_lab.launch import cli  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too
 
 

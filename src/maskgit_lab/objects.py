@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping
-from importlib import import_module
 from inspect import Parameter, signature
+from pkgutil import resolve_name
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -57,9 +57,8 @@ def locate(name: object, key: str, failure: str = "") -> Any:
     begin = failure or f"{key}={name} is not possible"
     if not isinstance(name, str) or "." not in name:
         raise UserError(f"{begin} ({name!r} is not a module and a name in it, joined by a dot): change its settings")
-    module, _, attribute = name.rpartition(".")
     try:
-        return getattr(import_module(module), attribute)
+        return resolve_name(name)
     except UserError:
         raise
     except Exception as error:  # a module may raise anything as it is imported

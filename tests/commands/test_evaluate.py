@@ -67,7 +67,7 @@ def test_a_killed_evaluation_goes_on_from_its_last_batch(command, run, tiny_cach
 
     monkeypatch.setattr(shards, "write_arrays", killed)
     said = command("evaluate", f"checkpoint={run}", *asked, "out=cut")
-    assert said.code == 130 and "goes on from what was saved" in said.err
+    assert said.code == 130 and "the same command continues from what was saved" in said.err
     monkeypatch.setattr(shards, "write_arrays", lambda *shard: written.append(shard[1]) or write(*shard))
     assert command("evaluate", f"checkpoint={run}", *asked, "out=cut").code == 0
     assert len(written) == 5 and len(set(written)) == 5  # no batch twice

@@ -5,19 +5,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from maskgit_lab.commands.generation import Sampler
-from maskgit_lab.commands.saving import folder_names
-from maskgit_lab.commands.trained import open_trained
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from evaluations import QUIET, npz, rows
+from evaluations import QUIET, distance_of_few, npz, rows
 from maskgit_lab.errors import UserError
+from maskgit_lab.metrics import scores
+from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
+from maskgit_lab.sampling.files import folder_names
+from maskgit_lab.sampling.pipeline import Pipeline
+from refusals import expect_refused
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Distances of a few samples in no time, where a general one of 2,048 features takes several seconds."""
+    monkeypatch.setattr(scores, "frechet_distance", distance_of_few)
+
+
+def test_the_distance_of_few_is_the_distance(generator):
+    samples = fit_gaussian([torch.randn(12, 40, generator=generator)])
+    reference = fit_gaussian([2 * torch.randn(30, 40, generator=generator) + 1])
+    assert distance_of_few(samples, reference) == pytest.approx(frechet_distance(samples, reference), rel=1e-4)
 
 
 def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_path):
-    asked = ["decode.steps=[2]", "n_samples=40", "save=[npz,png]", "out=made", "metrics=[fid,kid]"]
+    asked = ["decode.steps=[2]", "eval.n_samples=40", "save=[npz,png]", "out=made", "eval.metrics=[fid,kid]"]
     assert command("evaluate", f"checkpoint={run}", *asked, *QUIET, f"cache_dir={tiny_cache}").code == 0
     (folder,) = (tmp_path / "made" / "samples").iterdir()
     pictures = sorted((folder / "png").glob("*/*.png"), key=lambda path: path.stem)
@@ -26,12 +40,12 @@ def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_
         assert (np.asarray(picture) == npz(tmp_path / "made")["arr_0"][7]).all()
     settings = [
         "data=digits",
-        "reference=train",
+        "eval.reference=train",
         "features=classifier",
         "classifier=small",
         "classifier.optim.epochs=1",
     ]
-    settings += [*QUIET, f"cache_dir={tiny_cache}", "kid_subsets=2", "metrics=[fid,kid]"]
+    settings += [*QUIET, f"cache_dir={tiny_cache}", "eval.kid_subsets=2", "eval.metrics=[fid,kid]"]
     for samples, out in ((folder / "samples.npz", "a"), (folder / "png", "b")):
         said = command("evaluate", f"samples={samples}", *settings, f"out={out}")
         assert said.code == 0, said.err
@@ -46,7 +60,7 @@ def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_
 def test_cas_of_samples_with_classes(command, tiny_cache, tmp_path):
     generator = np.random.default_rng(0)
     np.savez(tmp_path / "s.npz", arr_0=generator.integers(0, 255, (20, 16, 16, 3), np.uint8), arr_1=np.arange(20) % 10)
-    settings = ["data=digits", "reference=test", "metrics=[fid,cas]", "cas=small", "cas.optim.epochs=1"]
+    settings = ["data=digits", "eval.reference=test", "eval.metrics=[fid,cas]", "cas=small", "cas.optim.epochs=1"]
     settings += ["cas.augment.n_ops=2", "features=classifier", "classifier=small"]
     settings += ["classifier.optim.epochs=1", *QUIET, f"cache_dir={tiny_cache}", "out=o"]
     said = command("evaluate", "samples=s.npz", *settings)
@@ -58,11 +72,17 @@ def test_cas_of_samples_with_classes(command, tiny_cache, tmp_path):
     assert not (tiny_cache / "scoring").exists()
 
 
-def test_a_transformers_file_is_evaluated_without_its_run(command, run, tiny_cache, tmp_path):
+def test_a_transformers_file_is_evaluated_without_its_run(command, run, tiny_cache, tmp_path, few):
     assert command("export", f"checkpoint={run}", "out=files").code == 0
     np.savez(tmp_path / "real.npz", arr_0=np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), np.uint8))
     files = ["checkpoint=files/transformer.safetensors", "tokenizer.weights=files/tokenizer.safetensors"]
-    asked = ["reference=real.npz", "n_samples=6", "decode.steps=[2]", "features.weights=random", "features=inception"]
+    asked = [
+        "eval.reference=real.npz",
+        "eval.n_samples=6",
+        "decode.steps=[2]",
+        "features.weights=random",
+        "features=inception",
+    ]
     said = command("evaluate", *files, *asked, *QUIET, f"cache_dir={tiny_cache}", "out=made")
     assert said.code == 0, said.err
     (row,) = rows(tmp_path / "made")
@@ -73,63 +93,75 @@ def test_a_transformers_file_is_evaluated_without_its_run(command, run, tiny_cac
 
 
 def test_another_extractor_for_precision_and_recall(command, run, tiny_cache, tmp_path):
-    asked = ["precision_features=vgg16", "precision_weights=random", "n_samples=6", "decode.steps=[2]"]
-    settings = [*asked, "metrics=[fid,precision_recall]", "max_images=null", *QUIET, f"cache_dir={tiny_cache}", "out=o"]
+    asked = ["eval.precision_features=vgg16", "eval.precision_weights=random", "eval.n_samples=4", "decode.steps=[2]"]
+    settings = [
+        *asked,
+        "eval.metrics=[fid,precision_recall]",
+        "max_images=null",
+        *QUIET,
+        f"cache_dir={tiny_cache}",
+        "out=o",
+    ]
     np.savez(tmp_path / "real.npz", arr_0=np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), np.uint8))
-    said = command("evaluate", f"checkpoint={run}", *settings, "reference=real.npz")
+    said = command("evaluate", f"checkpoint={run}", *settings, "eval.reference=real.npz")
     assert said.code == 0, said.err
     (row,) = rows(tmp_path / "o")
     assert row["precision_features"] == "vgg16_random" and "precision" in row and "fd_classifier" in row
     assert "fd_vgg16_random" not in row
 
 
-def test_adms_reference_file_gives_the_fid_of_its_statistics(command, tiny_cache, tmp_path):
+def test_adms_reference_file_gives_the_fid_of_its_statistics(command, tmp_path, few):
     generator = np.random.default_rng(0)
-    real, fake = (generator.integers(low, 256, (12, 16, 16, 3), np.uint8) for low in (0, 60))
+    real, fake = (generator.integers(low, 256, (6, 16, 16, 3), np.uint8) for low in (0, 60))
     np.savez(tmp_path / "fake.npz", arr_0=fake)
     np.savez(tmp_path / "real.npz", arr_0=real)
     common = [
         "samples=fake.npz",
         "features=inception",
         "features.weights=random",
-        "metrics=[fid,sfid,precision_recall]",
+        "eval.metrics=[fid,sfid,precision_recall]",
     ]
     common += [*QUIET, "cache_dir=cache"]
-    assert command("evaluate", *common, "reference=real.npz", "out=images").code == 0
+    assert command("evaluate", *common, "eval.reference=real.npz", "out=images").code == 0
     kept = load_file(next((tmp_path / "cache" / "reference").glob("*/reference.safetensors")))
     statistics = {"mu": kept["mean"], "sigma": kept["covariance"]}
     statistics |= {"mu_s": kept["spatial_mean"], "sigma_s": kept["spatial_covariance"]}
     arrays = {name: value.numpy() for name, value in statistics.items()}
-    np.savez(tmp_path / "adm.npz", **arrays, arr_0=real[:8])
+    np.savez(tmp_path / "adm.npz", **arrays, arr_0=real[:4])
     np.savez(tmp_path / "alone.npz", **arrays)
     for name in ("adm", "alone"):
-        said = command("evaluate", *common, f"reference={name}.npz", f"out={name}")
+        said = command("evaluate", *common, f"eval.reference={name}.npz", f"out={name}")
         assert said.code == 0, said.err
     images, adm, alone = (rows(tmp_path / name)[0] for name in ("images", "adm", "alone"))
     for key in ("fd_inception_random", "sfd_inception_random"):
         assert adm[key] == pytest.approx(images[key], rel=1e-6) and alone[key] == pytest.approx(images[key], rel=1e-6)
     assert "precision" in adm and "precision" not in alone
-    said = command("evaluate", *common, "reference=alone.npz", "features=vgg16", "out=v")
+    said = command("evaluate", *common, "eval.reference=alone.npz", "features=vgg16", "out=v")
     assert said.code == 2 and "statistics of the Inception network alone" in said.err
 
 
 def test_a_broken_model_has_no_scores(command, run, tiny_cache, tmp_path):
     assert command("export", f"checkpoint={run}", "out=files").code == 0
     path = tmp_path / "files" / "transformer.safetensors"
-    trained = open_trained(str(run), None, None, "cpu")
-    sampler = Sampler(trained.model, trained.tokenizer, trained.grid, trained.schedule, 4.5)
+    pipeline = Pipeline.load(run, device="cpu")
     with torch.no_grad():
-        trained.model.head_bias.fill_(torch.nan)
-    with pytest.raises(UserError, match="the samples are no numbers"):
-        sampler(torch.zeros(2, dtype=torch.int64), [0, 1], 2, 2)
+        pipeline.model.head_bias.fill_(torch.nan)
+    with pytest.raises(UserError, match="samples contain NaN: the checkpoint's weights are damaged"):
+        pipeline.at(2).sample(torch.zeros(2, dtype=torch.int64), [0, 1])
     arrays = load_file(path)
     arrays["head_bias"].fill_(torch.inf)
     save_file(arrays, path)
     said = command("evaluate", f"checkpoint={path}", "tokenizer.weights=files/tokenizer.safetensors", "out=o")
-    assert said.code == 2 and not Path("o").exists()
+    expect_refused(said, "decode.steps is needed, since ")
+    asked = ["decode.steps=[2]", "eval.reference=real.npz", "eval.n_samples=4", "eval.metrics=[fid]"]
+    asked += ["features=inception", "features.weights=random", *QUIET, "cache_dir=cache"]
+    np.savez(tmp_path / "real.npz", arr_0=np.zeros((5, 16, 16, 3), np.uint8))
+    said = command("evaluate", f"checkpoint={path}", "tokenizer.weights=files/tokenizer.safetensors", "out=o", *asked)
+    expect_refused(said, "not a network of this suite")
+    assert not Path("o").exists()
 
 
-def test_two_models_in_one_folder_are_two_points(command, run, tiny_cache, tmp_path):
+def test_two_models_in_one_folder_are_two_points(command, run, tmp_path, few):
     assert command("export", f"checkpoint={run}", "out=files").code == 0
     arrays = load_file(tmp_path / "files" / "transformer.safetensors")
     with safe_open(tmp_path / "files" / "transformer.safetensors", "pt") as file:
@@ -137,8 +169,13 @@ def test_two_models_in_one_folder_are_two_points(command, run, tiny_cache, tmp_p
     arrays["head_bias"] += torch.randn(arrays["head_bias"].shape, generator=torch.Generator().manual_seed(0))
     save_file(arrays, tmp_path / "files" / "other.safetensors", about)
     np.savez(tmp_path / "real.npz", arr_0=np.random.default_rng(0).integers(0, 255, (9, 16, 16, 3), np.uint8))
-    asked = ["tokenizer.weights=files/tokenizer.safetensors", "reference=real.npz", "n_samples=6", "decode.steps=[2]"]
-    asked += ["features=inception", "features.weights=random", "metrics=[fid]", *QUIET, "cache_dir=cache", "out=o"]
+    asked = [
+        "tokenizer.weights=files/tokenizer.safetensors",
+        "eval.reference=real.npz",
+        "eval.n_samples=6",
+        "decode.steps=[2]",
+    ]
+    asked += ["features=inception", "features.weights=random", "eval.metrics=[fid]", *QUIET, "cache_dir=cache", "out=o"]
     for name in ("transformer", "other"):
         assert command("evaluate", f"checkpoint=files/{name}.safetensors", *asked).code == 0
     one, other = rows(tmp_path / "o")

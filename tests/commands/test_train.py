@@ -35,9 +35,10 @@ def same_results(*runs):
 
 def test_a_run_leaves_its_config_results_checkpoint_and_pictures(tiny_run):
     cfg = yaml.safe_load((tiny_run / "config.yaml").read_text())
-    assert cfg["eval"]["steps"] == [2, 4] == [row["steps"] for row in rows(tiny_run)]
+    assert cfg["decode"]["steps"] == [2, 4] == [row["steps"] for row in rows(tiny_run)]
+    assert cfg["decode"].keys() == {"_target_", "steps", "schedule", "choice_temperature", "guidance"}
     for row in rows(tiny_run):
-        assert row.keys() >= ALWAYS | MEASURED and "fid" not in row
+        assert row["decoder"] == "maskgit" and row.keys() >= ALWAYS | MEASURED and "fid" not in row
         assert all(isinstance(value, str | int | float) for value in row.values())  # flat
         assert row["schedule"] == "cosine" and row["n_samples"] == 1437 and row["reference"] == "digits-train"
         assert all(0 <= row[key] <= 1 for key in ("precision", "recall", "cas_top1", "cas_top5", "sample_accuracy"))
@@ -84,7 +85,7 @@ def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache
 def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    del record["done"]["evaluation"], record["done"]["pictures"]
+    record |= {"evaluation": None, "pictures": None}
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     lines = (tmp_path / "run" / "results.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "run" / "results.jsonl").write_text(lines[0] + lines[1][:40])
@@ -116,11 +117,11 @@ def test_what_was_deleted_from_a_finished_run_is_made_again(command, tiny_run, t
 
 def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_cache, tmp_path / "cache")
-    codes = next((tmp_path / "cache" / "tokens").glob("*/train-00000.npy"))
+    codes = next((tmp_path / "cache" / "tokens").glob("*/train-*.safetensors"))
     whole = codes.read_bytes()
     codes.write_bytes(whole[:-7] + b"\0" * 7)
     said = command("train", "debug=tiny", "logger=none", "cache_dir=cache", "run_dir=run", "stage=mvtm")
-    assert said.code == 0 and said.out.count("made again: its file train-00000.npy is damaged") == 1
+    assert said.code == 0 and said.out.count(f"made again: its file {codes.name} is damaged") == 1
     assert codes.read_bytes() == whole
 
 
@@ -130,7 +131,7 @@ def test_a_schedule_for_decoding_alone(command, tiny_cache, tmp_path):
         "logger=none",
         f"cache_dir={tiny_cache}",
         "run_dir=run",
-        "eval.steps=[2]",
+        "decode.steps=[2]",
         "eval.metrics=[fid,inception_score]",
     ]
     assert command("train", *settings, "decode.schedule=square_root").code == 0
@@ -156,10 +157,10 @@ def test_the_gan_can_be_switched_on(command, tmp_path):
 
 
 def test_a_run_for_each_value_of_a_multirun(command, tiny_cache, tmp_path):
-    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=mvtm"]
+    settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=mvtm", "mvtm.optim.max_steps=1"]
     assert command("train", "-m", *settings, "schedule=linear,cubic").code == 0
     names = sorted(p.name.rsplit("-", 1)[0] for p in (tmp_path / "outputs" / "digits").iterdir())
-    assert names == ["debug_tiny+schedule_cubic", "debug_tiny+schedule_linear"]
+    assert names == [f"debug_tiny+mvtm.optim.max_steps_1+schedule_{name}" for name in ("cubic", "linear")]
 
 
 @pytest.mark.parametrize("verb", ["train", "sample", "export"])

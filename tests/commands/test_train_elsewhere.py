@@ -3,17 +3,15 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.runs.names import LAST
+from two_processes import in_two_processes
 
 
 def rows(run):
@@ -72,29 +70,26 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
     settings = [
         "debug=tiny",
         "trainer=cpu",
-        "trainer.threads=1",
         "logger=none",
         "max_images=128",
         "stage=mvtm",
         *losses,
     ]
     assert command("train", *settings, "run_dir=one", "cache_dir=cache1").code == 0
-    script = [sys.executable, str(Path(__file__).parents[2] / "train.py")]
-    two = [*settings, "trainer.devices=2", "tokens.shard_size=50", "run_dir=two", "cache_dir=cache2"]
-    said = subprocess.run([*script, *two], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert said.returncode == 0 and said.stderr == "", said.stderr
-    assert said.stdout.count("training a VQGAN") == 1 and said.stdout.count("encoding 256 images") == 1
+    said = in_two_processes(tmp_path, "train", *settings, "tokens.shard_size=50", "run_dir=two", "cache_dir=cache2")
+    assert said.code == 0 and said.err == "", said.err
+    assert said.out.count("training a VQGAN") == 1 and said.out.count("encoding 256 images") == 1
     one, both = (
         load_file(next((tmp_path / c / "tokenizer").glob("*/model.safetensors"))) for c in ("cache1", "cache2")
     )
     # Adam divides by the size of a gradient, so that rounding shows where it is nearly 0; a step moves weights by 2e-3.
     assert all(torch.allclose(one[name], both[name], atol=1e-4) for name in one)
-    scores = [json.loads((tmp_path / run / "run.json").read_text())["done"]["tokenizer"] for run in ("one", "two")]
+    scores = [json.loads((tmp_path / run / "run.json").read_text())["tokenizer"]["scores"] for run in ("one", "two")]
     for key in ("val_mse", "val_perplexity", "val_codebook_usage"):
         assert scores[0][f"tokenizer/{key}"] == pytest.approx(scores[1][f"tokenizer/{key}"], rel=1e-2), key
     tokens = [next((tmp_path / c / "tokens").glob("*/manifest.json")).parent for c in ("cache1", "cache2")]
-    first, second = (np.concatenate([np.load(p) for p in sorted(t.glob("train-*.npy"))]) for t in tokens)
-    assert len(list(tokens[1].glob("train-*.npy"))) == 3 and (first == second).mean() > 0.99
+    first, second = (torch.cat(TokenCache.open(folder).train.shards).int() for folder in tokens)
+    assert len(TokenCache.open(tokens[1]).train.shards) == 3 and (first == second).double().mean() > 0.99
 
 
 def test_training_goes_on_from_given_weights_in_both_stages(command, tiny_run, tmp_path):

@@ -28,7 +28,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    return start(folder, "train.py", "debug=tiny", "eval.metrics=[fid,inception_score]", "run_dir=run")
+    small = ["eval.metrics=[fid,inception_score]", "eval.n_samples=60", "max_images=300"]
+    return start(folder, "train.py", "debug=tiny", *small, "run_dir=run")
 
 
 def records(folder: Path) -> list[dict]:
@@ -75,7 +76,7 @@ def test_a_run_writes_nothing_but_its_folder_and_the_cache(first, folder):
 
 
 def test_an_account_without_a_network_is_offline_too(first, folder):
-    overrides = ("debug=tiny", "stage=tokenizer", "run_dir=other")
+    overrides = ("debug=tiny", "max_images=300", "stage=tokenizer", "run_dir=other")
     away = {"WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
     said = start(folder, "train.py", *overrides, **away)
     assert said.returncode == 0, said.stderr
