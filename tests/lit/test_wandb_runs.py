@@ -92,7 +92,7 @@ def test_what_is_not_there_gives_one_sentence(server, asked, sentence):
     [
         ({"WANDB_API_KEY": ""}, "no account: `wandb login` adds one"),
         ({"WANDB_API_KEY": "short"}, "the API key is not valid"),
-        ({"WANDB_MODE": "offline"}, "WANDB_MODE says so"),
+        ({"WANDB_MODE": "offline"}, "because of WANDB_MODE"),
         ({"WANDB_BASE_URL": "http://127.0.0.1:9"}, r"no connection to 127\.0\.0\.1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Results of long loops over images, kept shard by shard, so that a loop that was killed goes on from its last shard.
+"""Results of long loops over images, kept shard by shard, so that a killed loop is resumed after its last shard.
 
 A shard is a safetensors file of arrays whose rows belong to items [start, stop), written to a temporary name and
 renamed, with a checksum of its arrays. How the items were cut into shards, and by how many processes, does not matter

@@ -72,7 +72,7 @@ class Decoder(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a row of results says of it."""
+        """Its settings, as a row of results has them."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         schedule = own.pop("schedule", None)
         known = {"decode_schedule": schedule.name} if schedule is not None else {}

@@ -64,7 +64,7 @@ class MaskGIT(Decoder):
 
 
 class Step(NamedTuple):
-    """One step of a decoding: what the model saw, what it said, and what was kept of it."""
+    """One step of a decoding: the model's input, its output, and what was kept of that."""
 
     before: Int64[Tensor, "B N"]  # what the model sees, masks included
     filled: Int64[Tensor, "B N"]  # known tokens, and a sampled code at each masked position

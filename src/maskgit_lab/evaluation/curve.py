@@ -35,7 +35,7 @@ SCORING = "scoring"  # the same in the store, where there is no folder of result
 class Evaluation:
     """Points that are measured, each the images of one source."""
 
-    run: Run[CommonConf]  # its settings `eval` and `seed` say what is measured
+    run: Run[CommonConf]  # its settings `eval` and `seed` define what is measured
     data: ImageData | None  # the real images, if there are any
     sources: Sequence[Source]  # the images of each point
     scorer: Scorer  # measures them
@@ -52,7 +52,7 @@ class Evaluation:
 
     @property
     def settings(self) -> list[Row]:
-        """What the row of each source says of its settings."""
+        """The settings in the row of each source."""
         return [self._settings(source) for source in self.sources]
 
     @property

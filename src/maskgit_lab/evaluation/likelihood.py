@@ -33,7 +33,7 @@ def load_or_compute_nll(run: Run[CommonConf], source: Generated, codes: TokenDat
     """The masked cross-entropy of held-out codes under the schedule of the training, in nats a token.
 
     Args:
-        run: its settings say how many masks are drawn for each image, and the seed.
+        run: its settings give the seed and the number of masks drawn for each image.
         source: of the model.
         codes: held out.
     """

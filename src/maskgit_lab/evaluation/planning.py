@@ -1,4 +1,4 @@
-"""What a command evaluates: the model of a run, a model in files, or images that somebody else made."""
+"""What a command evaluates: the model of a run, a model in files, or images from elsewhere."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def curve_over_steps(
     """A run's model at every T; every process calls this.
 
     Args:
-        run: its settings say what is measured.
+        run: its settings define what is measured.
         data: the real images, if they are available.
         trained: the model.
         codes: held-out codes, for the NLL, if they are available.

@@ -48,7 +48,7 @@ class Source(ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a row says of them."""
+        """Their settings, as a row of results has them."""
 
     @property
     @abstractmethod
@@ -153,7 +153,7 @@ class Generated(Source):
 
 @dataclass(frozen=True)
 class External(Source):
-    """Images of a folder or an npz file, whoever made them."""
+    """Images of a folder or an npz file, from any generator."""
 
     opened: ExternalImages  # all images
     chosen: Images  # those of them that are measured

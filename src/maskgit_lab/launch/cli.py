@@ -1,4 +1,4 @@
-"""The way from a command line to a verb, with every mistake of the user's said in one sentence.
+"""The way from a command line to a verb, where every mistake of the user gets one sentence.
 
 Torch is imported only once the config is composed, so that `--help` and typing errors answer at once.
 """
@@ -23,7 +23,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.launch.sentences import sentence
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
-OURS = "MASKGIT_LAB_SENTENCES"  # says that the switch is set by this module, also in processes that this one starts
+OURS = "MASKGIT_LAB_SENTENCES"  # marks the switch as set by this module, also in processes that this one starts
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException, OSError)

@@ -180,8 +180,8 @@ def _why(code: int, log: Path) -> str | None:
     if code < 0:
         return f"killed by signal {-code} ({signal.Signals(-code).name}), perhaps for lack of memory"
     printed = log.read_text(encoding="utf-8", errors="replace").strip()
-    if said := ERROR.findall(printed):
-        return str(said[-1])
+    if errors := ERROR.findall(printed):
+        return str(errors[-1])
     return printed.splitlines()[-1] if printed else f"exit code {code}"
 
 

@@ -46,14 +46,14 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
 
 
 def _with_hint(text: str, schema: type, help_command: str) -> str:
-    """What our own check says of an unknown key, with the key that was probably meant."""
+    """Our own message on an unknown key, with the key that was probably meant."""
     if unknown := re.fullmatch(r"([\w.]+): there is no such setting", text):
         return _unknown_key(unknown[1], config.schema_keys(schema), help_command)
     return text
 
 
 def _cause(error: Exception) -> BaseException | None:
-    """OmegaConf's error, which says what is wrong, where Hydra's says in which file."""
+    """OmegaConf's error, which names the fault; Hydra's names the file."""
     if isinstance(error, OmegaConfBaseException):
         return error
     return error.__context__ if isinstance(error, ConfigCompositionException) else error.__cause__

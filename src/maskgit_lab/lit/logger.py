@@ -107,7 +107,7 @@ def in_wandb_sweep() -> bool:
 
 
 def curve_settings(row: Row) -> dict[str, Any]:
-    """What tells a curve of one run from those of others, by plain keys that W&B can group runs by.
+    """What distinguishes a run's curve from others, under plain keys that W&B can group runs by.
 
     Args:
         row: with the schedules' names and the decoder's own settings, as a row of results has them.
@@ -156,7 +156,7 @@ def why_offline(mode: str = "auto") -> str:
     if mode != "auto":
         return "as asked" if mode == "offline" else ""
     if wandb.setup().settings.mode in ("offline", "disabled"):
-        return "WANDB_MODE says so"
+        return "because of WANDB_MODE"
     try:
         if not wandb.login(prompt=False, verify=False):
             return "no account: `wandb login` adds one"

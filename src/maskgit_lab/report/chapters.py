@@ -19,7 +19,7 @@ from maskgit_lab.report.tables import Table, external_table, pairs_table, papers
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the report says of one study."""
+    """The part of the report on one study."""
 
     number: int  # from 1
     study: Study  # its points
@@ -38,7 +38,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report says."""
+    """The contents of a report."""
 
     title: str  # of the page
     opening: str  # what the report is of
@@ -50,7 +50,7 @@ class Report:
 def make_report(
     runs: Sequence[Run], every: Sequence[Study], names: Mapping[Path, str], *, bootstrap: int, seed: int
 ) -> Report:
-    """Everything that the report of runs says.
+    """The contents of the report of runs.
 
     Args:
         runs: all that were found.

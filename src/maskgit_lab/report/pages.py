@@ -55,7 +55,7 @@ def markdown_page(report: Report, figures: dict[int, list[tuple[str, str]]]) -> 
     """The whole report, with pictures that lie beside it.
 
     Args:
-        report: what it says.
+        report: its contents.
         figures: by the chapter's number: what a picture shows, and its path relative to the report.
     """
     return _ENVIRONMENT.get_template("report.md.j2").render(report=report, figures=figures).strip() + "\n"

@@ -1,4 +1,4 @@
-"""What the report says in words: how to read the curves, how the order agrees with the paper's, and warnings."""
+"""The sentences of the report: how to read the curves, how the order agrees with the paper's, and warnings."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ RESULTS = "results.jsonl"
 GRIDS = "grids"
 VERSION = "version_"  # before the name of a package
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
-# The settings of a row that every decoder has; what else a row says of its settings is the decoder's own.
+# The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
     *("samples", "samples_fingerprint", "model", "labels", "data", "schedule", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
@@ -89,9 +89,9 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     """What a reader of the table has to know."""
     notes = []
     if few := sorted({row["n_samples"] for row in rows if _is_few(row)}):
-        said = " and ".join(f"{count:,}" for count in few)
+        counts = " and ".join(f"{count:,}" for count in few)
         notes.append(
-            f"* from {said} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; "
+            f"* from {counts} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; "
             "compare it only with distances from as many"
         )
     if rows and "cas_real_top1" in rows[0]:

@@ -70,7 +70,7 @@ class Run(Generic[S_co]):
     store: Store  # what runs share
     home: RunFolder | None = None  # the folder of the run; None where something else than a run is evaluated
     logger: Logger = field(default_factory=NoLogger)  # of numbers and pictures
-    together: bool = True  # whether every process takes part, or the main one works by itself
+    together: bool = True  # whether every process takes part, or the main one works alone
     # What this command has made already and needs again, by fingerprint.
     memory: dict[str, Any] = field(default_factory=dict)
 

@@ -35,7 +35,7 @@ class Entry:
 
     path: Path
     reused: bool  # found as it was, rather than made by this call
-    about: Mapping[str, Any]  # what its maker said of it: shapes, scores
+    about: Mapping[str, Any]  # what its maker returned: shapes, scores
     files: Mapping[str, str]  # the checksums of its files, by name
 
     @property
@@ -59,7 +59,7 @@ class Store:
     def obtain(self, kind: str, ingredients: Mapping[str, Any], make: Maker) -> Entry:
         """The entry of this kind with these ingredients; made by `make(folder)` if absent or damaged.
 
-        What `make` leaves in its folder after a crash is there when it is called again, so that it can go on; what
+        What `make` leaves in its folder after a crash is there when it is called again, so that it can resume; what
         it returns is kept in the manifest. With several processes all of them call this and take part in `make`;
         the main one checks, names and finishes the entry.
 

@@ -69,7 +69,7 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
 
     Args:
         folder: of the run.
-        settings: of the run; `decode` says how it decodes, at first with the first of its numbers of steps.
+        settings: of the run; `decode` is how it decodes; of its numbers of steps, the first is set.
         device: where the networks go.
 
     Raises:
@@ -99,7 +99,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     Args:
         path: the transformer's.
         tokenizer: the tokenizer's.
-        decode: settings of the group `decode` in place of what the file says.
+        decode: settings of the group `decode` in place of the file's own.
         device: where the networks go.
 
     Raises:
@@ -132,7 +132,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:
-    """What a file says of how its model is decoded; `open_files` reads it back."""
+    """How a file records the decoding of its model; `open_files` reads it back."""
     decoder, settings = trained.pipeline.decoder, trained.pipeline.decoder.settings
     own = {key: value for key, value in settings.items() if key not in ("decoder", "decode_schedule", *COMMON)}
     target = f"{type(decoder).__module__}.{type(decoder).__qualname__}"

@@ -16,7 +16,7 @@ from maskgit_lab.settings.fields import check_steps
 
 S = TypeVar("S")
 
-# Settings that say where and how a run is carried out; of these, only the precision belongs to what a run is.
+# Settings of where and how a run is carried out; of these, only the precision belongs to what a run is.
 PLACES = ("run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait")
 
 
@@ -49,7 +49,7 @@ def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
 
 
 def identity(settings: TrainConf) -> dict[str, Any]:
-    """What the results of a run depend on: its settings but for those that only say where it is carried out."""
+    """What the results of a run depend on: its settings, except those of where and how it is carried out."""
     values = plain(settings)
     kept = {key: value for key, value in values.items() if key not in PLACES}
     return kept | {"precision": values["trainer"]["precision"]}

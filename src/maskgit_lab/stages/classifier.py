@@ -74,7 +74,7 @@ def classification_accuracy_score(
         data: the real images.
         conf: the classifier.
         samples: with the classes that they were made for.
-        folder: keeps checkpoints, from which a training that was killed goes on.
+        folder: keeps checkpoints, from which a killed training is resumed.
 
     Returns:
         `cas_top1` and `cas_top5`, and with `cas_real_` the same of a classifier trained on real images.
