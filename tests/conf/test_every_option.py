@@ -13,6 +13,7 @@ from torch import nn
 from maskgit_lab import config
 from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.evaluation import planning
+from maskgit_lab.fingerprints import flatten
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
@@ -20,7 +21,7 @@ from maskgit_lab.runs.names import CONFIG
 from maskgit_lab.runs.record import Record
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.networks import build_schedule, build_transformer, build_vqgan
-from maskgit_lab.settings import TrainConf, checked, flatten, plain, run_fingerprint
+from maskgit_lab.settings import TrainConf, checked, plain, run_fingerprint
 from maskgit_lab.settings.groups import ClassifierConf
 from maskgit_lab.stages import preflight
 

@@ -9,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from maskgit_lab import config
+from maskgit_lab.evaluation.planning import check_arguments
+from maskgit_lab.settings import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}

@@ -1,0 +1,209 @@
+"""What each setting may be: every field has a rule, and every rule says what to do about any other value."""
+
+import json
+import math
+import os
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import pytest
+import yaml
+
+from maskgit_lab.config import SCHEMAS
+from maskgit_lab.errors import UserError
+from maskgit_lab.settings import (
+    ClassifierConf,
+    CommonConf,
+    EvalConf,
+    EvaluateConf,
+    EvaluateHardware,
+    Hardware,
+    MVTMConf,
+    MVTMLoss,
+    SweepConf,
+    TrainConf,
+    checked,
+    plain,
+)
+from maskgit_lab.settings import fields as rules
+
+ROOT = Path(__file__).resolve().parents[2]
+OBJECT = {"_target_": "some_module.Something", "knob": 1}
+OPTIM = {"epochs": 1, "batch_size": 8, "lr": 0.1}
+CLASSIFIER = {"net": OBJECT, "optim": OPTIM}
+BASES: dict[str, dict[str, Any]] = {
+    "train": {
+        "name": "any",
+        "tokenizer": {"net": OBJECT, "weights": None, "discriminator": OBJECT, "optim": OPTIM},
+        "mvtm": {"net": OBJECT, "optim": OPTIM},
+        "schedule": OBJECT,
+        "features": {"name": "inception"},
+        "classifier": CLASSIFIER,
+        "cas": CLASSIFIER,
+    },
+    "sample": {"checkpoint": "run", "out": "folder"},
+    "export": {"checkpoint": "run", "out": "folder"},
+    "report": {"runs": "outputs"},
+    "evaluate": {},
+}
+WHOLE, NOT_NEGATIVE = "give a whole number of at least 1", "give a number that is not negative"
+FINITE = "give a finite number that is not negative"
+# Values that a type of field refuses, and what a user is told of each.
+REFUSED = {
+    rules.Count: [(0, WHOLE), (-3, WHOLE), (rules.MOST + 1, f"give at most {rules.MOST}")],
+    rules.Images: [(1, "give at least 2"), (rules.MOST + 1, f"give at most {rules.MOST}")],
+    rules.Whole: [(-1, NOT_NEGATIVE)],
+    rules.Seed: [(-1, "give a whole number from 0 to 4294967295"), (2**32, "from 0 to 4294967295")],
+    rules.Amount: [(-0.1, FINITE), (math.nan, FINITE), (math.inf, FINITE)],
+    rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)],
+    rules.Share: [(value, "give a number from 0 to below 1") for value in (1.0, -0.1, math.nan)],
+    rules.Betas: [(value, "give two numbers from 0 to below 1") for value in ([0.9], [0.9, 1.0], [0.1, 0.2, 0.3])],
+    rules.Steps: [([], "name at least one"), ([0], "at least 1 step"), ([2, 2], "once"), ([10**6], "at most 100000")],
+    rules.Folder: [("", "name a folder, or leave it out")],
+    rules.Threads: [(0, WHOLE), ((os.cpu_count() or 1) + 1, f"this machine has {os.cpu_count()}")],
+    rules.Extractor: [("resnet", "choose one of classifier, inception, vgg16, dinov2, resnet56_cifar10")],
+    rules.Precision: [("16", "choose one of 32-true, 16-mixed, bf16-mixed")],
+}
+# The same for fields with a rule of their own.
+OWN = {
+    "decay": [("linear", "choose one of none, cosine")],
+    "perceptual": [("alex", "choose one of vgg16, resnet50, none")],
+    "loss_on": [("none", "choose one of masked, all")],
+    "magnitude": [(-1, "give a whole number from 0 to 30"), (31, "give a whole number from 0 to 30")],
+    "metrics": [
+        ([], "choose of fid, "),
+        (["fid", "fid"], "name every one of them once"),
+        (["fidd"], "choose of fid, "),
+    ],
+    "mode": [("on", "choose one of auto, online, offline, none")],
+    "accelerator": [("tpu", "choose one of auto, cpu, gpu, cuda, mps")],
+    "stage": [("none", "choose one of tokenizer, tokens, mvtm, all")],
+    "save": [(["jpg"], "choose of npz, png")],
+    "classes": [([], "name a class, or leave it out for all"), ([1, 1], "name every class once")],
+    "n": [(0, WHOLE), (10**6 + 1, "give at most 1000000")],
+    "seed": [(-1, "give a whole number of at least 0")],  # of report.py
+    "bootstrap": [(0, "give a number of resamples from 1 to a million"), (10**6 + 1, "from 1 to a million")],
+}
+
+
+def leaves(schema: type, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    """The path and the type of every setting that is not a group."""
+    found = []
+    for name, hint in get_type_hints(schema, include_extras=True).items():
+        group = next((kind for kind in (hint, *get_args(hint)) if isinstance(kind, type) and is_dataclass(kind)), None)
+        found += leaves(group, (*prefix, name)) if group is not None else [((*prefix, name), hint)]
+    return found
+
+
+FIELDS = [(verb, path, hint) for verb, schema in SCHEMAS.items() for path, hint in leaves(schema)]
+
+
+def rule_of(hint: Any) -> Any:
+    """The type with a rule that a hint is, may be beside None, or has in a list; None if there is none."""
+    kinds = (hint,) if get_origin(hint) is Annotated else (hint, *get_args(hint))
+    return next((kind for kind in kinds if get_origin(kind) is Annotated), None)
+
+
+def is_unchecked(hint: Any) -> bool:
+    """Whether a number somewhere in a type has no rule."""
+    if get_origin(hint) is Annotated:
+        return False
+    return hint in (int, float) or any(is_unchecked(part) for part in get_args(hint))
+
+
+def refused(path: tuple[str, ...], hint: Any) -> list[tuple[Any, str]]:
+    rule = rule_of(hint)
+    found = [] if rule is None else REFUSED.get(rule) or OWN.get(path[-1], [])
+    return [([value], advice) for value, advice in found] if get_origin(hint) is list else found
+
+
+@pytest.mark.parametrize(("verb", "path", "hint"), FIELDS, ids=lambda v: ".".join(v) if isinstance(v, tuple) else None)
+def test_every_number_has_a_rule_and_every_rule_is_tried_here(verb, path, hint):
+    assert not is_unchecked(hint), f"{'.'.join(path)} takes any number: give it a rule of settings.fields"
+    if rule_of(hint) is not None:
+        assert refused(path, hint), f"{'.'.join(path)} has a rule that is not tried"
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "value", "advice"),
+    [(verb, path, value, advice) for verb, path, hint in FIELDS for value, advice in refused(path, hint)],
+)
+def test_a_value_that_is_not_allowed_is_refused_with_its_key_and_advice(verb, path, value, advice):
+    values = json.loads(json.dumps(BASES[verb]))  # no group is shared
+    group = values
+    for name in path[:-1]:
+        group = group.setdefault(name, {})
+    group[path[-1]] = value
+    with pytest.raises(UserError) as caught:
+        checked(SCHEMAS[verb], values)
+    said = str(caught.value)
+    key = "decode.steps" if path[-2:] == ("eval", "steps") and said.startswith("decode") else ".".join(path)
+    assert said.startswith((f"{key}=", f"{key}: ")) and advice in said and "\n" not in said
+
+
+@pytest.mark.parametrize("verb", SCHEMAS)
+def test_the_bases_of_these_tests_are_allowed(verb):
+    assert plain(checked(SCHEMAS[verb], BASES[verb])) == plain(
+        checked(SCHEMAS[verb], plain(checked(SCHEMAS[verb], BASES[verb])))
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"sed": 1}, "sed: there is no such setting"),
+        ({"mvtm": {"net": OBJECT, "optim": OPTIM, "wdith": 1}}, "mvtm.wdith: there is no such setting"),
+        ({"mvtm": {"net": OBJECT, "optim": {"epochs": 1}}}, "mvtm.optim.batch_size is needed"),
+        ({"mvtm": {"net": OBJECT, "optim": OPTIM | {"epochs": "many"}}}, "mvtm.optim.epochs=many is not possible"),
+        ({"classifier": {"net": OBJECT, "optim": OPTIM | {"lr": -1.0}}}, "classifier.optim.lr=-1.0 is not possible"),
+        ({"wait": "perhaps"}, "wait=perhaps is not possible"),
+        ({"tokenizer": {"net": 5, "weights": None, "discriminator": OBJECT, "optim": OPTIM}}, "tokenizer.net=5 is not"),
+        ({"decode": {"steps": 4}}, "decode.steps takes a list: write it as decode.steps=[4]"),
+        ({"decode": {"steps": [4, 0]}}, "decode.steps=[4,0] is not possible: decoding takes at least 1 step"),
+        ({"decode": {"steps": []}}, "decode.steps=[] is not possible: name at least one number"),
+        ({"sweep": {"seeds": [0, -1]}}, "sweep.seeds=-1 is not possible"),
+        ({"sweep": {"params": [1]}}, "sweep.params=[1] is not possible"),
+    ],
+)
+def test_other_mistakes_are_one_sentence(change, sentence):
+    with pytest.raises(UserError) as caught:
+        checked(TrainConf, BASES["train"] | change)
+    assert str(caught.value).startswith(sentence) and "\n" not in str(caught.value)
+
+
+def test_settings_check_themselves_without_hydra_too():
+    with pytest.raises(UserError, match="choose of fid"):
+        EvalConf(metrics=["fidd"])
+    with pytest.raises(ValueError, match="give a whole number of at least 1"):
+        Hardware(devices=0)
+
+
+def test_defaults_are_the_schemas_and_are_written_once():
+    assert checked(CommonConf, {}) == CommonConf() and checked(EvaluateConf, {}) == EvaluateConf()
+    assert [field.name for field in fields(MVTMLoss)] == list(get_type_hints(MVTMLoss))
+    assert all(getattr(MVTMConf, field.name) == field.default for field in fields(MVTMLoss))
+    own, evaluates = plain(Hardware()), plain(EvaluateHardware())
+    assert evaluates == own | {"precision": None}
+    assert plain(SweepConf()) == {"name": None, "verb": None, "params": {}, "seeds": [0], "runs": None}
+
+
+@pytest.mark.parametrize("verb", SCHEMAS)
+def test_the_primary_configs_repeat_no_default(verb):
+    written = yaml.safe_load((ROOT / "conf" / f"{verb}.yaml").read_text())
+    # T of sample.py stands there so that it goes over the list that a decoder's file brings.
+    left_out = ("defaults", "hydra", *(("decode",) if verb == "sample" else ()))
+    own = {key: value for key, value in written.items() if key not in left_out}
+    defaults = plain(SCHEMAS[verb]())
+    assert not [key for key, value in own.items() if defaults[key] == value], "it is the default already"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "conf" / "eval").glob("*.yaml")), ids=lambda file: file.stem)
+def test_what_is_evaluated_by_default_is_in_no_file(file):
+    written, defaults = yaml.safe_load(file.read_text()), plain(EvalConf())
+    assert not [key for key, value in written.items() if defaults[key] == value]
+
+
+def test_classifiers_are_refused_by_their_own_key():
+    with pytest.raises(UserError, match=r"^optim.lr=0.0 is not possible"):
+        checked(ClassifierConf, {"net": OBJECT, "optim": OPTIM | {"lr": 0.0}})
