@@ -123,7 +123,8 @@ class Generated(Source):
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        return {"weights": dict(self.weights), "settings": self.settings, "code": code_version(*MODULES)}
+        code = code_version(*{*MODULES, type(self.pipeline.decoder).__module__})  # the decoder may be a user's own
+        return {"weights": dict(self.weights), "settings": self.settings, "code": code}
 
     @property
     def classes(self) -> Tensor:
