@@ -85,7 +85,8 @@ def test_samples_are_made_with_it(command, module, option, run, tmp_path):
     arguments = [*option("decode", "in_order", YAML), f"checkpoint={run}", "accelerator=cpu", "n=2", "decode.steps=4"]
     said = command("sample", *arguments, "classes=[3]", "out=samples")
     assert said.code == 0, said.err
-    assert Image.open(tmp_path / "samples" / "3" / "00001.png").size == (16, 16)
+    with Image.open(tmp_path / "samples" / "3" / "00001.png") as image:
+        assert image.size == (16, 16)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.files import open_net, save_net
-from maskgit_lab.nets.released import released_transformer
+from maskgit_lab.nets.released import released_transformer, run_importer
 from maskgit_lab.tokenizers.released import released_tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 from released_files import tokenizer_arrays, transformer_arrays, write_flax
@@ -44,18 +44,36 @@ def test_the_transformers_heads_and_classes_are_inferred(tmp_path):
     assert not net.training
 
 
-def test_the_command_lines_write_files_that_open(tmp_path):
+IMPORTERS = {"tokenizers": ("tok", []), "nets": ("tra", ["--codes", "12"])}
+
+
+def test_the_command_lines_write_files_that_open(tmp_path, monkeypatch, capsys):
     write_flax(tmp_path / "tok", tokenizer_arrays()[0])
     write_flax(tmp_path / "tra", transformer_arrays())
-    for module, source, extra in (("tokenizers", "tok", []), ("nets", "tra", ["--codes", "12"])):
-        files = ["--from", source, "--out", f"{source}.safetensors"]
-        command = [sys.executable, "-m", f"maskgit_lab.{module}.released", *files, *extra]
-        first, again = (subprocess.run(command, cwd=tmp_path, capture_output=True, text=True) for _ in range(2))
-        assert first.returncode == 0 and "parameters" in first.stdout, first.stderr
-        assert again.returncode == 2 and "already exists" in again.stderr and len(again.stderr.splitlines()) == 1
+    options = {
+        module: ["--from", source, "--out", f"{source}.safetensors", *extra]
+        for module, (source, extra) in IMPORTERS.items()
+    }
+    started = [  # at once: most of their time is the import of torch
+        subprocess.Popen(
+            [sys.executable, "-m", f"maskgit_lab.{module}.released", *arguments],
+            **{"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+        )
+        for module, arguments in options.items()
+    ]
+    for process in started:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0 and "parameters" in out, err
+    monkeypatch.chdir(tmp_path)
+    for arguments in options.values():  # again
+        monkeypatch.setattr(sys, "argv", ["released", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            run_importer("again", lambda _: pytest.fail("it was converted"), lambda p: p.add_argument("--codes"))
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and "already exists" in said and len(said.splitlines()) == 1
     assert VQGANTokenizer.open(tmp_path / "tok.safetensors").codebook_size == 12
     assert open_net(tmp_path / "tra.safetensors", "transformer").n_classes == 5
-    with pytest.raises(UserError, match="holds a transformer, not a tokenizer"):
+    with pytest.raises(UserError, match="holds a transformer and not a tokenizer"):
         VQGANTokenizer.open(tmp_path / "tra.safetensors")
 
 
