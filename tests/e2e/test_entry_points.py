@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    small = ["eval.metrics=[fid,inception_score]", "eval.n_samples=60", "max_images=300"]
+    small = ["eval.metrics=[fid,inception_score]", "eval.n_samples=60"]
     return start(folder, "train.py", "debug=tiny", *small, "run_dir=run")
 
 
