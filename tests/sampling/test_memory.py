@@ -21,7 +21,7 @@ def room_for(most, tried):
 def test_halves_until_it_fits_and_keeps_the_order(most, sizes):
     tried = []
     parts = in_parts_that_fit(room_for(most, tried), range(20, 30))
-    assert sum(parts, []) == list(range(20, 30)) and tried == sizes
+    assert [number for part in parts for number in part] == list(range(20, 30)) and tried == sizes
 
 
 def test_a_single_image_that_does_not_fit_is_said():
