@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = ("debug=tiny", "eval.metrics=[fid]", "logger=none", "trainer=cpu", "trainer.threads=1")
+TINY = ("debug=tiny", "max_images=200", "eval.metrics=[fid]", "logger=none", "trainer=cpu", "trainer.threads=1")
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -37,7 +37,17 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def sweeps(tmp_path_factory):
+def scheduled(tmp_path_factory):
+    """A sweep by a scheduler, which mostly waits."""
+    folder = tmp_path_factory.mktemp("scheduled")
+    (folder / "taken").touch()
+    process = start(folder, "-m", "run_dir=taken", *TINY, "hydra/launcher=submitit_local")
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def sweeps(scheduled, tmp_path_factory):
     """What two sweeps said that began at once; the second was killed, and goes on with two processes for each job."""
     folder = tmp_path_factory.mktemp("sweeps")
     first = start(folder, "-m", "seed=0,1", *TINY)
@@ -67,9 +77,8 @@ def test_the_same_again_runs_nothing(sweeps):
     assert "2 jobs, 2 of them finished before" in said and "job  " not in said
 
 
-def test_a_job_that_a_scheduler_runs_says_why_it_failed(tmp_path):
-    (tmp_path / "taken").touch()
-    process = start(tmp_path, "-m", "run_dir=taken", *TINY, "hydra/launcher=submitit_local")
+def test_a_job_that_a_scheduler_runs_says_why_it_failed(scheduled):
+    process = scheduled
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 2 and "failed     run_dir taken is a file: choose a folder" in said
     assert said.splitlines()[-1].startswith("error: 1 of 1 jobs failed") and "Traceback" not in said

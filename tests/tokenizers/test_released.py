@@ -73,7 +73,7 @@ def test_the_command_lines_write_files_that_open(tmp_path, monkeypatch, capsys):
         assert stop.value.code == 2 and "already exists" in said and len(said.splitlines()) == 1
     assert VQGANTokenizer.open(tmp_path / "tok.safetensors").codebook_size == 12
     assert open_net(tmp_path / "tra.safetensors", "transformer").n_classes == 5
-    with pytest.raises(UserError, match="holds a transformer and not a tokenizer"):
+    with pytest.raises(UserError, match="holds a transformer, not a tokenizer"):
         VQGANTokenizer.open(tmp_path / "tra.safetensors")
 
 
