@@ -153,12 +153,13 @@ def test_a_broken_model_has_no_scores(command, run, tiny_cache, tmp_path):
     save_file(arrays, path)
     said = command("evaluate", f"checkpoint={path}", "tokenizer.weights=files/tokenizer.safetensors", "out=o")
     expect_refused(said, "decode.steps is needed, since ")
+    assert not Path("o").exists()
     asked = ["decode.steps=[2]", "eval.reference=real.npz", "eval.n_samples=4", "eval.metrics=[fid]"]
     asked += ["features=inception", "features.weights=random", *QUIET, "cache_dir=cache"]
     np.savez(tmp_path / "real.npz", arr_0=np.zeros((5, 16, 16, 3), np.uint8))
     said = command("evaluate", f"checkpoint={path}", "tokenizer.weights=files/tokenizer.safetensors", "out=o", *asked)
     expect_refused(said, "not a network of this suite")
-    assert not Path("o").exists()
+    assert not Path("o/results.jsonl").exists()
 
 
 def test_two_models_in_one_folder_are_two_points(command, run, tmp_path, few):
