@@ -7,7 +7,7 @@ READY := $(VENV)/.installed
 
 .PHONY: help demo test lint format lock clean
 
-help: ## What there is
+help: ## Lists these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 demo: $(READY) ## The whole main job on the embedded digits: python train.py schedule=cosine
@@ -22,7 +22,7 @@ lint: $(READY) ## Style, types and layers
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-format: $(READY) ## Mends what can be mended by itself
+format: $(READY) ## Fixes what can be fixed automatically
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
@@ -38,6 +38,6 @@ $(READY): requirements.txt pyproject.toml
 		|| { echo "error: Python 3.11 or later is needed: name one with make PYTHON=python3.12"; exit 2; }
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	test -x "$(UV)" || $(RUN)/python -m pip install --quiet uv
-	$(UV) pip install --quiet --python $(RUN)/python --requirement requirements.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(RUN)/python --requirement requirements.txt
 	$(UV) pip install --quiet --python $(RUN)/python --no-deps --editable .
 	touch $(READY)

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER's
-ADDED = {"decoder"}
-REDRAWN = {"curve.png"}  # pictures with other labels  # keys that AFTER alone has
+ADDED = {"decoder"}  # keys that AFTER alone has
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
 SPEEDS = re.compile("images_per_second|version_.*")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
-LABELS = re.compile(r"((train|test)_)?labels\.(npy|safetensors)")  # which the rows hold as well
+# Labels of codes, which the rows hold as well, a picture that has other words now, and what is no run's record.
+IGNORED = re.compile(r"((train|test)_)?labels\.(npy|safetensors)|curve\.png|(?!run\.).*\.json")
 
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
@@ -95,7 +94,7 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder, source = folder.resolve(), folder.resolve() / "src"
-        self.says_eval = (source / "maskgit_lab" / "runs").is_dir()  # evaluate.py takes eval.KEY, which was KEY
+        self.eval = " eval." if (source / "maskgit_lab" / "runs").is_dir() else " "  # before settings of evaluate.py
         # Its own code comes first, so that checkouts may share one environment.
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
         code = self._python(Path(), "-c", "import maskgit_lab; print(maskgit_lab.__file__)").strip()
@@ -103,7 +102,7 @@ class Checkout:
 
     def carry_out(self, case: str, folder: Path) -> str:
         """Runs the commands of a case in a new folder; returns how long that took, or that they were run before."""
-        commands = [[part if self.says_eval else part.removeprefix("eval.") for part in c.split()] for c in CASES[case]]
+        commands = [(c if c.startswith("train") else c.replace(" eval.", self.eval)).split() for c in CASES[case]]
         record, told = folder / "commands.json", {"checkout": str(self.folder), "commands": commands}
         if record.exists() and json.loads(record.read_text()) == told:  # it was run to its end
             return "kept"
@@ -141,10 +140,8 @@ def find(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
-        if path.suffix in READERS and place.parts[0] != "given" and (path.suffix != ".json" or path.stem == "run"):
-            name = TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", str(place)))
-            if not LABELS.fullmatch(path.name) and path.name not in REDRAWN:
-                found.setdefault(name, []).append(path)
+        if path.suffix in READERS and place.parts[0] != "given" and not IGNORED.fullmatch(path.name):
+            found.setdefault(TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", str(place))), []).append(path)
     return found
 
 
@@ -182,7 +179,7 @@ class Comparison:
     """What the commands of a case left in the folders of BEFORE and of AFTER."""
 
     def __init__(self, before: Path, after: Path) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts = dict.fromkeys(("rows", "records", "tensors", "pictures"), 0)
         self.differences: list[str] = []
         self.hashes: dict[tuple[str, str, str], str] = {}  # of one side: what they are on the other
         self.alone: dict[str, set[str]] = {"BEFORE": set(), "AFTER": set()}  # names that one side alone has
@@ -229,7 +226,7 @@ def compare(case: str, checkouts: Sequence[Checkout], folder: Path) -> bool:
         print(f"{case:<12} FAILED: {error}", flush=True)
         return False
     found = Comparison(before, after)
-    seen = ", ".join(f"{count:,} {what}" for what, count in sorted(found.counts.items()))
+    seen = ", ".join(f"{count:,} {what}" for what, count in found.counts.items() if count)
     verdict = f"{len(found.differences):,} DIFFERENCES" if found.differences else "equal"
     line = f"{case:<12} {seen}: {verdict} ({', '.join(times)})"
     print(line, *found.differences[:5], sep=f"\n{'':<13}", flush=True)

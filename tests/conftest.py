@@ -12,10 +12,6 @@ from typing import NamedTuple
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
-if sys.dont_write_bytecode:  # torch and Lightning would be compiled again in every process
-    sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / ".pytest_cache" / "pycache")
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 install_import_hook("maskgit_lab", "shape_checker.check")
 
 import pytest  # noqa: E402

@@ -18,6 +18,7 @@ SETTINGS = {
     "+foo=1": "foo: there is no such setting",
     "mvtm.optim.epoch=3": "did you mean mvtm.optim.epochs?",
     "debug=tinny": "did you mean tiny?",
+    "eval.steps=[2] decode.steps=[4]": "eval.steps is another name of decode.steps: give only one of them",
     "eval.steps=[0]": "eval.steps=[0] is not possible",
     "eval.steps=[]": "name at least one number of decoding steps",
     "eval.steps=[2,2]": "name every number of steps once",

@@ -76,6 +76,8 @@ class Command:
 
     def _work(self, settings: Any, overrides: list[str]) -> None:
         """Verbs that prepare something run in a process for each device."""
+        if {"decode.steps", "eval.steps"} <= {override.lstrip("+").partition("=")[0] for override in overrides}:
+            raise UserError("eval.steps is another name of decode.steps: give only one of them")
         verb = import_module(f"maskgit_lab.commands.{self.verb}")
         if not hasattr(verb, "prepare"):
             verb.run(settings)
