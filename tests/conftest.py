@@ -16,8 +16,10 @@ install_import_hook("maskgit_lab", "shape_checker.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from filelock import FileLock  # noqa: E402
 
 from maskgit_lab.launch import cli  # noqa: E402
+from maskgit_lab.metrics import registry  # noqa: E402
 
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too
 
@@ -48,6 +50,18 @@ def call(verb: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files come first, so that no process waits for another at the end."""
+    slow = ("e2e", "notebooks", "commands", "launch")
+    items.sort(key=lambda item: next((i for i, room in enumerate(slow) if room in item.path.parts), len(slow)))
+
+
+@pytest.fixture(autouse=True)
+def _known_metrics() -> None:
+    """Forgets the metrics that a test before has added and removed."""
+    registry.metric_of.cache_clear()
+
+
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """Runs an entry point in an empty folder and catches what it says."""
@@ -62,16 +76,25 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.fixture(scope="session")
-def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that tiny runs share."""
-    return tmp_path_factory.mktemp("cache")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes that run tests."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of `debug=tiny`; tests read it and leave it as it is."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert call("train", ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={folder}"]) == 0
+def tiny_cache(shared_folder: Path) -> Path:
+    """A cache that tiny runs share."""
+    return shared_folder / "cache"
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_cache: Path, shared_folder: Path) -> Path:
+    """A finished run of `debug=tiny`, made once; tests read it and leave it as it is."""
+    folder = shared_folder / "runs" / "tiny"
+    with FileLock(shared_folder / "tiny.lock"):
+        if not folder.exists():
+            assert call("train", ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", f"run_dir={folder}"]) == 0
     return folder
 
 

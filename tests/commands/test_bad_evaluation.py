@@ -38,7 +38,7 @@ EVALUATIONS = {
     "checkpoint=RUN eval.steps=[0]": "eval.steps=[0] is not possible",
     "checkpoint=RUN features.name=incption": "features.name=incption is not possible: choose one of",
     "checkpoint=RUN decode.temperature=1": "decode.temperature: there is no such setting of MaskGIT; it has choice",
-    "checkpoint=RUN decode.choice_temperature=inf": "decode.choice_temperature=inf is not possible: give a fin number",
+    "checkpoint=RUN decode.choice_temperature=inf": "choice_temperature=inf is not possible: give a finite number",
     "checkpoint=RUN decode._target_=torch.nn.Identity": "decode._target_ makes no Decoder",
     "checkpoint=RUN data.sise=16": "data.sise: there is no such setting",
     "checkpoint=RUN tokenizer.weigths=file": "tokenizer.weigths: there is no such setting (did you mean tokenizer.wei",

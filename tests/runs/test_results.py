@@ -74,9 +74,7 @@ def test_the_last_row_of_a_point_counts_and_other_settings_are_other_points(tmp_
 
 def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):
     draw_curve(ROWS, tmp_path / "wide.png", "title")
-    draw_curve(
-        [{"steps": 1, "features": "classifier", "inception_score": 2.0}], tmp_path / "narrow.png", "title"
-    )
+    draw_curve([{"steps": 1, "features": "classifier", "inception_score": 2.0}], tmp_path / "narrow.png", "title")
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "narrow.png") as narrow:
         assert wide.width > 2 * narrow.width and wide.height == narrow.height
 
