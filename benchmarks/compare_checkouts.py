@@ -35,10 +35,9 @@ FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
 # Labels of codes, which the rows hold as well, a picture that has other words now, and what is no run's record.
 IGNORED = re.compile(r"((train|test)_)?labels\.(npy|safetensors)|curve\.png|(?!run\.).*\.json")
-
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
-TINY = TRAIN + "debug=tiny eval.picture_classes=10 eval.picture_columns=12 "
+TINY = TRAIN + "debug=tiny max_images=null eval.picture_classes=10 eval.picture_columns=12 "
 EVALUATE = "evaluate.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache "
 ROOT = "data.root=given/pictures"
 SMALL = f"data=image_folder {ROOT} data.size=32 mvtm.net.depth=1 tokenizer.net.base_width=32"
@@ -179,8 +178,7 @@ class Comparison:
     """What the commands of a case left in the folders of BEFORE and of AFTER."""
 
     def __init__(self, before: Path, after: Path) -> None:
-        self.counts = dict.fromkeys(("rows", "records", "tensors", "pictures"), 0)
-        self.differences: list[str] = []
+        self.differences, self.counts = list[str](), dict.fromkeys(("rows", "records", "tensors", "pictures"), 0)
         self.hashes: dict[tuple[str, str, str], str] = {}  # of one side: what they are on the other
         self.alone: dict[str, set[str]] = {"BEFORE": set(), "AFTER": set()}  # names that one side alone has
         there, here = find(before), find(after)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from filelock import FileLock  # noqa: E402
 
 from maskgit_lab.launch import cli  # noqa: E402
 from maskgit_lab.metrics import registry  # noqa: E402
+from maskgit_lab.metrics.pretrained import PRETRAINED  # noqa: E402
 
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too
 
@@ -54,6 +56,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files come first, so that no process waits for another at the end."""
     slow = ("e2e", "notebooks", "commands", "launch")
     items.sort(key=lambda item: next((i for i, room in enumerate(slow) if room in item.path.parts), len(slow)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _networks() -> None:
+    """A pretrained network, which never changes, is made once for each of its weights."""
+    for name, kind in PRETRAINED.items():
+        PRETRAINED[name] = cache(kind)  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)

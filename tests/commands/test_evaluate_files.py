@@ -38,13 +38,8 @@ def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_
     assert len(pictures) == 40 and pictures[0].parent.name == "0" and pictures[-1].parent.name == "9"
     with Image.open(pictures[7]) as picture:
         assert (np.asarray(picture) == npz(tmp_path / "made")["arr_0"][7]).all()
-    settings = [
-        "data=digits",
-        "eval.reference=train",
-        "features=classifier",
-        "classifier=small",
-        "classifier.optim.epochs=1",
-    ]
+    settings = ["data=digits", "max_images=300", "eval.reference=train"]  # of the run
+    settings += ["features=classifier", "classifier=small", "classifier.optim.epochs=1"]
     settings += [*QUIET, f"cache_dir={tiny_cache}", "eval.kid_subsets=2", "eval.metrics=[fid,kid]"]
     for samples, out in ((folder / "samples.npz", "a"), (folder / "png", "b")):
         said = command("evaluate", f"samples={samples}", *settings, f"out={out}")
