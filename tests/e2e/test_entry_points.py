@@ -28,7 +28,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    small = ["eval.metrics=[fid,inception_score]", "eval.n_samples=60"]
+    # All images: losses are logged every ten steps.
+    small = ["max_images=null", "eval.metrics=[fid,inception_score]", "eval.n_samples=60"]
     return start(folder, "train.py", "debug=tiny", *small, "run_dir=run")
 
 
