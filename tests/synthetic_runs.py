@@ -79,7 +79,7 @@ def make_run(
     steps = sorted({each["steps"] for each in rows})
     text = CONFIG.format(seed=first["seed"], schedule=schedule, steps=steps, depth=depth)
     (path / "config.yaml").write_text(text)
-    record = {"fingerprint": path.name, "done": {"mvtm": {}} | ({"evaluation": {}} if done else {})}
+    record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "evaluation": [] if done else None}
     (path / "run.json").write_text(json.dumps(record))
     lines = "".join(json.dumps(each) + "\n" for each in rows)
     (path / RESULTS).write_text(lines)

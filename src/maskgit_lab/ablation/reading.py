@@ -125,13 +125,15 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     if config.get("stage") != "all" or not (path / RECORD).is_file():
         return []
     try:
-        done = json.loads((path / RECORD).read_text(encoding="utf-8"))["done"]
-    except (ValueError, KeyError, TypeError):
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        parts = record.get("done", record)  # earlier versions kept the parts apart
+        done = {part for part in ("mvtm", "evaluation") if parts.get(part) is not None}
+    except (ValueError, AttributeError):
         return ["its run.json is damaged"]
     if "evaluation" in done:
         return []
-    asked = config.get("eval")
-    steps = asked.get("steps") if isinstance(asked, dict) else None
+    groups = [group for key in ("decode", "eval") if isinstance(group := config.get(key), dict)]
+    steps = next((group["steps"] for group in groups if group.get("steps") is not None), None)
     measured = {row.get("steps") for row in rows}
     missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
     what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
