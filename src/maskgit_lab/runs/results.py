@@ -24,6 +24,13 @@ SETTINGS = (
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
     *("nll_draws", "cas_classifier", "metrics"),
 )
+# Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
+# `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
+# the tree was as committed; the debug config. And a checksum of the row.
+PROVENANCE = (
+    *("code", "training_code", "reused_code", "reused_training_code", "commit", "clean", "debug", "checksum"),
+)
+CODE = "code.json"  # fingerprints of code to the hashes of its files
 
 
 class Results:
@@ -33,7 +40,7 @@ class Results:
         self.path = path
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every whole row, the last of each point; a line that a kill cut short is passed over."""
+        """Every whole row, the last of each point and code; a line that is cut short or damaged is passed over."""
         return self.read()[0]
 
     def by_identity(self) -> dict[str, dict[str, Any]]:
@@ -46,13 +53,13 @@ class Results:
             return [], 0
         lines = [line for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         rows = [row for line in lines if (row := _parse(line)) is not None]
-        return list({identity(row): row for row in rows}.values()), len(lines) - len(rows)
+        return list({(identity(row), *origin(row)): row for row in rows}.values()), len(lines) - len(rows)
 
     def append(self, row: Row) -> None:
         """Adds a row and waits until it is on the disk."""
         whole = not self.path.exists() or self.path.read_bytes()[-1:] in (b"", b"\n")
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(("" if whole else "\n") + json.dumps(row) + "\n")
+            file.write(("" if whole else "\n") + json.dumps({**row, "checksum": checksum(row)}) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -60,6 +67,16 @@ class Results:
 def identity(row: Row) -> str:
     """The same for rows of the same point, measured with the same settings."""
     return fingerprint(_settings(row))
+
+
+def origin(row: Row) -> tuple[str, str]:
+    """The code that measured a row, and the code that trained its model; "" for what is not known."""
+    return str(row.get("code", "")), str(row.get("training_code", ""))
+
+
+def checksum(row: Row) -> str:
+    """Of all other keys of a row."""
+    return fingerprint({key: value for key, value in row.items() if key != "checksum"})
 
 
 def knobs(row: Row) -> dict[str, Any]:
@@ -110,6 +127,7 @@ def _settings(row: Row) -> dict[str, Any]:
         key: value
         for key, value in row.items()
         if not registry.is_measured(key)
+        and key not in PROVENANCE
         and not key.startswith(VERSION)
         and key.removesuffix(registry.SPREAD) not in own
     }
@@ -136,7 +154,8 @@ def _parse(line: str) -> dict[str, Any] | None:
         return None
     whole = isinstance(row, dict) and isinstance(row.get("n_samples"), int)
     numbers = whole and all(isinstance(row[key], int | float) for key in ("steps", *_measured(row)) if key in row)
-    return row if numbers else None
+    intact = numbers and row.get("checksum", checksum(row)) == checksum(row)
+    return row if intact else None
 
 
 def _measured(row: Row) -> list[str]:
