@@ -20,7 +20,8 @@ from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CONFIG
 from maskgit_lab.runs.record import Record
 from maskgit_lab.sampling.loading import decoder_of
-from maskgit_lab.sampling.networks import build_schedule, build_transformer, build_vqgan
+from maskgit_lab.sampling.tokenizers import build_vqgan
+from maskgit_lab.sampling.transformers import build_schedule, build_transformer
 from maskgit_lab.settings import TrainConf, checked, plain, run_fingerprint
 from maskgit_lab.settings.groups import ClassifierConf
 from maskgit_lab.stages import preflight

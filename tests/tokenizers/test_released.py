@@ -72,7 +72,7 @@ def test_the_command_lines_write_files_that_open(tmp_path, monkeypatch, capsys):
         said = capsys.readouterr().err
         assert stop.value.code == 2 and "already exists" in said and len(said.splitlines()) == 1
     assert VQGANTokenizer.open(tmp_path / "tok.safetensors").codebook_size == 12
-    assert open_net(tmp_path / "tra.safetensors", "transformer").n_classes == 5
+    assert open_net(tmp_path / "tra.safetensors", Transformer).n_classes == 5
     with pytest.raises(UserError, match="holds a transformer, not a tokenizer"):
         VQGANTokenizer.open(tmp_path / "tra.safetensors")
 
@@ -159,7 +159,7 @@ def test_files_with_absent_or_false_descriptions_are_refused(tmp_path):
     net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(UserError, match="is not a network of this suite"):
-        open_net(tmp_path / "bare.safetensors", "transformer")
+        open_net(tmp_path / "bare.safetensors", Transformer)
     true = dict(net.sizes)
     for lie, sentence in (
         ({"depth": 3}, "lacks layers.2"),
@@ -171,7 +171,7 @@ def test_files_with_absent_or_false_descriptions_are_refused(tmp_path):
         net.sizes = true | lie
         save_net(net, tmp_path / "lie.safetensors")
         with pytest.raises(UserError, match=sentence):
-            open_net(tmp_path / "lie.safetensors", "transformer")
+            open_net(tmp_path / "lie.safetensors", Transformer)
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -190,7 +190,7 @@ def test_numbers_in_names_do_not_make_the_importer_build_layers(tmp_path):
     net.sizes = net.sizes | {"depth": 10**8}
     save_net(net, tmp_path / "lie.safetensors")
     with pytest.raises(UserError, match="100,000,000 layers from"):
-        open_net(tmp_path / "lie.safetensors", "transformer")
+        open_net(tmp_path / "lie.safetensors", Transformer)
 
 
 def test_weights_with_nan_are_refused(tmp_path):

@@ -10,11 +10,14 @@ from pathlib import Path
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.evaluation import planning
+from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.reference import RealImages, real_images
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
-from maskgit_lab.runs.folder import RunFolder, held, run_name
+from maskgit_lab.runs.codes import check_choice
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.opening import held, run_name
 from maskgit_lab.runs.outputs import results_folder
 from maskgit_lab.runs.run import Logger, Run, begin
 from maskgit_lab.sampling.loading import is_run
@@ -36,7 +39,9 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     """The settings of the evaluation, and the run that is evaluated, if it is one; nothing is computed."""
     planning.check_arguments(settings)
     checkpoint = Path(settings.checkpoint or "").expanduser()
-    folder = RunFolder(checkpoint) if settings.checkpoint is not None and is_run(checkpoint) else None
+    check_choice(settings.rerun, settings.reuse)
+    of_run = settings.checkpoint is not None and is_run(checkpoint)
+    folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
     return planning.settings_of(settings, folder), folder
 
 
@@ -61,6 +66,7 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
         data = readable(command, data)
         if real is not None and data is not prepared.data:  # the reference may be a split that lost images
             real = real_images(command.settings.eval.reference, data)
+    known_code(command)
     place = _place(settings, command)
     with _held(settings, place):
         if real is None:
@@ -74,6 +80,8 @@ def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[s
     news = bool(evaluation.missing()) or in_wandb_sweep()
     with _logger(run, evaluation, overrides, news) as logger:
         rows = replace(evaluation, run=replace(run, logger=logger)).carry_out()
+    if run.home is not None and evaluation.place == run.home.path:  # which this command holds
+        run.mark()
     show(run.console, rows)
     if evaluation.results is not None:
         run.console.note("results", str(evaluation.results.path))

@@ -23,7 +23,11 @@ GRID = "grid.png"
 def run(settings: SampleConf) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
     pipeline = open_trained(
-        settings.checkpoint, tokenizer_file(settings.tokenizer), settings.decode, settings.accelerator
+        settings.checkpoint,
+        tokenizer_file(settings.tokenizer),
+        settings.decode,
+        settings.accelerator,
+        settings.cache_dir,
     ).pipeline
     classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
     out = new_folder(Path(settings.out))

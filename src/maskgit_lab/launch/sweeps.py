@@ -21,9 +21,12 @@ from maskgit_lab import config
 from maskgit_lab.commands import evaluate
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.runs.folder import RunFolder, is_complete
+from maskgit_lab.evaluation.code import measuring_code
+from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
+from maskgit_lab.runs.opening import Wanted, existing
 from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf
+from maskgit_lab.stages.code import training_code
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -110,7 +113,7 @@ class Sweep:
         settings: Any = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
         if isinstance(settings, EvaluateConf):
             evaluate.check(settings)
-        return _Job(overrides, isinstance(settings, TrainConf) and is_complete(settings, overrides))
+        return _Job(overrides, isinstance(settings, TrainConf) and _is_complete(settings, overrides))
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -123,6 +126,16 @@ class Sweep:
                 f"hydra/launcher={name} did not carry out the jobs ({first_line(error)}): see to the scheduler, or "
                 "leave it out to run them here; the same command runs what is missing"
             ) from error
+
+
+def _is_complete(settings: TrainConf, overrides: Sequence[str]) -> bool:
+    """Whether the run of these settings is finished.
+
+    Raises:
+        UserError: other code trained it, and the settings do not say what to do about that.
+    """
+    run = existing(Wanted(settings, overrides, training_code(settings)))
+    return run is not None and run.is_complete(settings, measuring_code(settings))
 
 
 def _reason(returned: JobReturn) -> str | None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from maskgit_lab import ranks
+from maskgit_lab.code import changed, named
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
 
@@ -51,6 +52,7 @@ class Store:
         self.root = root
         self.say = say
         self.together = together  # whether every process takes part in what is made
+        self.used: set[str] = set()  # the entries that this command has used, each as `kind/fingerprint`
 
     def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
         """Where the entry is, or would be."""
@@ -72,6 +74,7 @@ class Store:
             found = self._shared(self._leads() and self._is_valid(kind, path, ingredients))
             if not found:
                 if self._leads():
+                    self._say_what_changed(kind, ingredients)
                     partial.mkdir(exist_ok=True)
                 self._shared(None)
                 about = make(partial)
@@ -80,11 +83,14 @@ class Store:
                     _write_manifest(partial, ingredients, about)
                     partial.replace(path)
                 self._shared(None)
+            self.used.add(f"{kind}/{path.name}")
             return open_entry(path, reused=found)
 
     def alone(self) -> Store:
         """The same store for one process, whatever the others do."""
-        return Store(self.root, self.say, together=False)
+        other = Store(self.root, self.say, together=False)
+        other.used = self.used
+        return other
 
     def _leads(self) -> bool:
         return not self.together or ranks.is_main()
@@ -100,6 +106,19 @@ class Store:
             self.say(f"{kind}: the cached one at {path} is made again: {fault}")
             shutil.rmtree(path)
         return fault is None
+
+    def _say_what_changed(self, kind: str, ingredients: Mapping[str, Any]) -> None:
+        """Names the code that has changed since an entry was made that is the same otherwise."""
+        wanted = _without_code(json.loads(json.dumps(ingredients)))
+        for path in sorted(self.root.glob(f"{kind}/*/{MANIFEST}"), key=_age):
+            try:
+                there = _read_manifest(path.parent)["ingredients"]
+                if _without_code(there) == wanted:
+                    files = named(changed(there["code"], ingredients["code"]))
+                    self.say(f"{kind}: made again, since other code made {path.parent} (changed since: {files})")
+                    return
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue
 
     @contextmanager
     def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
@@ -171,6 +190,15 @@ def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping
         "files": {str(file.relative_to(folder)): file_sha256(file) for file in files},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _without_code(ingredients: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in ingredients.items() if key != "code"}
+
+
+def _age(path: Path) -> float:
+    """The newest first."""
+    return -path.stat().st_mtime
 
 
 def _make_folder(folder: Path) -> None:

@@ -5,12 +5,14 @@ what a value may be stands beside its field. Settings with a `_target_` are chec
 """
 
 from maskgit_lab.settings.checking import (
+    EVALUATION,
     PLACES,
     checked,
-    identity,
+    evaluation_fingerprint,
     plain,
     replaced,
     run_fingerprint,
+    training,
 )
 from maskgit_lab.settings.commands import (
     CommonConf,
@@ -41,6 +43,7 @@ from maskgit_lab.settings.groups import (
 )
 
 __all__ = [
+    "EVALUATION",
     "PLACES",
     "AugmentConf",
     "ClassifierConf",
@@ -65,9 +68,10 @@ __all__ = [
     "TrainConf",
     "WandbReportConf",
     "checked",
-    "identity",
+    "evaluation_fingerprint",
     "plain",
     "replaced",
     "run_fingerprint",
     "tokenizer_file",
+    "training",
 ]

@@ -45,6 +45,9 @@ class CommonConf:
     cache_dir: Folder = "outputs/cache"  # what runs share
     max_images: Count | None = None  # of each split, spread evenly over it, for tries; null: all
     wait: bool = False  # for another command that works in the same folder, instead of stopping
+    rerun: bool = False  # trains and measures again what other code made, beside the rows that are there
+    reuse: bool = False  # takes what other code made as it is, which the rows then say
+    debug: str | None = None  # the name of a config for tries, which rows have too
     sweep: SweepConf = field(default_factory=SweepConf)
     data: dict[str, Any] | None = None  # with _target_
     # With _target_, steps (numbers T), schedule (a name; null: the one of the training) and the decoder's own settings.
@@ -66,9 +69,9 @@ class CommonConf:
 class TrainConf(CommonConf):
     """`train.py`."""
 
-    name: str = MISSING  # of the folder of runs in outputs/
+    name: Folder | None = None  # of the folder of runs in outputs/; null: the name of the data
     stage: Annotated[str, one_of("tokenizer", "tokens", "mvtm", "all")] = "all"
-    run_dir: Folder | None = None  # null: outputs/<name>/<overrides>-<fingerprint>
+    run_dir: Folder | None = None  # null: outputs/<data>/<overrides>
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)
@@ -108,9 +111,11 @@ class EvaluateConf:
     )
     out: str | None = None  # the folder of the results; null: the run's; for samples: none
     seed: Seed | None = None  # of the samples, and of the masks of the NLL; null: the run's
-    cache_dir: Folder = "outputs/cache"
+    cache_dir: Folder | None = None  # null: the run's; outputs/cache without a run
     max_images: Count | None = None  # of each split of the data
     wait: bool = False
+    rerun: bool = False  # measures again what other code measured, beside the rows that are there
+    reuse: bool = False  # takes rows that other code measured as they are, which they then say
     sweep: SweepConf = field(default_factory=SweepConf)
     data: dict[str, Any] = field(default_factory=dict)
     decode: dict[str, Any] = field(default_factory=dict)
@@ -128,6 +133,7 @@ class SampleConf:
 
     checkpoint: str = MISSING  # the folder of a run, or a transformer's safetensors file
     out: str = MISSING  # a new folder
+    cache_dir: Folder | None = None  # null: the run's
     tokenizer: dict[str, Any] = field(default_factory=dict)  # weights: its file, where checkpoint is a file
     classes: (
         Annotated[
@@ -157,8 +163,9 @@ class SampleConf:
 class ExportConf:
     """`export.py`."""
 
-    checkpoint: str = MISSING
-    out: str = MISSING
+    checkpoint: str = MISSING  # the folder of a run
+    out: str = MISSING  # a new folder
+    cache_dir: Folder | None = None  # null: the run's
 
 
 @dataclass(config=STRICT)

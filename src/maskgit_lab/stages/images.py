@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.folders import FEWEST
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.survey import check_limit, find_unreadable, names_of
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import code_version
-from maskgit_lab.lit.fit import workers
+from maskgit_lab.lit.hardware import workers
 from maskgit_lab.objects import build
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf
@@ -57,7 +57,7 @@ def readable(run: Run[CommonConf], data: ImageData) -> ImageData:
         (folder / SURVEY).write_text(json.dumps(found), encoding="utf-8")
         return {"names": names_of(data, found)}
 
-    code = code_version("maskgit_lab.data.survey", "maskgit_lab.data.pictures")
+    code = code_of("maskgit_lab.data.survey", *targets_in(run.settings.data))
     entry = run.store.obtain("images", {"data": data.fingerprint, "code": code}, read_all)
     names = list(entry.about["names"])
     check_limit(data, names)

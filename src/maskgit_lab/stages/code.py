@@ -1,0 +1,15 @@
+"""The code that trains a run."""
+
+from __future__ import annotations
+
+from maskgit_lab.code import Code, code_of, targets_in
+from maskgit_lab.settings import TrainConf
+
+STAGES = "maskgit_lab.stages"
+
+
+def training_code(settings: TrainConf) -> Code:
+    """Of the tokenizer, the codes and the transformer of a run, with the classes that its settings name."""
+    tokenizer, named = settings.tokenizer, [settings.data, settings.tokenizer.net, settings.mvtm.net, settings.schedule]
+    trained = [f"{STAGES}.tokenizer", *targets_in(tokenizer.discriminator)] if tokenizer.weights is None else []
+    return code_of(f"{STAGES}.tokens", f"{STAGES}.mvtm", *trained, *targets_in(named))
