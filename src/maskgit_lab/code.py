@@ -166,5 +166,5 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 def _digest(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body[0] = ast.Pass()
+            node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:LENGTH]

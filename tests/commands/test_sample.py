@@ -5,6 +5,7 @@ from PIL import Image
 
 from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.released import released_transformer
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
 
 

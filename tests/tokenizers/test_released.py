@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.released import released_transformer, run_importer
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 from released_files import tokenizer_arrays, transformer_arrays, write_flax

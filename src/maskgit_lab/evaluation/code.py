@@ -9,6 +9,7 @@ from typing import Any
 from maskgit_lab import git
 from maskgit_lab.code import Code, code_of, targets_in
 from maskgit_lab.metrics import registry
+from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf, TrainConf
@@ -35,19 +36,20 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
     return code_of(*parts, *targets_in(named), *map(_dotted, computed), *roots)
 
 
-def origin_of(run: Run[CommonConf], *roots: str) -> Origin:
+def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Origin:
     """Where the rows of an evaluation come from.
 
     Args:
-        run: what is evaluated.
+        settings: of the evaluation.
+        folder: the run that is evaluated, if it is one.
         roots: further modules that it runs.
     """
-    about = {**git.commit(), **({"debug": run.settings.debug} if run.settings.debug is not None else {})}
-    code = measuring_code(run.settings, *roots)
-    if run.home is None:
+    about = {**git.commit(), **({"debug": settings.debug} if settings.debug is not None else {})}
+    code = measuring_code(settings, *roots)
+    if folder is None:
         return Origin(code=code, about=about)
-    record = run.record
-    trained = run.folder.codes.get(record.code)
+    record = folder.record
+    trained = folder.codes.get(record.code)
     return Origin(code=code, trained_by=record.code, training_code=trained, reused=record.reused_code, about=about)
 
 

@@ -20,7 +20,7 @@ from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
-from maskgit_lab.runs.origin import Origin, settle
+from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
 from maskgit_lab.runs.results import RESULTS, Results, Row, footnotes, grid_path, identity, table
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import draw_tiles
@@ -83,7 +83,9 @@ class Evaluation:
         if ranks.is_main() and self.results is not None:
             self._note_damage(self.results)
             try:
-                settle(self.results, self.points, self.origin, rerun=conf.rerun, reuse=conf.reuse)
+                if not (conf.rerun or conf.reuse):
+                    check_rows(self.results, self.points, self.origin)
+                reuse_rows(self.results, self.points, self.origin, all_of_them=conf.reuse)
             except UserError as error:
                 fault = str(error)
         if fault := ranks.share(fault):

@@ -199,7 +199,7 @@ def _of_model(
         scorer=make_scorer(run, data, real, extractor),
         metrics=possible_metrics(run, data, has_codes=has_codes),
         place=None,
-        origin=origin_of(run, *(made_by if run.home is None else ())),
+        origin=origin_of(run.settings, run.home, *(made_by if run.home is None else ())),
         class_names=names,
     )
 
@@ -229,7 +229,7 @@ def _of_images(
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     scorer = make_scorer(run, data, real, extractor)
     measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
-    origin = origin_of(run)
+    origin = origin_of(run.settings, None)
     return Evaluation(
         run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place, origin=origin
     ).settle()

@@ -46,12 +46,21 @@ class Codes:
         return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
 
 
-def stale(what: str, files: str, again: str) -> UserError:
-    """The error for what other code made."""
-    return UserError(
-        f"{what} by other code (changed since: {files}): give rerun=true to {again}, beside what is there, or "
-        "reuse=true to take it as it is, which the rows then say"
-    )
+class Stale(UserError):
+    """Other code made what a command found.
+
+    Args:
+        what: was made, with its verb.
+        files: that have changed since.
+        again: what `rerun=true` does.
+    """
+
+    def __init__(self, what: str, files: str, again: str) -> None:
+        super().__init__(
+            f"{what} by other code (changed since: {files}): give rerun=true to {again}, beside what is there, or "
+            "reuse=true to take it as it is, which the rows then say"
+        )
+        self.files = files
 
 
 def check_choice(rerun: bool, reuse: bool) -> None:

@@ -80,8 +80,8 @@ class RunFolder:
     @property
     def again(self) -> str:
         """How to go on with the run, as the end of a sentence."""
-        places = [part for part in self.record.command if not part.startswith(("run_dir=", "cache_dir="))]
-        return f"give `python train.py {shlex.join([*places, f'run_dir={self.path}', f'cache_dir={self.cache}'])}`"
+        places = [f"run_dir={self.path}", f"cache_dir={self.cache}"]
+        return f"give `python train.py {shlex.join([*self.record.command, *places])}`"
 
     def picture(self, name: str) -> Path:
         """Path of a picture, in a folder that exists."""

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -21,7 +22,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint, flatten
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.codes import Codes, check_choice, stale
+from maskgit_lab.runs.codes import Codes, Stale, check_choice
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, RECORD
 from maskgit_lab.runs.record import Record
@@ -30,6 +31,7 @@ from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, plain, run_finge
 OUTPUTS = Path("outputs")
 LOCK = ".lock"
 LONGEST_NAME = 80
+PLACED = ("run_dir=", "cache_dir=")  # overrides that do not move with a run
 # What a run that was killed as it began may have left: it is no reason to refuse the folder.
 BEGUN = {LOCK, CONFIG, f"{RECORD}.tmp", "code.json", "code.tmp"}
 
@@ -96,7 +98,7 @@ def existing(wanted: Wanted) -> RunFolder | None:
     """The folder of the run, if there is one; nothing is made or held.
 
     Raises:
-        UserError: other code trained it, and the settings do not say what to do about that.
+        Stale: other code trained it, and the settings do not say what to do about that.
     """
     settings = wanted.settings
     path = Path(settings.run_dir) if settings.run_dir is not None else _found(settings)
@@ -124,9 +126,8 @@ def run_name(overrides: Sequence[str], without: Collection[str] = PLACES) -> str
     return re.sub(r"[^\w.+-]", "", text)[:LONGEST_NAME].strip(".") or "default"
 
 
-def data_name(settings: TrainConf) -> str:
-    """The folder of a run's data in `outputs/`."""
-    data = settings.data or {}
+def data_name(data: Mapping[str, Any]) -> str:
+    """What the folder of the runs on some data is called, given the settings of the data."""
     own = data.get("name") or data.get("path") or str(data.get(TARGET, "data")).rpartition(".")[2]
     return re.sub(r"[^\w.-]", "_", str(own).rstrip("/").rpartition("/")[2]).strip(".") or "data"
 
@@ -134,7 +135,7 @@ def data_name(settings: TrainConf) -> str:
 def _made(wanted: Wanted) -> Path:
     """The folder of the run, which exists; a name is taken by one run alone."""
     settings = wanted.settings
-    parent = OUTPUTS / (settings.name or data_name(settings))
+    parent = OUTPUTS / (settings.name or data_name(settings.data or {}))
     path = Path(settings.run_dir) if settings.run_dir is not None else None
     try:
         if path is not None:
@@ -159,7 +160,7 @@ def _make(path: Path, wanted: Wanted) -> None:
     Record(
         fingerprint=run_fingerprint(wanted.settings),
         config=file_sha256(path / CONFIG),
-        command=list(wanted.overrides),
+        command=[override for override in wanted.overrides if not override.startswith(PLACED)],
         code=Codes(path).add(wanted.code),
         cache=_relative(wanted.settings.cache_dir, path),
         wandb_id=secrets.token_hex(4),
@@ -173,7 +174,7 @@ def _relative(cache: str, path: Path) -> str:
 def _found(settings: TrainConf) -> Path | None:
     """The run of these settings in `outputs/`, whatever it is called."""
     name = run_fingerprint(settings)
-    for record in sorted((OUTPUTS / (settings.name or data_name(settings))).glob(f"*/{RECORD}")):
+    for record in sorted((OUTPUTS / (settings.name or data_name(settings.data or {}))).glob(f"*/{RECORD}")):
         try:
             values = json.loads(record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -220,9 +221,9 @@ def _is_stale(run: RunFolder, code: Code) -> bool:
     return run.record.code != fingerprint(code) and (run.record.mvtm is not None or run.checkpoint.exists())
 
 
-def _stale(run: RunFolder, code: Code) -> UserError:
+def _stale(run: RunFolder, code: Code) -> Stale:
     files = run.codes.changes(run.record.code, code)
-    return stale(f"the run in {run.path} was trained", files, "train it again")
+    return Stale(f"the run in {run.path} was trained", files, "train it again")
 
 
 def _settle(run: RunFolder, wanted: Wanted) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskgit_lab.code import Code
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.runs.codes import Codes, joined, stale
+from maskgit_lab.runs.codes import Codes, Stale, joined
 from maskgit_lab.runs.results import Results, Row, identity, origin
 
 
@@ -54,21 +54,25 @@ class Origin:
         return {**row, **made, **_reused("code", codes), **_reused("training_code", trainings)}
 
 
-def settle(results: Results, points: Sequence[str], now: Origin, *, rerun: bool, reuse: bool) -> None:
-    """Takes the rows of some points that other code measured as they are, or has them measured again.
+def check_rows(results: Results, points: Sequence[str], now: Origin) -> None:
+    """Raises a `Stale` error if other code measured some points."""
+    if found := [row for row in _of_other_code(results, points, now) if not now.grants(row)]:
+        raise Stale(_measured(results.path, found), _files(results.path.parent, found[0], now), "measure again")
 
-    Raises:
-        UserError: there are such rows, and neither is asked for.
-    """
+
+def reuse_rows(results: Results, points: Sequence[str], now: Origin, *, all_of_them: bool) -> None:
+    """Takes the rows of some points that other code measured as they are: all, or those with a granted checkpoint."""
+    for row in _of_other_code(results, points, now):
+        if all_of_them or now.grants(row):
+            now.remember(results.path.parent)
+            results.append(now.reusing(row))
+
+
+def _of_other_code(results: Results, points: Sequence[str], now: Origin) -> list[Row]:
+    """The last row of each point that has none of today's code."""
     done = results.of(*now.key)
     others = {identity(row): row for row in results.rows()}
-    found = [others[point] for point in points if point not in done and point in others]
-    reused = found if reuse else [row for row in found if now.grants(row)]
-    if len(reused) < len(found) and not rerun:
-        raise stale(_measured(results.path, found), _files(results.path.parent, found[0], now), "measure again")
-    for row in reused:
-        now.remember(results.path.parent)
-        results.append(now.reusing(row))
+    return [others[point] for point in points if point not in done and point in others]
 
 
 def _measured(path: Path, rows: Sequence[Row]) -> str:

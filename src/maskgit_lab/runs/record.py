@@ -63,7 +63,7 @@ class Record:
 
     fingerprint: str  # of what it trains; see `settings.training`
     config: str  # the SHA-256 of config.yaml
-    command: list[str]  # the overrides of train.py that made it
+    command: list[str]  # the overrides of train.py that made it, without its places
     code: str  # a fingerprint of the code that trains it, which code.json resolves
     cache: str  # the folder of the cache, relative to the run
     wandb_id: str  # of its run in W&B
