@@ -295,3 +295,11 @@ def test_a_run_of_an_earlier_version_is_refused_by_a_sentence_and_its_rows_are_r
     expect_refused(command("sample", f"checkpoint={run}", "n=1", "out=s"), "was made by an earlier version")
     expect_refused(train(), "was made by an earlier version")
     assert command("report", f"runs={run}", "out=report").code == 0
+
+
+def test_images_that_have_changed_are_noticed_before_anything_is_trained(run, train, weights):
+    record = json.loads((run / "run.json").read_text())
+    record["data"]["fingerprint"] = "of others"
+    (run / "run.json").write_text(json.dumps(record))
+    expect_refused(train("decode.steps=[3]"), "the images of digits have changed since the run")
+    assert (run / "checkpoints" / LAST).read_bytes() == weights

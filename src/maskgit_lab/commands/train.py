@@ -18,12 +18,12 @@ from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.runs.opening import Wanted, opened, run_name
-from maskgit_lab.runs.record import ClassifierRecord, DataRecord
+from maskgit_lab.runs.record import ClassifierRecord
 from maskgit_lab.runs.run import Logger, Run, begin
 from maskgit_lab.sampling.loading import decoder_of, open_run
 from maskgit_lab.settings import TrainConf, evaluation_fingerprint, plain
 from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
-from maskgit_lab.stages.images import list_images, readable
+from maskgit_lab.stages.images import list_images, readable, record_images
 from maskgit_lab.stages.mvtm import train_transformer
 from maskgit_lab.stages.preflight import preflight
 from maskgit_lab.stages.tokenizer import load_or_train_tokenizer
@@ -63,7 +63,7 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
 def train(run: Run[TrainConf], data: ImageData) -> None:
     """The stages, one after the other."""
     stage = run.settings.stage
-    run.mark(data=DataRecord(data.name, data.size, list(data.class_names), data.fingerprint))
+    record_images(run, data)
     tokenizer = load_or_train_tokenizer(run, data)
     codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
     if codes is not None and stage != "tokens":

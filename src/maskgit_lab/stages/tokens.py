@@ -37,6 +37,7 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
     recorded, path = run.record.tokens, run.settings.tokens.path
     if recorded is not None and run.folder.place(recorded.path).is_dir():
         entry = open_valid(run.folder.place(recorded.path))
+        _check_same(entry, identity)
     elif path is not None:
         entry = open_valid(Path(path).expanduser())
         _check_same(entry, identity)
@@ -115,8 +116,8 @@ def _check_same(entry: Entry, identity: Mapping[str, str]) -> None:
     for key, what in (("tokenizer", "by another tokenizer"), ("data", "of other images")):
         if entry.about.get(key) != identity[key]:
             raise UserError(
-                f"tokens.path={entry.path} holds codes made {what} than this run's: name the cache that was made with "
-                "this tokenizer and these data, or leave tokens.path out"
+                f"{entry.path} holds codes made {what} than this run's: name with tokens.path the cache that was made "
+                "with this tokenizer and these data, or leave that out"
             )
 
 
