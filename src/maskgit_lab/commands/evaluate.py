@@ -22,6 +22,7 @@ from maskgit_lab.runs.outputs import results_folder
 from maskgit_lab.runs.run import Logger, Run, begin
 from maskgit_lab.sampling.loading import is_run
 from maskgit_lab.settings import CommonConf, EvaluateConf, plain
+from maskgit_lab.stages.code import note_other_code
 from maskgit_lab.stages.features import check_extractors
 from maskgit_lab.stages.images import list_images, readable
 
@@ -67,6 +68,8 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
         if real is not None and data is not prepared.data:  # the reference may be a split that lost images
             real = real_images(command.settings.eval.reference, data)
     known_code(command)
+    if command.home is not None:
+        note_other_code(command.home, command.console)
     place = _place(settings, command)
     with _held(settings, place):
         if real is None:

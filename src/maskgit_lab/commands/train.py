@@ -100,13 +100,16 @@ def _mark_measured(run: Run[TrainConf], points: list[str]) -> None:
 
 
 def _logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
+    """A run in W&B for the training and what is first measured of it, and one for whatever else a command measures."""
+    asked, measured = evaluation_fingerprint(run.settings), list(run.record.measured)
+    is_first = not measured or measured[0] == asked
     decoder, schedule = decoder_of(run.settings)
     config = plain(run.settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
     return logging_to_wandb(
         **plain(run.settings.logger),
         name=run_name(overrides),
         job_type="train",
-        id=run.record.wandb_id,
+        id=run.record.wandb_id if is_first else f"{run.record.wandb_id}-{asked}",
         folder=run.folder.path,
         config=config,
         say=lambda line: run.console.note("wandb", line),

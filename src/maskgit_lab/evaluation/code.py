@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from maskgit_lab import git
 from maskgit_lab.code import Code, code_of, targets_in
+from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
@@ -51,6 +53,14 @@ def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Or
     record = folder.record
     trained = folder.codes.get(record.code)
     return Origin(code=code, trained_by=record.code, training_code=trained, reused=record.reused_code, about=about)
+
+
+def trained_in_file(origin: Origin, about: Mapping[str, Any]) -> Origin:
+    """With the code that trained the model of a file, as the file describes it."""
+    code = about.get("training_code")
+    if not isinstance(code, dict) or not code:
+        return origin
+    return replace(origin, trained_by=fingerprint(code), training_code=code)
 
 
 def known_code(run: Run[CommonConf]) -> tuple[Code, Code]:

@@ -13,7 +13,7 @@ from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache, TokenDataset
 from maskgit_lab.errors import UserError
-from maskgit_lab.evaluation.code import origin_of
+from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
 from maskgit_lab.evaluation.likelihood import load_or_compute_nll
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction, reconstruction_distance
@@ -24,6 +24,7 @@ from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.metrics.registry import INCEPTION
 from maskgit_lab.nets.described import weights_digest
+from maskgit_lab.nets.files import read_about
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import open_valid
@@ -212,7 +213,8 @@ def _of_files(
     trained = open_files(path, tokenizer, conf.decode, run.device)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     evaluation = _of_model(run, data, trained, extractor, real, has_codes=False, name=None)
-    return replace(evaluation, place=place, save=settings.save).settle()
+    origin = trained_in_file(evaluation.origin, read_about(path))
+    return replace(evaluation, place=place, save=settings.save, origin=origin).settle()
 
 
 def _of_images(

@@ -44,7 +44,7 @@ class RunFolder:
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
         self.path = path
         self.record = Record.read(path)
-        self.cache = Path(cache) if cache is not None else path / self.record.cache
+        self.cache = Path(cache) if cache is not None else Path(os.path.normpath(path.resolve() / self.record.cache))
 
     @property
     def checkpoints(self) -> Path:
