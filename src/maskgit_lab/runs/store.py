@@ -161,19 +161,28 @@ def open_entry(path: Path, reused: bool = True) -> Entry:
     return Entry(path, reused, manifest["about"], manifest["files"])
 
 
+def is_valid(path: Path) -> bool:
+    """Whether there is an entry in a folder, which is intact."""
+    return _fault(path) is None
+
+
 def open_valid(path: Path) -> Entry:
     """An entry that was made elsewhere, such as on another machine.
 
     Raises:
         UserError: it is absent or damaged.
     """
+    if fault := _fault(path):
+        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
+    return open_entry(path)
+
+
+def _fault(path: Path) -> str | None:
     try:
         ingredients = _read_manifest(path)["ingredients"]
     except (OSError, ValueError, KeyError, TypeError):
         ingredients = {}
-    if fault := find_fault(path, ingredients):
-        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
-    return open_entry(path)
+    return find_fault(path, ingredients)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

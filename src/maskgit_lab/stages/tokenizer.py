@@ -22,7 +22,7 @@ from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
-from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer, tokenizer_file
+from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.stages.images import list_images, readable
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
@@ -35,9 +35,8 @@ def load_or_train_tokenizer(run: Run[TrainConf], data: ImageData) -> VQGANTokeni
     """The tokenizer of the run: the one that it has, or of the file that the settings name, found in the store, or
     trained now.
     """
-    conf, recorded = run.settings.tokenizer, run.record.tokenizer
-    if recorded is not None and run.folder.is_done("tokenizer"):
-        path = tokenizer_file(run.folder)
+    conf = run.settings.tokenizer
+    if path := ranks.share(_recorded(run)):
         run.console.note("tokenizer", f"reused: {path}")
         return load_tokenizer(conf, path, run.device)
     if conf.weights is not None:
@@ -49,6 +48,14 @@ def load_or_train_tokenizer(run: Run[TrainConf], data: ImageData) -> VQGANTokeni
     path = entry.path / WEIGHTS
     run.mark(tokenizer=TokenizerRecord(run.folder.recorded(path), entry.files[WEIGHTS], dict(entry.about)))
     return load_tokenizer(conf, path, run.device)
+
+
+def _recorded(run: Run[TrainConf]) -> Path | None:
+    """The file of the tokenizer that the run has already, if it is intact."""
+    if (recorded := run.record.tokenizer) is None:
+        return None
+    path = run.folder.place(recorded.path)
+    return path if path.is_file() and file_sha256(path) == recorded.weights else None
 
 
 def _copy(run: Run[TrainConf], path: Path) -> Entry:

@@ -21,7 +21,7 @@ from maskgit_lab.lit.hardware import workers
 from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.runs.record import TokensRecord
 from maskgit_lab.runs.run import Run
-from maskgit_lab.runs.store import Entry, open_valid
+from maskgit_lab.runs.store import Entry, is_valid, open_valid
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.tokenizers.base import Tokenizer
 
@@ -35,7 +35,7 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
     assert run.record.tokenizer is not None
     identity = {"tokenizer": run.record.tokenizer.weights, "data": data.fingerprint}
     recorded, path = run.record.tokens, run.settings.tokens.path
-    if recorded is not None and run.folder.place(recorded.path).is_dir():
+    if recorded is not None and ranks.share(is_valid(run.folder.place(recorded.path))):
         entry = open_valid(run.folder.place(recorded.path))
         _check_same(entry, identity)
     elif path is not None:
