@@ -303,3 +303,40 @@ def test_images_that_have_changed_are_noticed_before_anything_is_trained(run, tr
     (run / "run.json").write_text(json.dumps(record))
     expect_refused(train("decode.steps=[3]"), "the images of digits have changed since the run")
     assert (run / "checkpoints" / LAST).read_bytes() == weights
+
+
+def test_exported_files_are_the_same_model_as_their_run(command, run, tiny_cache, tmp_path):
+    assert command("export", f"checkpoint={run}", "out=files").code == 0
+    files = ["checkpoint=files/transformer.safetensors", "tokenizer.weights=files/tokenizer.safetensors"]
+    asked = ["decode.steps=[2]", "eval.metrics=[inception_score]", "eval.n_samples=20", "out=out", *QUIET]
+    reference = ["data=digits", "max_images=300", "eval.reference=train", "features=classifier", "classifier=small"]
+    said = command("evaluate", *files, *asked, *reference, "classifier.optim.epochs=1", f"cache_dir={tiny_cache}")
+    assert said.code == 0, said.err
+    of_files, of_run = rows(tmp_path / "out")[0], rows(run)[0]
+    for key in ("model", "schedule", "decode_schedule", "choice_temperature", "training_code", "seed", "steps"):
+        assert of_files[key] == of_run[key], key
+    codes = json.loads((tmp_path / "out" / "code.json").read_text())
+    assert codes.keys() == {of_files["code"], of_files["training_code"]}
+
+
+def test_other_weights_are_another_model(command, run, tiny_cache, tmp_path):
+    asked = ["debug=tiny", *QUIET, f"cache_dir={tiny_cache}", "eval.metrics=[nll]", "decode.steps=[2]"]
+    assert command("train", *asked, "mvtm.optim.lr=0.1", "run_dir=other").code == 0
+    assert rows(tmp_path / "other")[0]["model"] != rows(run)[0]["model"]
+
+
+def test_sample_and_evaluate_say_that_other_code_trained_the_run(command, run, edit):
+    edit("lit/mvtm.py", "\nEDITED = 1\n")
+    said = command("sample", f"checkpoint={run}", "n=1", "out=samples")
+    assert said.code == 0 and "trained by other code (changed since: maskgit_lab/lit/mvtm.py)" in said.out
+    said = command("evaluate", f"checkpoint={run}", *QUIET)
+    assert said.code == 0 and "trained by other code (changed since: maskgit_lab/lit/mvtm.py)" in said.out
+
+
+@pytest.mark.parametrize("file", ["lit/mvtm.py", "decoding/parallel.py"])
+def test_a_sweep_names_what_other_code_made_before_it_begins(train, run, edit, file):
+    before = (run / "results.jsonl").read_bytes()
+    edit(file, "\nEDITED = 1\n")
+    said = train("-m", "seed=0")
+    assert said.code == 2 and f"1 of the 1 jobs were done by other code (changed since: maskgit_lab/{file})" in said.err
+    assert (run / "results.jsonl").read_bytes() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from maskgit_lab import ranks
@@ -12,16 +11,17 @@ from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.evaluation import pictures
 from maskgit_lab.evaluation.code import known_code, measuring_code
 from maskgit_lab.evaluation.curve import show
+from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
+from maskgit_lab.lit.logger import in_wandb_sweep
 from maskgit_lab.metrics.features import FeatureExtractor
-from maskgit_lab.runs.opening import Wanted, opened, run_name
+from maskgit_lab.runs.opening import Wanted, opened
 from maskgit_lab.runs.record import ClassifierRecord
-from maskgit_lab.runs.run import Logger, Run, begin
-from maskgit_lab.sampling.loading import decoder_of, open_run
-from maskgit_lab.settings import TrainConf, evaluation_fingerprint, plain
+from maskgit_lab.runs.run import Run, begin
+from maskgit_lab.sampling.loading import open_run
+from maskgit_lab.settings import TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
 from maskgit_lab.stages.images import list_images, readable, record_images
 from maskgit_lab.stages.mvtm import train_transformer
@@ -55,7 +55,7 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
         if ranks.share(folder.is_complete(settings, measures)) and not in_wandb_sweep():
             _show_what_is_reused(command)
         else:
-            with _logger(command, overrides) as logger:
+            with training_logger(command, overrides) as logger:
                 train(replace(command, logger=logger), data)
         _show_results(command)
 
@@ -97,23 +97,6 @@ def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor:
 
 def _mark_measured(run: Run[TrainConf], points: list[str]) -> None:
     run.mark(measured={**run.record.measured, evaluation_fingerprint(run.settings): points})
-
-
-def _logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
-    """A run in W&B for the training and what is first measured of it, and one for whatever else a command measures."""
-    asked, measured = evaluation_fingerprint(run.settings), list(run.record.measured)
-    is_first = not measured or measured[0] == asked
-    decoder, schedule = decoder_of(run.settings)
-    config = plain(run.settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
-    return logging_to_wandb(
-        **plain(run.settings.logger),
-        name=run_name(overrides),
-        job_type="train",
-        id=run.record.wandb_id if is_first else f"{run.record.wandb_id}-{asked}",
-        folder=run.folder.path,
-        config=config,
-        say=lambda line: run.console.note("wandb", line),
-    )
 
 
 def _show_what_is_reused(run: Run[TrainConf]) -> None:
