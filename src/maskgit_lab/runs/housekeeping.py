@@ -111,7 +111,8 @@ def survey(folders: Sequence[Path], cache: Path) -> Survey:
             raise UserError(f"runs={folder} does not exist: name a folder that holds runs, such as outputs")
     unread: list[str] = []
     paths = list(_run_folders(folders, unread))
-    in_runs = [item for path in paths for item in _in_run(path, {*map(real, paths), real(cache)})]
+    apart = {*map(real, paths), real(cache)}
+    in_runs = [item for path in paths for item in _in_run(path, apart)]
     return Survey(folders, cache, is_in_use(cache), in_runs, list(_in_cache(cache, in_runs)), unread)
 
 
@@ -133,7 +134,7 @@ def _run_folders(folders: Sequence[Path], unread: list[str]) -> Iterator[Path]:
         for place, below, files in os.walk(
             folder, followlinks=True, onerror=lambda error: unread.append(_fault(error))
         ):
-            if os.path.realpath(place) in seen or MANIFEST in files:  # an entry of a cache
+            if os.path.realpath(place) in seen:
                 below.clear()
                 continue
             seen.add(os.path.realpath(place))
@@ -152,7 +153,8 @@ def _fault(error: OSError) -> str:
 def _in_run(path: Path, apart: Collection[Path]) -> Iterator[Item]:
     """A run, without the runs and the cache inside it, and what can be removed in it alone."""
     state, needs = _read(path)
-    in_use = is_locked(path / LOCK)
+    # Of another user's run this is not known, and nothing can be removed from it.
+    in_use = os.access(path / LOCK, os.W_OK) and is_locked(path / LOCK)
     yield Item(path, Kind.RUN, *_measure(path, apart), path, state, needs, in_use=in_use)
     for inside, kind in ((f"{CHECKPOINTS}-*", Kind.ASIDE), (EVALUATION, Kind.OF_RUN)):
         for found in sorted(path.glob(inside)):
