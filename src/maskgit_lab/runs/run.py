@@ -114,4 +114,5 @@ def begin(settings: S) -> Run[S]:
     """The work of a command; of several processes the main one alone writes to the terminal."""
     console = Terminal(Console(quiet=True) if not ranks.is_main() else None)
     store = Store(Path(settings.cache_dir).resolve(), lambda line: console.note("cache", line))
+    store.hold()
     return Run(settings=settings, console=console, store=store)

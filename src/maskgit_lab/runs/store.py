@@ -22,6 +22,7 @@ from maskgit_lab import ranks
 from maskgit_lab.code import changed, named
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
+from maskgit_lab.runs import in_use
 
 WEIGHTS = "model.safetensors"  # of a network
 MANIFEST = "manifest.json"
@@ -53,6 +54,7 @@ class Store:
         self.say = say
         self.together = together  # whether every process takes part in what is made
         self.used: set[str] = set()  # the entries that this command has used, each as `kind/fingerprint`
+        self.held: FileLock | None = None
 
     def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
         """Where the entry is, or would be."""
@@ -89,8 +91,18 @@ class Store:
     def alone(self) -> Store:
         """The same store for one process, whatever the others do."""
         other = Store(self.root, self.say, together=False)
-        other.used = self.used
+        other.used, other.held = self.used, self.held
         return other
+
+    def hold(self) -> None:
+        """Keeps `clean.py` from removing anything here for as long as this store lives, or its process.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        _make_folder(self.root)
+        _make_folder(self.root / in_use.FOLDER)
+        self.held = self.held or in_use.hold(self.root, self.say)
 
     def _leads(self) -> bool:
         return not self.together or ranks.is_main()

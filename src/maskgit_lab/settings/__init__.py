@@ -15,6 +15,8 @@ from maskgit_lab.settings.checking import (
     training,
 )
 from maskgit_lab.settings.commands import (
+    UNUSED,
+    CleanConf,
     CommonConf,
     EvaluateConf,
     EvaluateHardware,
@@ -45,8 +47,10 @@ from maskgit_lab.settings.groups import (
 __all__ = [
     "EVALUATION",
     "PLACES",
+    "UNUSED",
     "AugmentConf",
     "ClassifierConf",
+    "CleanConf",
     "CommonConf",
     "DeadCodes",
     "EvalConf",

@@ -35,6 +35,7 @@ from maskgit_lab.settings.groups import (
 
 MOST_SAMPLES = 1_000_000
 MOST_RESAMPLES = 1_000_000
+UNUSED = "unused"  # what no run needs
 
 
 @dataclass(config=STRICT)
@@ -189,3 +190,28 @@ class ReportConf:
         int, rule(lambda n: 1 <= n <= MOST_RESAMPLES, "give a number of resamples from 1 to a million")
     ] = 2000  # resamples over seeds
     seed: Annotated[int, rule(lambda n: n >= 0, "give a whole number of at least 0")] = 0  # of the resamples
+
+
+@dataclass(config=STRICT)
+class CleanConf:
+    """`clean.py`. A list may be a single path too."""
+
+    runs: Any = field(default_factory=lambda: ["outputs"])  # folders with runs at any depth
+    cache_dir: Folder = "outputs/cache"  # what the runs share
+    remove: Any = None  # unused, or paths that the listing shows; null: it only lists
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` unless `runs` and `remove` are paths."""
+        self.runs = _paths("runs", self.runs)
+        self.remove = None if self.remove is None else _paths("remove", self.remove)
+        if self.remove is not None and len(self.remove) > 1 and UNUSED in self.remove:
+            raise UserError("remove=unused goes alone: name paths in another command")
+
+
+def _paths(key: str, value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not values or "" in values:
+        raise UserError(f"{key} is empty: name at least one path, or leave it out")
+    if wrong := [each for each in values if not isinstance(each, str)]:
+        raise UserError(f"{key}={wrong[0]} is not a path: write a name that is a number as ./{wrong[0]}")
+    return values
