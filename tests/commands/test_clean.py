@@ -262,3 +262,10 @@ def test_without_a_cache_there_are_runs(command, tmp_path):
 def test_help(command):
     said = command("clean", "--help")
     assert said.code == 0 and "python clean.py remove=unused" in said.out
+
+
+def test_a_cache_whose_runs_are_not_found_is_left_alone(command, lab, tmp_path):
+    (tmp_path / "empty").mkdir()
+    before = everything()
+    expect_refused(command("clean", "remove=unused", "runs=empty"), "there is no run in empty: name all folders")
+    assert everything() == before
