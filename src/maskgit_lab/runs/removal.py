@@ -45,9 +45,7 @@ def unused(found: Survey) -> list[Item]:
         raise UserError(f"{unknown}, so it is not known what is unused: fix it, or remove it first")
     if not found.runs and any(item.kind is Kind.ENTRY for item in found.in_cache):
         where = ", ".join(map(str, found.folders))
-        raise UserError(
-            f"there is no run in {where}: name the folders of the runs that share the cache with runs=[...]"
-        )
+        raise UserError(f"there is no run in {where}: name all folders that share this cache with runs=[...]")
     return found.unused
 
 
