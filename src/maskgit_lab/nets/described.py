@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from maskgit_lab.fingerprints import LENGTH
@@ -22,7 +23,6 @@ def weights_digest(*nets: nn.Module) -> str:
     digest = hashlib.sha256()
     for net in nets:
         for name, value in sorted(net.state_dict().items()):
-            array = value.detach().cpu().contiguous()
-            digest.update(f"{name} {array.dtype} {tuple(array.shape)}".encode())
-            digest.update(array.flatten().view(-1).numpy().tobytes() if array.numel() else b"")
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:LENGTH]
