@@ -12,7 +12,8 @@ from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import rank
 from maskgit_lab.ablation.reading import Run, find_runs, short_names
-from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.chapters import Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv

@@ -8,7 +8,8 @@ import pytest
 
 from maskgit_lab.ablation.published import fid_curves, table3
 from maskgit_lab.ablation.reading import Run, find_runs
-from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, side_by_side

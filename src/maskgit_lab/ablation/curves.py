@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import in_order
-from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
 

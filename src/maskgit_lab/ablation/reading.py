@@ -103,9 +103,14 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 def _read(path: Path) -> Run:
     rows, n_cut = Results(path / RESULTS).read()
     config, faults = _read_config(path / CONFIG)
-    settings = flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
+    settings = _training(config)
     training = fingerprint({key: str(value) for key, value in settings.items()}) if settings else ""
     return Run(path, list(rows), training, n_cut, settings, (*faults, *_unfinished(path, config, rows)))
+
+
+def _training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the training depends on, by dotted keys."""
+    return flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study, differences
+from maskgit_lab.ablation.studies import differences
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report import sentences
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side

@@ -10,7 +10,7 @@ from typing import Any
 
 from maskgit_lab.ablation.curves import curves, metrics_of
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.tables import compared
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskgit_lab.ablation.reading import Run, short_names
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.chapters import Chapter, Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from maskgit_lab.ablation.curves import Curve, curve
+from maskgit_lab.ablation.points import DECODE_SCHEDULE, Point
 from maskgit_lab.ablation.published import in_order
-from maskgit_lab.ablation.studies import DECODE_SCHEDULE, Point, Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import count, format_knob, format_value, label
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
+from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import fid_curves, table3
-from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric
 from maskgit_lab.report.styles import Style, styles
 from maskgit_lab.report.words import format_value, label

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from maskgit_lab.ablation.curves import curves
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import label
 from maskgit_lab.runs.results import GRIDS
 

@@ -9,7 +9,7 @@ from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import count, format_value, is_or_are, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskgit_lab.ablation.curves import Curve, at_steps, curves, metrics_of, spread
 from maskgit_lab.ablation.published import in_order, table3
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.report.words import NONE, format_knob, format_value, label
 from maskgit_lab.runs.results import VERSION, Row

@@ -12,7 +12,7 @@ from wandb_workspaces import expr
 from wandb_workspaces.reports.v2 import interface as wr
 
 from maskgit_lab.ablation.curves import metrics_of
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 
-from maskgit_lab.ablation.studies import Value
+from maskgit_lab.ablation.points import Value
 
 NONE = "–"  # noqa: RUF001 a dash, for what was not measured
 
