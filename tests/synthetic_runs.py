@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
+from maskgit_lab.runs.results import CODE, GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
@@ -93,6 +93,11 @@ def add_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     with (path / RESULTS).open("a") as file:
         file.writelines(json.dumps(each) + "\n" for each in rows)
     return path
+
+
+def write_code(path: Path, code: Mapping[str, Mapping[str, str]]) -> None:
+    """The files of fingerprints of code, beside the results in a folder."""
+    (path / CODE).write_text(json.dumps(code))
 
 
 def draw_grids(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

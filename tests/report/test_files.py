@@ -16,7 +16,7 @@ from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.chapters import Report, make_report
-from maskgit_lab.report.csv_files import curves_csv, points_csv
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.files import write_report
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.samples import encode
@@ -169,6 +169,21 @@ def test_studies_are_kept_apart(tmp_path):
     assert pages(runs)[0].count('<section class="study"') == 3
     lines = csv.DictReader(points_csv(every, runs, short_names(runs)).splitlines())
     assert {line["study"] for line in lines} == {"0", "1", "2"}
+
+
+def test_every_study_has_the_same_title_everywhere(tmp_path):
+    for depth in (4, 8):
+        make_run(tmp_path / str(depth), [row("cosine", 0, t, model=str(depth)) for t in (4, 8)], depth=depth)
+    runs = find_runs(tmp_path)
+    every = studies(runs)
+    plain = "digits, classifier features, 1,437 samples, reference digits-train"
+    titles = [f"{plain}, depth=4", f"{plain}, depth=8"]
+    page, text = pages(runs)
+    assert re.findall(r"<h2>(.*?)</h2>", page) == titles
+    assert re.findall(r'<li><a href="#study-\d">(.*?)</a>', page) == titles
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == titles
+    for content in (points_csv(every, runs, short_names(runs)), curves_csv(every), table_csv(every)):
+        assert list(dict.fromkeys(line["title"] for line in csv.DictReader(content.splitlines()))) == titles
 
 
 def test_names_cannot_break_page_or_table(tmp_path):

@@ -20,11 +20,12 @@ DEBUG = "debug"
 
 @dataclass(frozen=True)
 class Origins:
-    """What is known of each model, by the hash of its weights."""
+    """What is known of each model, by the hash of its weights, and of its training and code."""
 
     trained: Mapping[str, Run]  # the run with a config that has rows of it
     keys: Mapping[str, Row]  # what its rows say, those of runs with a config before others
     settings: Mapping[str, Mapping[str, Any]]  # of each training
+    code: Mapping[str, Mapping[str, str]]  # fingerprints of code to its files and their hashes
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> Origins:
@@ -39,7 +40,8 @@ class Origins:
                     trained.setdefault(row[MODEL], run)
                 said = {key: row[key] for key in (*COMPLETED, DEBUG) if key in row}
                 keys[row[MODEL]] = said | keys[row[MODEL]]
-        return cls(trained, dict(keys), {run.training: run.settings for run in found if run.training})
+        settings = {run.training: run.settings for run in found if run.training}
+        return cls(trained, dict(keys), settings, {name: files for run in found for name, files in run.code.items()})
 
     def run_of(self, run: Run, row: Row) -> Run:
         """The run that trained the model of a row; the row's own run if no config tells."""

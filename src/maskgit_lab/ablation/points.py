@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.runs.results import SETTINGS, Row, knobs
@@ -73,3 +75,8 @@ class Point:
 
 def _value(value: object) -> Value:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def canonical(value: Any) -> str:
+    """The same text for equal values, in whatever order of keys."""
+    return json.dumps(value, sort_keys=True, default=str)

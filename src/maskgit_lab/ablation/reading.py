@@ -16,7 +16,7 @@ import yaml
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
 from maskgit_lab.runs.names import CONFIG, RECORD
-from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
+from maskgit_lab.runs.results import CODE, RESULTS, Results, Row, grid_path, knobs
 
 # Keys of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
 NOT_OF_THE_TRAINING = {
@@ -38,6 +38,8 @@ class Run:
     n_cut: int = 0  # lines of results that could not be read
     settings: Mapping[str, Any] = field(default_factory=dict)  # what `training` stands for, by dotted keys
     faults: tuple[str, ...] = ()  # what is damaged or missing, each as half a sentence
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # its fingerprints, to files and their hashes
+    modified: float = 0.0  # when a row was added last, in seconds
 
     @cached_property
     def points(self) -> list[Row]:
@@ -101,11 +103,21 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Run:
-    rows, n_cut = Results(path / RESULTS).read()
+    results = path / RESULTS
+    rows, n_cut = Results(results).read()
     config, faults = _read_config(path / CONFIG)
+    code, about_code = _read_code(path / CODE)
     settings = _training(config)
-    training = fingerprint({key: str(value) for key, value in settings.items()}) if settings else ""
-    return Run(path, list(rows), training, n_cut, settings, (*faults, *_unfinished(path, config, rows)))
+    return Run(
+        path=path,
+        rows=list(rows),
+        training=fingerprint({key: str(value) for key, value in settings.items()}) if settings else "",
+        n_cut=n_cut,
+        settings=settings,
+        faults=(*faults, *about_code, *_unfinished(path, config, rows)),
+        code=code,
+        modified=results.stat().st_mtime if results.exists() else 0.0,
+    )
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +135,16 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(config, dict):
         return {}, ["its config.yaml is damaged, so it is unknown how its model was trained"]
     return {str(key): value for key, value in config.items()}, []
+
+
+def _read_code(path: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    if not path.is_file():
+        return {}, []
+    try:
+        code = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): {str(k): str(v) for k, v in files.items()} for name, files in code.items()}, []
+    except (ValueError, AttributeError, RecursionError):
+        return {}, [f"its {path.name} is damaged, so the files of its code are not known"]
 
 
 def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:

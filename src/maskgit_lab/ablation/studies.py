@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from maskgit_lab.ablation.origins import Origins
-from maskgit_lab.ablation.points import SHARED, Point
+from maskgit_lab.ablation.code import MEASURED, Code, by_code
+from maskgit_lab.ablation.order import by_interest
+from maskgit_lab.ablation.origins import DEBUG, Origins
+from maskgit_lab.ablation.points import SHARED, Point, canonical
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.titles import titled
 from maskgit_lab.runs.results import Row
 
 
 def studies(runs: Iterable[Run], origins: Origins | None = None) -> list[Study]:
-    """The studies of runs, the one with most points first; rows of external images belong to none.
+    """The studies of runs in the order of their interest, no two of one title; rows of external images belong to none.
 
     Args:
         runs: all of them, or what was chosen of them.
@@ -29,33 +31,21 @@ def studies(runs: Iterable[Run], origins: Origins | None = None) -> list[Study]:
         for row in run.points:
             whole, training = known.complete(run, row), known.run_of(run, row).training
             groups[_key(whole, training)].append(Point(whole, training, ((run, row),)))
-    parts = [part for points in groups.values() for whole in _split_by_cas(points) for part in _split_unknown(whole)]
-    made = [_study(points, known.settings) for points in parts]
-    return sorted(made, key=lambda study: (-len(study.points), study.title))
-
-
-def differences(every: Sequence[Study]) -> list[dict[str, Any]]:
-    """For each study, the settings of evaluation and training in which studies of the same title do not agree."""
-    return [_apart(study, [other for other in every if other.title == study.title]) for study in every]
-
-
-def _apart(study: Study, alike: Sequence[Study]) -> dict[str, Any]:
-    """A study whose training is not known is not set apart from the others by that."""
-    measured = _disagreed(study.settings, [other.settings for other in alike])
-    trained = _disagreed(study.training, [other.training for other in alike if other.training])
-    return measured | trained
-
-
-def _disagreed(mine: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {key: v for key, v in mine.items() if len({_canonical(other.get(key)) for other in every}) > 1}
+    has_code = any(point.row.get(MEASURED) for points in groups.values() for point in points)
+    families = [
+        [
+            _study(points, known.settings, code)
+            for code, same in (by_code(alike, known.code) if has_code else [(Code(), alike)])
+            for whole in _split_by_cas(same)
+            for points in _split_unknown(whole)
+        ]
+        for alike in groups.values()
+    ]
+    return titled(by_interest(families))
 
 
 def _key(row: Row, training: str) -> str:
-    return _canonical([training, *((key, row[key]) for key in SHARED if key in row)])
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+    return canonical([training, row.get(DEBUG) or "", *((key, row[key]) for key in SHARED if key in row)])
 
 
 def _split_by_cas(points: Sequence[Point]) -> list[list[Point]]:
@@ -80,7 +70,7 @@ def _split_unknown(points: list[Point]) -> list[list[Point]]:
     return [list(group) for _, group in groupby(ordered, key=lambda point: point.repeat[1])]
 
 
-def _study(points: Sequence[Point], settings_of: Mapping[str, Mapping[str, Any]]) -> Study:
+def _study(points: Sequence[Point], settings_of: Mapping[str, Mapping[str, Any]], code: Code) -> Study:
     """Rows of the same point, which several evaluations with other metrics left, become one."""
     merged: dict[Any, Point] = {}
     for point in points:
@@ -91,4 +81,5 @@ def _study(points: Sequence[Point], settings_of: Mapping[str, Mapping[str, Any]]
     settings = {key: points[0].row[key] for key in SHARED if key in points[0].row}
     cas = {point.row["cas_classifier"] for point in points if "cas_classifier" in point.row}
     settings |= {"cas_classifier": next(iter(cas))} if cas else {}
-    return Study(settings, settings_of.get(points[0].training, {}), list(merged.values()))
+    training, debug = settings_of.get(points[0].training, {}), str(points[0].row.get(DEBUG) or "")
+    return Study(settings, training, list(merged.values()), code, debug)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from maskgit_lab.ablation.code import Code
 from maskgit_lab.ablation.points import DECODER, Point, Setting, Value
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.metrics.registry import TABLE, Metric
@@ -20,6 +21,9 @@ class Study:
     settings: Mapping[str, Any]  # what all of the rows agree in
     training: Mapping[str, Any]  # what all of the models' configs agree in, by dotted keys; empty if that is not known
     points: Sequence[Point]  # every point
+    code: Code = field(default_factory=Code)  # that they come from
+    debug: str = ""  # the debug config of runs that are only tries
+    apart: tuple[str, ...] = ()  # what distinguishes it from studies of the same heading, in short
 
     @property
     def data(self) -> str:
@@ -39,10 +43,17 @@ class Study:
         return TABLE["fid"].on(self.features)
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         """What distinguishes it from most others."""
         reference = self.settings.get("reference", "none")
-        return f"{self.data}, {self.features} features, {self.n_samples:,} samples, reference {reference}"
+        text = f"{self.data}, {self.features} features, {self.n_samples:,} samples, reference {reference}"
+        tried = f"Debug runs ({self.debug}): " if self.debug else ""
+        return ", ".join([f"{tried}{text}", *([self.code.label] if self.code.label else [])])
+
+    @property
+    def title(self) -> str:
+        """What distinguishes it from all others."""
+        return ", ".join([self.heading, *self.apart])
 
     @property
     def runs(self) -> list[Run]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import differences
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
@@ -24,7 +24,7 @@ class Chapter:
 
     number: int  # from 1
     study: Study  # its points
-    apart: Table  # the settings in which it differs from studies of the same title
+    apart: Table  # the settings in which it differs from studies that are titled alike
     warnings: Sequence[str]  # what a reader has to know
     pair: Sequence[Panel]  # the distance against T, if it was measured, and beside it FID against T as published
     panels: Sequence[Panel]  # the other metrics against T

@@ -10,6 +10,7 @@ from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.provenance import provenance
 from maskgit_lab.report.words import count, format_value, is_or_are, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 
@@ -68,7 +69,7 @@ def order_sentences(study: Study, ranking: Ranking | None) -> list[str]:
 
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     """What a reader of a study has to know, with the short names of its runs' folders."""
-    found = []
+    found = provenance(study)
     if study.n_samples < STANDARD_SAMPLES and any(
         point.value(study.distance.key) is not None for point in study.points
     ):
