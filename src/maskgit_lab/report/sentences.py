@@ -9,8 +9,10 @@ from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
 from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.provenance import provenance
+from maskgit_lab.report.seeds import seeds_of_tau, shared_seeds
 from maskgit_lab.report.words import count, format_value, is_or_are, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 
@@ -64,7 +66,8 @@ def order_sentences(study: Study, ranking: Ranking | None) -> list[str]:
         f"Our order of {n} schedules (by {distance} at each one's best T, mean over seeds) against the paper's Table 3"
     )
     shift = "The best T of each schedule here against the best T in Table 3 (does it move right as in the paper?)"
-    return [f"{order}: {_tau(ranking.order)}", f"{shift}: {_tau(ranking.shift)}", _about_intervals(ranking)]
+    taus = [f"{order}: {_tau(ranking.order)}", f"{shift}: {_tau(ranking.shift)}"]
+    return [*taus, *seeds_of_tau(study, ranking), _about_intervals(ranking)]
 
 
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
@@ -85,6 +88,7 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     values = [(point, key) for point in study.points for key, value in point.row.items() if isinstance(value, float)]
     if bad := [key for point, key in values if point.value(key) is None]:
         found.append(f"{count(len(bad), 'value')} of the rows {is_or_are(bad)} not finite and left out.")
+    found += shared_seeds(study)
     if study.hidden:
         found.append(
             f"{count(study.hidden, 'point')} in points.csv but in no figure, since the decoder's settings differ from "
@@ -114,7 +118,7 @@ def faults_of(runs: Sequence[Run], names: Mapping[Path, str]) -> list[str]:
 
 def facts(study: Study, ranking: Ranking | None) -> list[tuple[str, str]]:
     """A number or a name each, and what it is."""
-    drawn = curves(study.main, study.distance)
+    drawn = comparison(study).compared
     about = f"of {count(len(study.runs), 'run')}, {count(len(study.seeds), 'seed')}, {study.n_samples:,} samples each"
     found = [(count(len(study.points), "point"), about)]
     if drawn:
