@@ -110,7 +110,8 @@ def test_what_is_compared_is_said():
     assert shared_seeds(study) == [
         "Not every schedule and T was measured with the same seeds: square, cosine: seeds 0, 1, 2 at T = 4, 8, 16; "
         "linear: seeds 0, 1 at T = 4, 8 and seed 0 at T = 16. Best T, table and order compare seeds 0, 1 alone, at "
-        "these T: square, cosine: seeds 0, 1 at T = 4, 8, 16; linear: seeds 0, 1 at T = 4, 8; the curves show everything."
+        "these T: square, cosine: seeds 0, 1 at T = 4, 8, 16; linear: seeds 0, 1 at T = 4, 8; the curves show "
+        "everything."
     ]
     study = study_of({"cosine": ALL, "linear": {4: (0, 1), 8: (0, 1), 16: (0, 1)}})
     assert "Best T, table and order compare seeds 0, 1 alone, at T = 4, 8, 16; the curves" in shared_seeds(study)[0]

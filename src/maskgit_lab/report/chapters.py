@@ -49,7 +49,13 @@ class Report:
 
 
 def make_report(
-    runs: Sequence[Run], every: Sequence[Study], names: Mapping[Path, str], *, bootstrap: int, seed: int
+    runs: Sequence[Run],
+    every: Sequence[Study],
+    names: Mapping[Path, str],
+    *,
+    bootstrap: int,
+    seed: int,
+    where: str = "",
 ) -> Report:
     """The contents of the report of runs.
 
@@ -59,6 +65,7 @@ def make_report(
         names: short ones of the runs' folders.
         bootstrap: resamples of the intervals.
         seed: of the resamples.
+        where: the conditions by which the rows were chosen; "": none.
     """
     chapters: list[Chapter] = []
     for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
@@ -66,7 +73,7 @@ def make_report(
         chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), ranking, pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
-    return Report(sentences.title(every), sentences.opening(runs, every), faults, chapters, external)
+    return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external)
 
 
 def _chapter(

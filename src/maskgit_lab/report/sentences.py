@@ -19,22 +19,30 @@ from maskgit_lab.runs.results import STANDARD_SAMPLES
 
 def title(every: Sequence[Study]) -> str:
     """Of the report."""
-    data = list(dict.fromkeys(study.data for study in every))
+    data = list(dict.fromkeys(study.data for study in _headline(every)))
     return f"MaskGIT ablations: {', '.join(data)}" if data else "MaskGIT evaluations"
 
 
-def opening(runs: Sequence[Run], every: Sequence[Study]) -> str:
+def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str:
     """What the report is of."""
-    points = sum(len(study.points) for study in every)
+    headline = _headline(every)
+    points = sum(len(study.points) for study in headline)
     text = f"{count(points, 'point')} of {count(sum(bool(run.rows) for run in runs), 'run')}"
-    if len(every) > 1:
+    if len(headline) > 1:
         text += (
-            f" in {len(every)} studies. The points of a study were measured in the same way; those of different "
+            f" in {len(headline)} studies. The points of a study were measured in the same way; those of different "
             "studies share no curve"
         )
+    tries = [point for study in every if study not in headline for point in study.points]
     external = [row for run in runs for row in run.external]
-    at_end = f" {count(len(external), 'row')} of external images {is_or_are(external)} at the end." if external else ""
-    return f"{text}.{at_end}"
+    more = [f"{count(len(tries), 'point')} of debug runs {is_or_are(tries)} in the last chapters."] if tries else []
+    more += [f"{count(len(external), 'row')} of external images {is_or_are(external)} at the end."] if external else []
+    return " ".join([f"{text}.", *more, *([f"Filtered by {where}."] if where else [])])
+
+
+def _headline(every: Sequence[Study]) -> list[Study]:
+    """Without debug runs, unless there is nothing else."""
+    return [study for study in every if not study.debug] or list(every)
 
 
 def how_to_read(study: Study) -> str:
