@@ -88,6 +88,20 @@ def test_all_schedules_are_cut_to_the_seeds_that_they_share():
     assert compared_of({"cosine": ALL, "linear": {4: (2, 3)}}) == {"cosine": ((2,), (4, 8, 16)), "linear": ((2,), (4,))}
 
 
+def test_a_seed_that_has_not_come_so_far_costs_no_schedule_its_best_t():
+    """Three seeds at two T are fewer points than two seeds at all of them."""
+    late = {4: (0, 1, 2), 8: (0, 1), 16: (0, 1), 32: (0, 1)}
+    four = dict.fromkeys(late, (0, 1, 2))
+    found = compared_of({"cosine": four, "linear": four, "square": four, "cubic": late})
+    assert set(found.values()) == {((0, 1), (4, 8, 16, 32))}
+
+
+def test_seeds_that_are_in_no_gapless_part_of_some_curve_may_be_all_that_is_shared():
+    """The largest part of cosine has seed 1 alone, that of linear seed 0."""
+    values = {"cosine": {4: (0, 1), 8: (1,), 16: (1,)}, "linear": {4: (0,), 8: (0,)}}
+    assert compared_of(values) == {"cosine": ((0,), (4,)), "linear": ((0,), (4, 8))}
+
+
 def test_models_of_one_seed_are_repeats_of_it():
     rows = [row("cosine", 0, t, model=m) for t in (4, 8) for m in "ab"] + [row("linear", 0, t) for t in (4, 8)]
     (study,) = studies([Run(Path("run"), rows, "t")])

@@ -36,10 +36,14 @@ class Comparison:
 def compare(measured: Sequence[Curve]) -> Comparison:
     """Curves of one metric on the seeds that all of them share, at the T that have all of these.
 
-    Of the seeds that every curve has, those are taken with which most of the measurements can be compared. If they
-    share none, each curve keeps as many as it has at several T.
+    Those are the seeds in the largest gapless part of every curve, so that none loses the T where it is best to a seed
+    that has not come so far. If these parts share none, it is those that leave most of the measurements of all curves;
+    if the curves share none at all, each keeps its own.
     """
-    seeds = largest([[set(one.seeds_at(i)) for i in range(len(one.x))] for one in measured])
+    parts = [frozenset(one.whole.seeds) for one in measured]
+    tables = [[set(one.seeds_at(i)) for i in range(len(one.x))] for one in measured]
+    seeds = frozenset[int].intersection(*parts) if parts else frozenset[int]()
+    seeds = seeds or largest(tables)
     compared = [(one.only(seeds) if seeds else one).whole for one in measured]
     return Comparison(measured, compared, tuple(sorted(seeds)))
 

@@ -27,13 +27,14 @@ def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str
     """What the report is of."""
     headline = _headline(every)
     points = sum(len(study.points) for study in headline)
-    text = f"{count(points, 'point')} of {count(sum(bool(run.rows) for run in runs), 'run')}"
+    tries = [point for study in every if study.debug and not headline[0].debug for point in study.points]
+    tried = {run.path for point in tries for run, _ in point.sources}
+    text = f"{count(points, 'point')} of {count(sum(bool(run.rows) and run.path not in tried for run in runs), 'run')}"
     if len(headline) > 1:
         text += (
             f" in {len(headline)} studies. The points of a study were measured in the same way; those of different "
             "studies share no curve"
         )
-    tries = [point for study in every if study not in headline for point in study.points]
     external = [row for run in runs for row in run.external]
     more = [f"{count(len(tries), 'point')} of debug runs {is_or_are(tries)} in the last chapters."] if tries else []
     more += [f"{count(len(external), 'row')} of external images {is_or_are(external)} at the end."] if external else []
