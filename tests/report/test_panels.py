@@ -12,6 +12,7 @@ from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.maps import Map, all_maps
+from maskgit_lab.report.matplotlib_figures import draw_map
 from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.styles import PAPERS, styles
@@ -155,6 +156,13 @@ def test_plotly_takes_every_figure(everything):
     bands = [trace for trace in specs[0]["data"] if trace.get("fill") == "toself"]
     stars = [trace for trace in specs[0]["data"] if trace.get("marker", {}).get("symbol") == "star"]
     assert len(bands) == len(stars) == 7
+
+
+def test_a_long_title_is_wrapped_to_its_figure(everything, tmp_path):
+    title = "digits, classifier features, 1,437 samples, measured by older code (parallel.py), code=a1b2c3"
+    draw_map(all_maps(everything)[0], title, tmp_path / "map")
+    svg = (tmp_path / "map.svg").read_text()
+    assert title not in svg and "code=a1b2c3" in svg and "digits, classifier features, 1,437 samples" in svg
 
 
 def test_one_t_has_no_sweet_spot():
