@@ -28,8 +28,9 @@ RUNS = [
         modified=1.0,
         code="old",
     ),
-    run("ablation", ("cosine", "linear"), seeds=(0, 1)),
-    run("less of it", ("cosine", "linear"), steps=(4, 8, 16)),
+    run("ablation", ("cosine", "linear"), seeds=(0, 1, 2, 3)),
+    run("fewer seeds", ("cosine", "linear"), steps=range(1, 20)),
+    run("fewer points", ("cosine", "linear")),
     run("one T", ("cosine", "linear", "square"), seeds=(0, 1, 2), steps=(8,), features="inception", fid=9.0),
     run("one schedule", ("cosine",), steps=range(1, 50)),
     run("tries", ("cosine", "linear"), seeds=(0, 1, 2, 3), debug="tiny", features="inception", fid=9.0),
@@ -37,14 +38,23 @@ RUNS = [
 
 
 def test_what_a_reader_came_for_is_first_and_tries_are_last():
-    expected = ["ablation by FID", "ablation by FID", "ablation", "less of it", "one T", "one schedule", "tries"]
+    expected = [
+        "ablation by FID",
+        "ablation by FID",
+        "ablation",
+        "fewer seeds",
+        "fewer points",
+        "one T",
+        "one schedule",
+        "tries",
+    ]
     assert [study.data for study in studies(RUNS)] == expected
-    assert [study.code.age for study in studies(RUNS)] == [0, 1, 0, 0, 0, 0, 0]
+    assert [study.code.age for study in studies(RUNS)] == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
 def test_the_order_is_the_same_however_the_runs_are_found():
     expected = [study.title for study in studies(RUNS)]
-    assert all([study.title for study in studies(several)] == expected for several in list(permutations(RUNS))[::500])
+    assert all([study.title for study in studies(several)] == expected for several in list(permutations(RUNS))[::4000])
 
 
 def test_schedules_of_ones_own_are_no_ablation_of_the_papers():

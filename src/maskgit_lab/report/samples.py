@@ -70,7 +70,7 @@ def encode(path: Path, allowed: int) -> tuple[str, bytes, tuple[int, int]] | Non
 
 
 def _grids(study: Study) -> list[tuple[str, str, Path]]:
-    """Schedule, caption and file; of several seeds, the first that has a grid, those that are compared before others."""
+    """Schedule, caption and file; of several seeds the first with a grid, those that are compared before others."""
     found = []
     for curve in comparison(study).compared:
         best = [p for p in study.main if p.schedule == curve.schedule and p.steps == curve.best_steps]
