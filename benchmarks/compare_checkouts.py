@@ -27,11 +27,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER's
-ADDED = {"decoder"}  # keys that AFTER alone has
+# Keys that AFTER alone has.
+ADDED = {"code", "training_code", "commit", "clean", "debug", "checksum"}
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
-SPEEDS = re.compile("images_per_second|version_.*")  # these may differ
+SPEEDS = re.compile("images_per_second|version_.*|commit|clean|checksum|code|training_code")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
+RUN = re.compile(r"outputs/[^/]+/[^/]+/")  # the folder of a run, whose name may change
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
 # Labels of codes, which the rows hold as well, a picture that has other words now, and what is no run's record.
 IGNORED = re.compile(r"((train|test)_)?labels\.(npy|safetensors)|curve\.png|(?!run\.).*\.json")
@@ -140,8 +142,12 @@ def find(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         if path.suffix in READERS and place.parts[0] != "given" and not IGNORED.fullmatch(path.name):
-            found.setdefault(TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", str(place))), []).append(path)
+            found.setdefault(_called(str(place)), []).append(path)
     return found
+
+
+def _called(place: str) -> str:
+    return TOKENS.sub(r"\1 codes.npy", FINGERPRINT.sub("*", RUN.sub("outputs/RUN/", place)))
 
 
 def read(paths: Sequence[Path], called: Callable[[str], str] = str) -> list[Table]:

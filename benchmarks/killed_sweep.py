@@ -38,18 +38,18 @@ def finished(folder: Path) -> dict[str, int]:
     """The runs that are finished, and when their results were last written."""
     found = {}
     for record in folder.glob("outputs/*/*/run.json"):
-        if "pictures" in json.loads(record.read_text())["done"]:
-            found[record.parent.name.rpartition("-")[2]] = (record.parent / "results.jsonl").stat().st_mtime_ns
+        if json.loads(record.read_text())["pictures"]:
+            found[record.parent.name] = (record.parent / "results.jsonl").stat().st_mtime_ns
     return found
 
 
 def results(folder: Path) -> dict[str, dict[str, object]]:
-    """Every row, without speeds, by the fingerprint of its run and T."""
+    """Every row, without speeds, by its run and T."""
     rows = {}
     for path in folder.glob("outputs/*/*/results.jsonl"):
         for line in path.read_text().splitlines():
             row = json.loads(line)
-            key = f"{path.parent.name.rpartition('-')[2]} T={row['steps']}"
+            key = f"{path.parent.name} T={row['steps']}"
             assert key not in rows, f"{key} was measured twice"
             rows[key] = {name: value for name, value in row.items() if not SPEEDS.fullmatch(name)}
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -108,9 +109,12 @@ def tiny_run(tiny_cache: Path, shared_folder: Path) -> Path:
 
 
 @pytest.fixture
-def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny run, to be evaluated."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+def run(tiny_run: Path, tiny_cache: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run, to be evaluated; it uses the cache of tiny runs."""
+    copy = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    record = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**record, "cache": str(tiny_cache)}))
+    return copy
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.settings import EvaluateConf, ExportConf, ReportConf, SampleConf, TrainConf, checked
+from maskgit_lab.settings import CleanConf, EvaluateConf, ExportConf, ReportConf, SampleConf, TrainConf, checked
 
 S = TypeVar("S")
 SCHEMAS: dict[str, type] = {
@@ -24,6 +24,7 @@ SCHEMAS: dict[str, type] = {
     "sample": SampleConf,
     "export": ExportConf,
     "report": ReportConf,
+    "clean": CleanConf,
 }
 
 

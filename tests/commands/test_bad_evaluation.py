@@ -133,7 +133,7 @@ def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, t
         said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "another process is working in run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record = {key: record[key] for key in ("fingerprint", "wandb_id")}
+    record = {key: record[key] for key in ("fingerprint", "config", "command", "code", "cache", "wandb_id")}
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
-    expect_refused(said, "has no data yet: give its train.py command again")
+    expect_refused(said, "has no data yet: give `python train.py debug=tiny")

@@ -9,6 +9,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
+from maskgit_lab.nets.checkpoints import seal
 from maskgit_lab.runs.names import LAST
 from refusals import expect_refused
 
@@ -135,12 +136,15 @@ def test_a_run_in_use_is_left_alone(command, tiny_run, tiny_cache, tmp_path):
     expect_refused(said, "another process is working in run")
 
 
+BEGUN = ("fingerprint", "config", "command", "code", "cache", "wandb_id")  # what the record of any run has
+
+
 @pytest.fixture
 def spoilt(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run whose training is not recorded as done, to be spoilt by a test."""
     shutil.copytree(tiny_run, tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    begun = {key: record[key] for key in ("fingerprint", "wandb_id")}
+    begun = {key: record[key] for key in BEGUN}
     (tmp_path / "run" / "run.json").write_text(json.dumps(begun))
     return tmp_path / "run"
 
@@ -150,6 +154,7 @@ def test_a_checkpoint_of_another_config_is_not_used(command, spoilt, tiny_cache)
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["maskgit_lab"]["fingerprint"] = "another"
     torch.save(checkpoint, path)
+    seal(path)
     before = path.read_bytes()
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     expect_refused(said, "was made with another config")
@@ -161,6 +166,7 @@ def test_a_checkpoint_of_another_tokenizer_is_not_used(command, spoilt, tiny_cac
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["maskgit_lab"]["tokens"] = "another"
     torch.save(checkpoint, path)
+    seal(path)
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     expect_refused(said, "was trained on codes of another tokenizer")
 
@@ -170,6 +176,7 @@ def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_ca
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["state_dict"].popitem()
     torch.save(checkpoint, path)
+    seal(path)
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     expect_refused(said, "belongs to another network")
 
@@ -177,7 +184,9 @@ def test_a_checkpoint_without_its_weights_is_said_to_be(command, spoilt, tiny_ca
 def test_a_damaged_checkpoint_is_said_to_be(command, spoilt, tiny_cache):
     (spoilt / "checkpoints" / LAST).write_bytes(b"damaged")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
-    expect_refused(said, "is damaged: delete it and run its train.py command again")
+    expect_refused(
+        said, "is damaged (its checksum differs): put a copy back, or delete it and give its train.py command again"
+    )
 
 
 def test_a_damaged_record_is_said_to_be(command, spoilt, tiny_cache):
@@ -235,12 +244,14 @@ def test_sample_settings(command, tiny_run, tmp_path, settings):
 def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
     text = (tmp_path / "run" / "config.yaml").read_text()
-    for wrong, sentence in [(text.replace("width: 16", "width: 32"), "was changed"), ("trainer: 5", "is missing or")]:
+    for wrong, sentence in [(text.replace("width: 16", "width: 32"), "was changed"), ("trainer: 5", "was changed")]:
         (tmp_path / "run" / "config.yaml").write_text(wrong)
         expect_refused(command("sample", "checkpoint=run", "out=samples"), sentence)
+    (tmp_path / "run" / "config.yaml").unlink()
+    expect_refused(command("sample", "checkpoint=run", "out=samples"), "is missing or damaged")
     (tmp_path / "run" / "config.yaml").write_text(text)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record["tokenizer"]["path"] = str(tmp_path / "gone")
+    record["tokenizer"]["path"] = "cache:gone"
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")
 

@@ -132,7 +132,7 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
     said = command("evaluate", *asked, "save=[npz]")
     assert said.code == 0 and said.out.count("written") == 1 and len(npz(run)["tokens"]) == 20
     after = rows(run)
-    assert len(after) == len(before) and after[-1] | {"images_per_second": 0} == before[-1] | {"images_per_second": 0}
+    assert after == before
     said = command("evaluate", *asked, "save=[npz]")
     assert said.code == 0 and "written" not in said.out
 
@@ -141,8 +141,6 @@ def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tin
     shutil.copytree(tiny_cache, tmp_path / "cache")
     record = json.loads((run / "run.json").read_text())
     codes = tmp_path / "cache" / "tokens" / Path(record["tokens"]["path"]).name
-    record["tokens"]["path"] = str(codes)
-    (run / "run.json").write_text(json.dumps(record))
     asked = [
         f"checkpoint={run}",
         "decode.steps=[2]",

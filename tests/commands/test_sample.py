@@ -5,6 +5,7 @@ from PIL import Image
 
 from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.released import released_transformer
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
 
 
@@ -84,7 +85,7 @@ def test_released_weights_are_sampled_from(command, tmp_path):
 
 def test_what_a_file_says_of_itself_is_used_as_far_as_it_makes_sense(command, tiny_run, tmp_path):
     assert command("export", f"checkpoint={tiny_run}", "out=exported").code == 0
-    net = open_net(tmp_path / "exported" / "transformer.safetensors", "transformer")
+    net = open_net(tmp_path / "exported" / "transformer.safetensors", Transformer)
     for i, (names, decoding) in enumerate(
         [
             (["../../escaped"] + ["a/b", "/tmp/x", "", ".", "grid.png"] + ["cat"] * 4, None),

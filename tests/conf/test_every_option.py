@@ -13,15 +13,17 @@ from torch import nn
 from maskgit_lab import config
 from maskgit_lab.data.source import ImageData, InMemory
 from maskgit_lab.evaluation import planning
-from maskgit_lab.fingerprints import flatten
+from maskgit_lab.fingerprints import file_sha256, flatten
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CONFIG
+from maskgit_lab.runs.opening import data_name
 from maskgit_lab.runs.record import Record
 from maskgit_lab.sampling.loading import decoder_of
-from maskgit_lab.sampling.networks import build_schedule, build_transformer, build_vqgan
-from maskgit_lab.settings import TrainConf, checked, plain, run_fingerprint
+from maskgit_lab.sampling.tokenizers import build_vqgan
+from maskgit_lab.sampling.transformers import build_schedule, build_transformer
+from maskgit_lab.settings import TrainConf, checked, evaluation_fingerprint, plain, run_fingerprint
 from maskgit_lab.settings.groups import ClassifierConf
 from maskgit_lab.stages import preflight
 
@@ -78,7 +80,8 @@ def test_an_experiment_opens_with_its_command_its_cost_and_its_number(file):
     lines = file.read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert [line.split(":")[0] for line in lines[1:4]] == ["# Command", "# Cost", "# Number"]
-    assert composed(f"experiment={file.stem}").name == file.stem
+    data = composed(f"experiment={file.stem}").data
+    assert data_name(data) in ("digits", "cifar10", "imagenet", "places365")
 
 
 def test_the_default_is_the_papers_schedule_for_training_and_decoding():
@@ -93,8 +96,11 @@ def test_the_default_is_the_papers_schedule_for_training_and_decoding():
 
 
 def test_what_only_says_where_a_run_lives_does_not_change_its_name():
-    same = composed("run_dir=/x", "cache_dir=/y", "stage=mvtm", "logger=none", "trainer=cpu", "wait=true")
+    same = composed("run_dir=/x", "cache_dir=/y", "stage=mvtm", "logger=none", "trainer=cpu", "wait=true", "name=a")
     assert run_fingerprint(same) == run_fingerprint(composed())
+    measured = composed("decode.steps=[3]", "eval.splits=2", "features=vgg16", "cas.seed=4", "classifier.seed=4")
+    assert run_fingerprint(measured) == run_fingerprint(composed())
+    assert evaluation_fingerprint(measured) != evaluation_fingerprint(composed())
     assert run_fingerprint(composed("schedule=cosine")) == run_fingerprint(composed())
     assert run_fingerprint(composed("seed=1")) != run_fingerprint(composed())
     assert run_fingerprint(composed("trainer.precision=bf16-mixed")) != run_fingerprint(composed())
@@ -135,7 +141,8 @@ def run_of(tmp_path):
 
     def made(settings: TrainConf) -> RunFolder:
         (tmp_path / CONFIG).write_text(yaml.safe_dump(plain(settings)))
-        Record(run_fingerprint(settings), "id").write(tmp_path)
+        own = {"config": file_sha256(tmp_path / CONFIG), "command": [], "code": "x", "cache": "cache", "wandb_id": "id"}
+        Record(fingerprint=run_fingerprint(settings), **own).write(tmp_path)
         return RunFolder(tmp_path)
 
     return made

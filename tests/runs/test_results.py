@@ -1,11 +1,14 @@
 """The results file and what is drawn from it."""
 
+import json
+
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from maskgit_lab.evaluation.pictures import draw_curve
-from maskgit_lab.runs.results import Results, footnotes, identity, table
+from maskgit_lab.runs.results import Results, checksum, footnotes, identity, table
 from maskgit_lab.sampling import drawing
 
 ROWS = [
@@ -23,12 +26,42 @@ ROWS = [
 ]
 
 
-def test_rows_come_back(tmp_path):
+def rows_of(results):
+    return [{key: value for key, value in row.items() if key != "checksum"} for row in results.rows()]
+
+
+def test_rows_come_back_with_a_checksum(tmp_path):
     results = Results(tmp_path / "results.jsonl")
     assert results.rows() == []
     for row in ROWS:
         results.append(row)
-    assert results.rows() == ROWS
+    assert rows_of(results) == ROWS and all(row["checksum"] == checksum(row) for row in results.rows())
+
+
+@pytest.mark.parametrize(("old", "new"), [("9.0", "9.1"), ("1437", "1438"), ('"steps"', '"stepz"')])
+def test_a_row_with_a_changed_byte_is_passed_over(tmp_path, old, new):
+    results = Results(tmp_path / "results.jsonl")
+    for row in ROWS:
+        results.append(row)
+    lines = results.path.read_text().splitlines()
+    results.path.write_text("\n".join([lines[0], lines[1].replace(old, new), lines[2]]) + "\n")
+    kept, n_bad = results.read()
+    assert [row["steps"] for row in kept] == [8, 2] and n_bad == 1
+
+
+def test_rows_without_a_checksum_are_read_as_they_are(tmp_path):
+    results = Results(tmp_path / "results.jsonl")
+    results.path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    assert results.rows() == ROWS and list(results.of("", "").values()) == ROWS
+
+
+def test_a_point_that_other_code_measured_stays_beside_the_new_one(tmp_path):
+    results, row = Results(tmp_path / "results.jsonl"), ROWS[0]
+    old, new, again = row | {"code": "a"}, row | {"code": "b", "nll": 3.0}, row | {"code": "b", "nll": 4.0}
+    for each in (old, new, again):
+        results.append(each)
+    assert rows_of(results) == [old, again]
+    assert [found["nll"] for found in results.of("b", "").values()] == [4.0]
 
 
 def test_a_line_cut_short_is_passed_over_and_harms_no_later_row(tmp_path):
@@ -37,7 +70,7 @@ def test_a_line_cut_short_is_passed_over_and_harms_no_later_row(tmp_path):
     with results.path.open("a") as file:
         file.write('{"steps": 1, "n_samples": 3, "fd_cl')
     results.append(ROWS[2])
-    assert results.rows() == [ROWS[0], ROWS[2]]
+    assert rows_of(results) == [ROWS[0], ROWS[2]] and results.read()[1] == 1
 
 
 def test_the_table_is_ordered_and_has_no_column_for_what_was_not_measured():
@@ -68,7 +101,7 @@ def test_the_last_row_of_a_point_counts_and_other_settings_are_other_points(tmp_
     again, other = row | {"nll": 3.0, "version_torch": "9"}, row | {"n_samples": 300}
     for each in (row, other, again):
         results.append(each)
-    assert results.rows() == [again, other]
+    assert rows_of(results) == [again, other]
     assert identity(row) == identity(again) != identity(other)
 
 

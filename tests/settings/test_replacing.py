@@ -4,7 +4,7 @@ import pytest
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import flatten
-from maskgit_lab.settings import CommonConf, TrainConf, checked, identity, plain, replaced, run_fingerprint
+from maskgit_lab.settings import CommonConf, TrainConf, checked, plain, replaced, run_fingerprint, training
 
 NET = {"_target_": "nets.One", "width": 3}
 OPTIM = {"epochs": 7, "batch_size": 8, "lr": 0.1, "decay": "cosine"}
@@ -93,7 +93,7 @@ def train(**changes) -> TrainConf:
     return checked(TrainConf, values | changes)
 
 
-def test_a_run_is_known_by_what_its_results_depend_on():
+def test_a_run_is_known_by_what_its_weights_depend_on():
     base = run_fingerprint(train())
     places = {"run_dir": "a", "cache_dir": "b", "stage": "tokens", "wait": True, "logger": {"mode": "none"}}
     for key, value in places.items():
@@ -101,4 +101,6 @@ def test_a_run_is_known_by_what_its_results_depend_on():
     assert run_fingerprint(train(trainer={"devices": 2, "accelerator": "cpu"})) == base
     for key, value in {"seed": 1, "trainer": {"precision": "bf16-mixed"}, "schedule": {"_target_": "s.T"}}.items():
         assert run_fingerprint(train(**{key: value})) != base, key
-    assert identity(train())["precision"] == "32-true" and "logger" not in identity(train())
+    for key, value in {"eval": {"splits": 2}, "decode": {"steps": [3]}, "features": {"name": "vgg16"}}.items():
+        assert run_fingerprint(train(**{key: value})) == base, key
+    assert training(train())["precision"] == "32-true" and not {"logger", "eval"} & training(train()).keys()

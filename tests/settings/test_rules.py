@@ -45,6 +45,7 @@ BASES: dict[str, dict[str, Any]] = {
     "sample": {"checkpoint": "run", "out": "folder"},
     "export": {"checkpoint": "run", "out": "folder"},
     "report": {"runs": "outputs"},
+    "clean": {},
     "evaluate": {},
 }
 WHOLE, NOT_NEGATIVE = "give a whole number of at least 1", "give a number that is not negative"

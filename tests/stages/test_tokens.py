@@ -70,7 +70,8 @@ def make_run(tmp_path):
             tokens=TokensConf(batch_size=tokens.pop("batch_size", 3), **tokens),
         )
         (tmp_path / name).mkdir(exist_ok=True)
-        Record("f", "id", tokenizer=TokenizerRecord("t.safetensors", weights)).write(tmp_path / name)
+        own = {"fingerprint": "f", "config": "c", "command": [], "code": "x", "cache": "../cache", "wandb_id": "id"}
+        Record(**own, tokenizer=TokenizerRecord("t.safetensors", weights)).write(tmp_path / name)
         return replace(begin(settings), home=RunFolder(tmp_path / name))
 
     return run
@@ -95,7 +96,10 @@ def test_round_trip(data, make_run, views, shard_size):
     run = make_run(views=views, shard_size=shard_size)
     cache = load_or_encode_tokens(run, data, Pixels())
     assert cache.grid == (2, 2)
-    assert all(is_mapped(shard, run.record.tokens.path) for shard in (*cache.train.shards, *cache.test.shards))
+    assert all(
+        is_mapped(shard, str(run.folder.place(run.record.tokens.path).resolve()))
+        for shard in (*cache.train.shards, *cache.test.shards)
+    )
     assert len(cache.train) == 10 and len(cache.test) == 4
     for i in range(10):
         for epoch in range(5):
@@ -129,7 +133,7 @@ def test_it_says_what_it_made(data, make_run):
     (entry,) = (path for path in (run.store.root / "tokens").iterdir() if path.is_dir())
     made = open_valid(entry)
     assert (made.about["grid"], made.about["largest_code"], made.about["views"]) == ([2, 2], 7, 2)
-    assert run.record.tokens == TokensRecord(str(entry), made.digest)
+    assert run.record.tokens == TokensRecord(f"cache:tokens/{entry.name}", made.digest)
 
 
 def test_any_number_of_processes_and_any_interruption_leave_the_same_bytes(data, make_run, tmp_path, monkeypatch):
@@ -169,7 +173,7 @@ def test_a_killed_run_goes_on_from_its_last_shard(data, make_run):
 def test_a_cache_from_elsewhere_is_of_the_same_images_and_tokenizer(data, make_run):
     run = make_run(shard_size=3)
     load_or_encode_tokens(run, data, Pixels())
-    path = run.record.tokens.path
+    path = str(run.folder.place(run.record.tokens.path))
     there = load_or_encode_tokens(make_run("there", path=path), data, Pixels(0))
     assert len(there.train) == 10
     for other, images_, said in (

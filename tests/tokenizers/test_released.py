@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.released import released_transformer, run_importer
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 from released_files import tokenizer_arrays, transformer_arrays, write_flax
@@ -72,7 +73,7 @@ def test_the_command_lines_write_files_that_open(tmp_path, monkeypatch, capsys):
         said = capsys.readouterr().err
         assert stop.value.code == 2 and "already exists" in said and len(said.splitlines()) == 1
     assert VQGANTokenizer.open(tmp_path / "tok.safetensors").codebook_size == 12
-    assert open_net(tmp_path / "tra.safetensors", "transformer").n_classes == 5
+    assert open_net(tmp_path / "tra.safetensors", Transformer).n_classes == 5
     with pytest.raises(UserError, match="holds a transformer, not a tokenizer"):
         VQGANTokenizer.open(tmp_path / "tra.safetensors")
 
@@ -159,7 +160,7 @@ def test_files_with_absent_or_false_descriptions_are_refused(tmp_path):
     net = released_transformer(write_flax(tmp_path / "t", transformer_arrays()), 12)
     save_file(net.state_dict(), tmp_path / "bare.safetensors")
     with pytest.raises(UserError, match="is not a network of this suite"):
-        open_net(tmp_path / "bare.safetensors", "transformer")
+        open_net(tmp_path / "bare.safetensors", Transformer)
     true = dict(net.sizes)
     for lie, sentence in (
         ({"depth": 3}, "lacks layers.2"),
@@ -171,7 +172,7 @@ def test_files_with_absent_or_false_descriptions_are_refused(tmp_path):
         net.sizes = true | lie
         save_net(net, tmp_path / "lie.safetensors")
         with pytest.raises(UserError, match=sentence):
-            open_net(tmp_path / "lie.safetensors", "transformer")
+            open_net(tmp_path / "lie.safetensors", Transformer)
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -190,7 +191,7 @@ def test_numbers_in_names_do_not_make_the_importer_build_layers(tmp_path):
     net.sizes = net.sizes | {"depth": 10**8}
     save_net(net, tmp_path / "lie.safetensors")
     with pytest.raises(UserError, match="100,000,000 layers from"):
-        open_net(tmp_path / "lie.safetensors", "transformer")
+        open_net(tmp_path / "lie.safetensors", Transformer)
 
 
 def test_weights_with_nan_are_refused(tmp_path):

@@ -10,15 +10,19 @@ from pathlib import Path
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.evaluation import planning
+from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
+from maskgit_lab.evaluation.loggers import evaluation_logger
 from maskgit_lab.evaluation.reference import RealImages, real_images
-from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
-from maskgit_lab.runs.folder import RunFolder, held, run_name
+from maskgit_lab.lit.logger import in_wandb_sweep
+from maskgit_lab.runs.codes import check_choice
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.opening import held
 from maskgit_lab.runs.outputs import results_folder
-from maskgit_lab.runs.run import Logger, Run, begin
+from maskgit_lab.runs.run import Run, begin
 from maskgit_lab.sampling.loading import is_run
-from maskgit_lab.settings import CommonConf, EvaluateConf, plain
+from maskgit_lab.settings import CommonConf, EvaluateConf
+from maskgit_lab.stages.code import note_other_code
 from maskgit_lab.stages.features import check_extractors
 from maskgit_lab.stages.images import list_images, readable
 
@@ -36,7 +40,9 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     """The settings of the evaluation, and the run that is evaluated, if it is one; nothing is computed."""
     planning.check_arguments(settings)
     checkpoint = Path(settings.checkpoint or "").expanduser()
-    folder = RunFolder(checkpoint) if settings.checkpoint is not None and is_run(checkpoint) else None
+    check_choice(settings.rerun, settings.reuse)
+    of_run = settings.checkpoint is not None and is_run(checkpoint)
+    folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
     return planning.settings_of(settings, folder), folder
 
 
@@ -61,6 +67,9 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
         data = readable(command, data)
         if real is not None and data is not prepared.data:  # the reference may be a split that lost images
             real = real_images(command.settings.eval.reference, data)
+    known_code(command)
+    if command.home is not None:
+        note_other_code(command.home, command.console)
     place = _place(settings, command)
     with _held(settings, place):
         if real is None:
@@ -72,8 +81,10 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
 def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[str]) -> None:
     """Measures what is missing and shows the points."""
     news = bool(evaluation.missing()) or in_wandb_sweep()
-    with _logger(run, evaluation, overrides, news) as logger:
+    with evaluation_logger(run, evaluation, overrides, news) as logger:
         rows = replace(evaluation, run=replace(run, logger=logger)).carry_out()
+    if run.home is not None and evaluation.place == run.home.path:  # which this command holds
+        run.mark()
     show(run.console, rows)
     if evaluation.results is not None:
         run.console.note("results", str(evaluation.results.path))
@@ -94,22 +105,3 @@ def _held(settings: EvaluateConf, place: Path | None) -> AbstractContextManager[
     if place is None or not ranks.is_main():
         return nullcontext()
     return held(place, "out" if settings.out else "checkpoint", settings.wait)
-
-
-def _logger(
-    run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[str], news: bool
-) -> AbstractContextManager[Logger]:
-    """The logger of models' curves: images of other origin have none."""
-    if evaluation.place is None or not evaluation.is_of_model or not news:
-        return nullcontext(run.logger)
-    of_run = {"run": run.record.fingerprint} if run.home is not None else {}
-    config = {**of_run, **curve_settings(evaluation.settings[0])}
-    return logging_to_wandb(
-        **plain(run.settings.logger),
-        name=run_name(overrides),
-        job_type="evaluate",
-        id=fingerprint({"evaluate": list(overrides), **config}),
-        folder=evaluation.place,
-        config={"overrides": list(overrides), **config},
-        say=lambda line: run.console.note("wandb", line),
-    )

@@ -18,8 +18,8 @@ from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.runs.results import knobs
 from maskgit_lab.sampling.loading import decoding_of, open_run
-from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file
-from maskgit_lab.settings import ExportConf, identity
+from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
+from maskgit_lab.settings import ExportConf, training
 
 TOKENIZER, TRANSFORMER, CARD_FILE = "tokenizer.safetensors", "transformer.safetensors", "README.md"
 CARD = """---
@@ -50,14 +50,15 @@ Data: {data}, {n_classes:,} classes, {size} x {size} pixels, fingerprint {finger
 
 def run(settings: ExportConf) -> None:
     """Writes `tokenizer.safetensors`, `transformer.safetensors` if one is trained, and the model card `README.md`."""
-    folder, device = RunFolder(Path(settings.checkpoint).expanduser()), torch.device("cpu")
+    folder, device = RunFolder(Path(settings.checkpoint).expanduser(), settings.cache_dir), torch.device("cpu")
     path = tokenizer_file(folder)
     own = folder.settings()
-    about: dict[str, Any] = {"config": identity(own), "run": folder.record.fingerprint, "version": __version__}
+    about: dict[str, Any] = {"config": training(own), "run": folder.record.fingerprint, "version": __version__}
     tokenizer = load_tokenizer(own.tokenizer, path, device)
     trained = open_run(folder, own, device) if folder.is_done("mvtm") else None
     files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
     out = new_folder(Path(settings.out))
+    about["training_code"] = dict(folder.codes.get(folder.record.code))
     tokenizer.save(out / TOKENIZER, metrics=folder.record.reconstruction or {}, **about)
     if trained is not None:
         model, names = trained.pipeline.model, list(trained.pipeline.class_names)

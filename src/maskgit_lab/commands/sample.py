@@ -10,12 +10,14 @@ from torch import Tensor
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.sampling.drawing import draw_grid
 from maskgit_lab.sampling.files import folder_names
-from maskgit_lab.sampling.loading import open_trained
+from maskgit_lab.sampling.loading import is_run, open_trained
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import SampleConf, tokenizer_file
+from maskgit_lab.stages.code import note_other_code
 
 GRID = "grid.png"
 
@@ -23,14 +25,20 @@ GRID = "grid.png"
 def run(settings: SampleConf) -> None:
     """Writes `out/<class>/<number>.png` for `n` images of each class, and `out/grid.png`."""
     pipeline = open_trained(
-        settings.checkpoint, tokenizer_file(settings.tokenizer), settings.decode, settings.accelerator
+        settings.checkpoint,
+        tokenizer_file(settings.tokenizer),
+        settings.decode,
+        settings.accelerator,
+        settings.cache_dir,
     ).pipeline
+    console = Terminal()
+    if is_run(path := Path(settings.checkpoint).expanduser()):
+        note_other_code(RunFolder(path), console)
     classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
     out = new_folder(Path(settings.out))
     labels = torch.tensor(classes).repeat_interleave(n)
     # An image is that of its class and its number, whatever else is asked for.
     seeds = [mix_seeds(settings.seed, steps, label, number) for label in classes for number in range(n)]
-    console = Terminal()
     schedule = pipeline.decoder.settings.get("decode_schedule", "no")
     with (
         console.stage("samples", f"{len(labels)} images at T = {steps}, {schedule} schedule"),

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.evaluation import pictures
+from maskgit_lab.evaluation.code import known_code, measuring_code
 from maskgit_lab.evaluation.curve import show
+from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
-from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.lit.logger import in_wandb_sweep
 from maskgit_lab.metrics.features import FeatureExtractor
-from maskgit_lab.runs.folder import opened, run_name
-from maskgit_lab.runs.record import ClassifierRecord, DataRecord
-from maskgit_lab.runs.run import Logger, Run, begin
-from maskgit_lab.sampling.loading import decoder_of, open_run
-from maskgit_lab.settings import TrainConf, plain
+from maskgit_lab.runs.opening import Wanted, opened
+from maskgit_lab.runs.record import ClassifierRecord
+from maskgit_lab.runs.run import Run, begin
+from maskgit_lab.sampling.loading import open_run
+from maskgit_lab.settings import TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
-from maskgit_lab.stages.images import list_images, readable
+from maskgit_lab.stages.images import list_images, readable, record_images
 from maskgit_lab.stages.mvtm import train_transformer
 from maskgit_lab.stages.preflight import preflight
 from maskgit_lab.stages.tokenizer import load_or_train_tokenizer
@@ -47,13 +48,14 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
     """
     command = begin(settings)
     data = readable(command, data)
-    with opened(settings, overrides) as folder:
+    trains, measures = known_code(command)
+    with opened(Wanted(settings, overrides, trains)) as folder:
         command = replace(command, home=folder)
         command.console.note("run", str(folder.path))
-        if ranks.share(folder.is_complete(settings.stage)) and not in_wandb_sweep():
+        if ranks.share(folder.is_complete(settings, measures)) and not in_wandb_sweep():
             _show_what_is_reused(command)
         else:
-            with _logger(command, overrides) as logger:
+            with training_logger(command, overrides) as logger:
                 train(replace(command, logger=logger), data)
         _show_results(command)
 
@@ -61,7 +63,7 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
 def train(run: Run[TrainConf], data: ImageData) -> None:
     """The stages, one after the other."""
     stage = run.settings.stage
-    run.mark(data=DataRecord(data.name, data.size, list(data.class_names), data.fingerprint))
+    record_images(run, data)
     tokenizer = load_or_train_tokenizer(run, data)
     codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
     if codes is not None and stage != "tokens":
@@ -70,50 +72,45 @@ def train(run: Run[TrainConf], data: ImageData) -> None:
         return
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)
     for classifier in run.memory.values():
-        run.mark(classifier=ClassifierRecord(str(classifier.path), classifier.top1, classifier.top5))
+        path = run.folder.recorded(classifier.path)
+        run.mark(classifier=ClassifierRecord(path, classifier.top1, classifier.top5))
     run.mark(reconstruction=load_or_measure_reconstruction(run, data, tokenizer, extractor))
     run.logger.scores("tokenizer", run.record.reconstruction or {})
     if ranks.is_main():
         pictures.draw_reconstructions(run, data, tokenizer)
     if codes is not None:
         evaluate(run, data, codes, extractor)
+    else:
+        _mark_measured(run, [])
 
 
 def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor: FeatureExtractor) -> None:
     """The curve over T and the pictures of the run."""
     trained = open_run(run.folder, run.settings, run.device)
     curve = curve_over_steps(run, data, trained, codes.test, extractor)
-    curve.carry_out()
-    run.mark(evaluation=curve.points)
+    rows = curve.carry_out()
+    _mark_measured(run, curve.points)
     if ranks.is_main():
-        pictures.draw_run(run, trained.pipeline, curve.points)
-    run.mark(pictures=True)
+        pictures.draw_run(run, trained.pipeline, rows)
+    run.mark(pictures=evaluation_fingerprint(run.settings))
 
 
-def _logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
-    decoder, schedule = decoder_of(run.settings)
-    config = plain(run.settings) | curve_settings({"schedule": schedule.name, **decoder.settings})
-    return logging_to_wandb(
-        **plain(run.settings.logger),
-        name=run_name(overrides),
-        job_type="train",
-        id=run.record.wandb_id,
-        folder=run.folder.path,
-        config=config,
-        say=lambda line: run.console.note("wandb", line),
-    )
+def _mark_measured(run: Run[TrainConf], points: list[str]) -> None:
+    run.mark(measured={**run.record.measured, evaluation_fingerprint(run.settings): points})
 
 
 def _show_what_is_reused(run: Run[TrainConf]) -> None:
     for part in ("tokenizer", "tokens", "classifier"):
         if (made := getattr(run.record, part)) is not None:
-            there = "reused" if Path(made.path).exists() else "no longer in the cache, and not needed"
-            run.console.note(part, f"{there}: {made.path}")
+            path = run.folder.place(made.path)
+            there = "reused" if path.exists() else "no longer in the cache, and not needed"
+            run.console.note(part, f"{there}: {path}")
     run.console.note("complete", "the run is complete: there is nothing to do")
 
 
 def _show_results(run: Run[TrainConf]) -> None:
-    rows = run.folder.results.by_identity()
-    show(run.console, [rows[point] for point in run.record.evaluation or [] if point in rows])
+    rows = run.folder.results.of(fingerprint(measuring_code(run.settings)), run.record.code)
+    points = run.record.measured.get(evaluation_fingerprint(run.settings), [])
+    show(run.console, [rows[point] for point in points if point in rows])
     for path in run.folder.pictures().values():
         run.console.note("picture", str(path))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from maskgit_lab.data.source import Images
-from maskgit_lab.lit.fit import workers
+from maskgit_lab.lit.hardware import workers
 from maskgit_lab.metrics.features import FeatureExtractor, Features, to_uint8
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.memory import in_parts_that_fit

@@ -20,6 +20,7 @@ from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
+from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
 from maskgit_lab.runs.results import RESULTS, Results, Row, footnotes, grid_path, identity, table
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import draw_tiles
@@ -41,6 +42,7 @@ class Evaluation:
     scorer: Scorer  # measures them
     metrics: Sequence[str]  # that can be computed
     place: Path | None  # the folder of the results; None: nothing is kept
+    origin: Origin  # where the rows come from
     save: Sequence[str] = ()  # forms in which the images are kept; see `save_samples`
     class_names: Sequence[str] = ()  # of the images
     known: Mapping[str, float] = field(default_factory=dict)  # what is measured beforehand, the same for all points
@@ -67,9 +69,35 @@ class Evaluation:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The points that are measured, in the order of the sources."""
-        found = self.results.by_identity() if self.results is not None else {}
+        """The points that today's code has measured, in the order of the sources."""
+        found = self.results.of(*self.origin.key) if self.results is not None else {}
         return [found[point] for point in self.points if point in found]
+
+    def settle(self) -> Evaluation:
+        """Sees to the rows of other code, as the settings say; every process calls this.
+
+        Raises:
+            UserError: there are such rows, and the settings do not say what to do.
+        """
+        conf, fault = self.run.settings, None
+        if ranks.is_main() and self.results is not None:
+            self._note_damage(self.results)
+            try:
+                if not (conf.rerun or conf.reuse):
+                    check_rows(self.results, self.points, self.origin)
+                reuse_rows(self.results, self.points, self.origin, all_of_them=conf.reuse)
+            except UserError as error:
+                fault = str(error)
+        if fault := ranks.share(fault):
+            raise UserError(fault)
+        return self
+
+    def _note_damage(self, results: Results) -> None:
+        if n_bad := results.read()[1]:
+            lines = "1 line" if n_bad == 1 else f"{n_bad} lines"
+            self.run.console.note(
+                "results", f"{lines} of {results.path} cut short or damaged: passed over, and measured again if needed"
+            )
 
     def missing(self) -> list[Source]:
         """The sources that have no row yet, or whose samples are to be saved; the same in every process."""
@@ -108,13 +136,17 @@ class Evaluation:
             for source in missing:
                 row = {**self._settings(source), **self._measured(source, batch_size), **self.known}
                 if ranks.is_main():
-                    row |= versions()
-                    if self.results is not None:
-                        self.results.append(row)
+                    row |= versions() | self.origin.row
+                    self._append(row)
                     run.logger.point(row)
                 run.console.say(f"{'':<10} {_summary(row, source)}")
                 rows.append(row)
         return rows
+
+    def _append(self, row: Row) -> None:
+        if self.results is not None:
+            self.origin.remember(self.results.path.parent)
+            self.results.append(row)
 
     def _measured(self, source: Source, batch_size: int) -> dict[str, Any]:
         """Every metric of the images of a source."""
@@ -164,7 +196,8 @@ class Evaluation:
 
     def _shards(self, source: Source) -> Shards:
         """Named after all that the features of a source depend on."""
-        depends = {"source": source.identity, "features": self.scorer.settings(), "kept": self._keeps_images(source)}
+        of_source = {"source": source.identity, "code": self.origin.key}
+        depends = {**of_source, "features": self.scorer.settings(), "kept": self._keeps_images(source)}
         place = self.run.store.root / SCORING if self.place is None else self.place / UNFINISHED
         return Shards(place / f"{source.name.replace(' = ', '')}-{fingerprint(depends)}", len(source))
 

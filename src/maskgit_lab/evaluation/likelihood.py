@@ -11,10 +11,12 @@ import torch
 from torch.utils.data import default_collate
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of
 from maskgit_lab.data.tokens import TokenDataset
 from maskgit_lab.evaluation.batches import in_batches
-from maskgit_lab.evaluation.sources import Generated
-from maskgit_lab.fingerprints import code_version
+from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.nets.described import weights_digest
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import masked_nll
 from maskgit_lab.runs.run import Run
 from maskgit_lab.seeds import mix_seeds
@@ -23,30 +25,28 @@ from maskgit_lab.settings import CommonConf
 AT_ONCE = 32  # images that share a generator of masks: a number of its own, so that no batch size changes the result
 MASKS = 2  # the stream of seeds that the masks draw from
 SCORES = "likelihood.json"
-MODULES = (
-    *("maskgit_lab.evaluation.likelihood", "maskgit_lab.objectives.mvtm", "maskgit_lab.masking.corruption"),
-    "maskgit_lab.masking.schedules",
-)
 
 
-def load_or_compute_nll(run: Run[CommonConf], source: Generated, codes: TokenDataset) -> float:
+def load_or_compute_nll(run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset) -> float:
     """The masked cross-entropy of held-out codes under the schedule of the training, in nats a token.
 
     Args:
         run: its settings give the seed and the number of masks drawn for each image.
-        source: of the model.
+        model: the transformer.
+        schedule: of its training.
         codes: held out.
     """
-    model, schedule = source.pipeline.model, source.trained.schedule
+    assert run.record.tokens is not None
     draws, seed = run.settings.eval.nll_draws, run.settings.seed
     ingredients = {
-        "model": dict(source.weights),
+        "model": weights_digest(model),
+        "tokens": run.record.tokens.digest,
         "schedule": schedule.name,
         "draws": draws,
         "seed": seed,
-        "code": code_version(*MODULES),
+        "code": code_of(__name__, type(model).__module__, type(schedule).__module__),
     }
-    device = source.pipeline.device
+    device = model.head_bias.device
 
     def measure(folder: Path) -> Mapping[str, Any]:
         batches = in_batches(len(codes), AT_ONCE)

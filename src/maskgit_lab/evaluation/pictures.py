@@ -5,7 +5,7 @@ Shapes: C classes, T steps, h x w tokens an image.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import to_uint8
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import Row, identity
+from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import cover_masked, draw_grid
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -44,8 +44,8 @@ def draw_reconstructions(run: Run[TrainConf], data: ImageData, tokenizer: Tokeni
     run.logger.pictures({"reconstructions": path})
 
 
-def draw_run(run: Run[TrainConf], pipeline: Pipeline, points: Collection[str]) -> None:
-    """Samples by class, the same samples filling up step by step, and the curve through some points."""
+def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> None:
+    """Samples by class, the same samples filling up step by step, and the curve through some rows."""
     conf, data = run.settings.eval, run.folder.data
     pipeline = pipeline.at(conf.picture_steps)
     name = pipeline.decoder.settings.get("decode_schedule", "no")
@@ -62,7 +62,6 @@ def draw_run(run: Run[TrainConf], pipeline: Pipeline, points: Collection[str]) -
         masked_CThw = (samples.history[first] == pipeline.model.mask_id).unflatten(-1, pipeline.grid)
         title = f"Decoding step by step, {name} schedule"
         _draw_filling(samples.images[first], masked_CThw, names, title, run.folder.picture("filling"))
-        rows = [row for row in run.folder.results.rows() if identity(row) in points]
         draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {name} schedule")
     run.logger.pictures(run.folder.pictures())
 
@@ -72,6 +71,7 @@ def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     ordered = sorted(rows, key=lambda row: row["steps"])
     drawn = [metric for metric in registry.of_rows(rows) if metric.panel]
     panels = [(name, list(metrics)) for name, metrics in groupby(drawn, key=lambda metric: metric.panel)]
+    panels = panels or [(m.label, [m]) for m in registry.of_rows(rows) if m.better]  # such as of the NLL alone
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
     for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache, TokenDataset
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
 from maskgit_lab.evaluation.likelihood import load_or_compute_nll
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction, reconstruction_distance
 from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
 from maskgit_lab.evaluation.scorer import choices_of, make_scorer
 from maskgit_lab.evaluation.sources import External, Generated
-from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.metrics.registry import INCEPTION
+from maskgit_lab.nets.described import weights_digest
+from maskgit_lab.nets.files import read_about
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import open_valid
 from maskgit_lab.sampling.loading import Trained, is_run, open_files, open_run
-from maskgit_lab.sampling.networks import load_tokenizer, tokenizer_file
+from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
 from maskgit_lab.settings import tokenizer_file as given_tokenizer
 from maskgit_lab.stages.features import load_or_train_extractor
@@ -58,7 +62,8 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     """The settings of an evaluation: the run's own, or defaults without a run, with what `evaluate.py` is given."""
     given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
     given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
-    given |= {"cache_dir": settings.cache_dir, "wait": settings.wait, "logger": plain(settings.logger)}
+    given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
+    given["cache_dir"] = _cache(settings, folder)
     hardware = plain(settings.trainer)
     if folder is not None:
         own = folder.settings()
@@ -114,8 +119,7 @@ def plan(
     own = run.settings
     assert isinstance(own, TrainConf)
     trained = open_run(run.folder, own, run.device)
-    curve = curve_over_steps(run, data, trained, _codes(run), extractor, real)
-    return replace(curve, place=place, save=settings.save)
+    return curve_over_steps(run, data, trained, _codes(run), extractor, real, place, settings.save)
 
 
 def curve_over_steps(
@@ -125,6 +129,8 @@ def curve_over_steps(
     codes: TokenDataset | None,
     extractor: FeatureExtractor,
     real: RealImages | None = None,
+    place: Path | None = None,
+    save: Sequence[str] = (),
 ) -> Evaluation:
     """A run's model at every T; every process calls this.
 
@@ -135,20 +141,21 @@ def curve_over_steps(
         codes: held-out codes, for the NLL, if they are available.
         extractor: of features.
         real: the images of the reference; None: as the settings say.
+        place: the folder of the results; None: the run's.
+        save: forms in which samples are kept.
+
+    Raises:
+        UserError: there are rows of other code, and the settings do not say what to do.
     """
-    record = run.record
-    assert record.tokens is not None
-    weights = {"run": record.fingerprint, "mvtm": record.mvtm, "tokens": record.tokens.digest}
     known = {}
     if data is not None:
         scores = load_or_measure_reconstruction(run, data, trained.pipeline.tokenizer, extractor)
         known = reconstruction_distance(scores, extractor)
     real = real or real_images(run.settings.eval.reference, data)
-    evaluation = _of_model(run, data, trained, weights, extractor, real, codes is not None, run.folder.data.name)
+    evaluation = _of_model(run, data, trained, extractor, real, codes is not None, run.folder.data.name)
+    evaluation = replace(evaluation, place=place or run.folder.path, save=save).settle()
     if "nll" in evaluation.metrics and codes is not None and evaluation.missing():
-        source = evaluation.sources[0]
-        assert isinstance(source, Generated)
-        known |= {"nll": load_or_compute_nll(run, source, codes)}
+        known |= {"nll": load_or_compute_nll(run, trained.pipeline.model, trained.schedule, codes)}
     return replace(evaluation, known=known)
 
 
@@ -156,9 +163,9 @@ def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> None:
     """Shows what is known of a run that has no transformer yet."""
     folder, own = run.folder, run.settings
     if folder.record.mvtm is not None:
-        raise UserError(f"the checkpoint {folder.checkpoint} is gone: give the train.py command of the run again")
+        raise UserError(f"the checkpoint {folder.checkpoint} is gone: {folder.again} to train it again")
     if folder.record.tokenizer is None:
-        raise UserError(f"the run in {folder.path} has trained nothing yet: give its train.py command again")
+        raise UserError(f"the run in {folder.path} has trained nothing yet: {folder.again}")
     assert isinstance(own, TrainConf) and data is not None
     _check_same_data(folder, data)
     extractor = load_or_train_extractor(run, data, own.features.name, own.features.weights)
@@ -172,7 +179,6 @@ def _of_model(
     run: Run[CommonConf],
     data: ImageData | None,
     trained: Trained,
-    weights: Mapping[str, Any],
     extractor: FeatureExtractor,
     real: RealImages,
     has_codes: bool,
@@ -182,14 +188,19 @@ def _of_model(
     labels = labels_of(run.settings, data, len(names))
     choices.check(len(labels))
     real.check(trained.pipeline.size, choices)
+    pipeline = trained.pipeline
+    assert isinstance(pipeline.tokenizer, nn.Module)
+    weights = weights_digest(pipeline.model, pipeline.tokenizer)
     source = Generated(trained, weights, labels, run.settings.seed, name)
+    made_by = (type(part).__module__ for part in (pipeline.model, pipeline.tokenizer, pipeline.decoder))
     return Evaluation(
         run=run,
         data=data,
         sources=[source.at(steps) for steps in run.settings.steps],
         scorer=make_scorer(run, data, real, extractor),
         metrics=possible_metrics(run, data, has_codes=has_codes),
-        place=None if run.home is None else run.home.path,
+        place=None,
+        origin=origin_of(run.settings, run.home, *(made_by if run.home is None else ())),
         class_names=names,
     )
 
@@ -200,10 +211,10 @@ def _of_files(
     conf, path = run.settings, Path(settings.checkpoint or "").expanduser()
     tokenizer = given_tokenizer(settings.tokenizer)
     trained = open_files(path, tokenizer, conf.decode, run.device)
-    weights = {"transformer": file_sha256(path), "tokenizer": file_sha256(Path(tokenizer or "").expanduser())}
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
-    evaluation = _of_model(run, data, trained, weights, extractor, real, has_codes=False, name=None)
-    return replace(evaluation, place=place, save=settings.save)
+    evaluation = _of_model(run, data, trained, extractor, real, has_codes=False, name=None)
+    origin = trained_in_file(evaluation.origin, read_about(path))
+    return replace(evaluation, place=place, save=settings.save, origin=origin).settle()
 
 
 def _of_images(
@@ -220,7 +231,10 @@ def _of_images(
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     scorer = make_scorer(run, data, real, extractor)
     measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
-    return Evaluation(run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place)
+    origin = origin_of(run.settings, None)
+    return Evaluation(
+        run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place, origin=origin
+    ).settle()
 
 
 def _check_fits(images: ExternalImages, data: ImageData) -> None:
@@ -249,7 +263,16 @@ def _check_same_data(folder: RunFolder, data: ImageData) -> None:
 def _codes(run: Run[CommonConf]) -> TokenDataset | None:
     """The held-out codes of the run, if they are needed and still in the cache."""
     record = run.record.tokens
-    if record is None or "nll" not in run.settings.eval.metrics or not Path(record.path).is_dir():
+    if record is None or "nll" not in run.settings.eval.metrics:
         return None
-    open_valid(Path(record.path))
-    return TokenCache.open(Path(record.path)).test
+    path = run.folder.place(record.path)
+    if not path.is_dir():
+        return None
+    open_valid(path)
+    return TokenCache.open(path).test
+
+
+def _cache(settings: EvaluateConf, folder: RunFolder | None) -> str:
+    if settings.cache_dir is not None:
+        return settings.cache_dir
+    return CommonConf.cache_dir if folder is None else str(folder.cache)

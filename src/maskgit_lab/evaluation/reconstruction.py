@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.console import Advance
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.evaluation.batches import extract, float_batches, in_batches
-from maskgit_lab.fingerprints import code_version
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import FeatureExtractor, to_uint8
 from maskgit_lab.metrics.scores import finite
@@ -23,10 +23,6 @@ from maskgit_lab.settings import CommonConf
 from maskgit_lab.tokenizers.base import Tokenizer
 
 SCORES = "scores.json"
-MODULES = (
-    *("maskgit_lab.evaluation.reconstruction", "maskgit_lab.metrics.features", "maskgit_lab.metrics.pretrained"),
-    "maskgit_lab.metrics.statistics",
-)
 AT_ONCE = 128
 
 
@@ -39,7 +35,7 @@ def load_or_measure_reconstruction(
         "tokenizer": run.record.tokenizer.weights,
         "data": data.fingerprint,
         "extractor": [extractor.name, extractor.identity],
-        "code": code_version(*MODULES),
+        "code": code_of(__name__, *_modules(tokenizer, extractor), *targets_in(run.settings.data)),
     }
 
     def measure_in(folder: Path) -> Mapping[str, Any]:
@@ -54,6 +50,11 @@ def load_or_measure_reconstruction(
         return scores
 
     return run.by_main(lambda alone: dict(alone.store.obtain("reconstruction", ingredients, measure_in).about))
+
+
+def _modules(tokenizer: Tokenizer, extractor: FeatureExtractor) -> list[str]:
+    net = getattr(tokenizer, "net", tokenizer)
+    return [type(made).__module__ for made in (tokenizer, net, extractor)]
 
 
 def reconstruction_distance(scores: Mapping[str, float], extractor: FeatureExtractor) -> dict[str, float]:

@@ -10,12 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.external import ArrayImages, holds_images, open_images
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import ImageData, Images
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.batches import extract, image_batches
-from maskgit_lab.fingerprints import code_version, file_sha256
+from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.metrics.features import FeatureExtractor, Features
 from maskgit_lab.metrics.pretrained import POOL_WIDTH, SPATIAL_WIDTH
 from maskgit_lab.metrics.reference import Reference, published_statistics, reference_of
@@ -25,10 +26,6 @@ from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf
 
 REFERENCE = "reference.safetensors"
-MODULES = (
-    *("maskgit_lab.metrics.features", "maskgit_lab.metrics.pretrained", "maskgit_lab.metrics.statistics"),
-    *("maskgit_lab.metrics.reference", "maskgit_lab.nets.resnet_cifar", "maskgit_lab.data.external"),
-)
 SPLITS = ("train", "test")
 
 
@@ -86,7 +83,7 @@ def load_or_compute_reference(
         "images": real.fingerprint,
         "extractor": [extractor.name, extractor.identity],
         "features": most,
-        "code": code_version(*MODULES),
+        "code": code_of(__name__, type(extractor).__module__, *targets_in(run.settings.data)),
     }
     pooled, spatial = _published(real, extractor)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from maskgit_lab.data.external import ExternalImages
 from maskgit_lab.data.shards import ShardImages, Shards
 from maskgit_lab.data.source import Images
 from maskgit_lab.evaluation.batches import image_batches
-from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.loading import Trained
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -28,11 +28,6 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
 SAMPLES = 1  # the stream of seeds that samples draw from
-MODULES = (
-    *("maskgit_lab.sampling.pipeline", "maskgit_lab.decoding.base", "maskgit_lab.decoding.parallel"),
-    *("maskgit_lab.decoding.guidance", "maskgit_lab.masking.schedules", "maskgit_lab.nets.transformer"),
-    *("maskgit_lab.nets.vqgan", "maskgit_lab.seeds"),
-)
 
 
 class Source(ABC):
@@ -82,7 +77,7 @@ class Generated(Source):
     """Samples of a trained model."""
 
     trained: Trained  # the model, with its decoder
-    weights: Mapping[str, Any]  # what its weights depend on
+    weights: str  # a hash of its weights
     labels: Tensor  # the class of each sample
     seed: int  # of the samples
     data: str | None = None  # the name of the data that it was trained on, if that is known
@@ -112,7 +107,7 @@ class Generated(Source):
     @cached_property
     def settings(self) -> dict[str, Any]:
         return {
-            "model": fingerprint(self.weights),
+            "model": self.weights,
             "schedule": self.trained.schedule.name,
             **self.pipeline.decoder.settings,
             "steps": self.steps,
@@ -121,10 +116,9 @@ class Generated(Source):
             **({"data": self.data} if self.data is not None else {}),
         }
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
-        code = code_version(*{*MODULES, type(self.pipeline.decoder).__module__})  # the decoder may be a user's own
-        return {"weights": dict(self.weights), "settings": self.settings, "code": code}
+        return self.settings
 
     @property
     def classes(self) -> Tensor:

@@ -21,9 +21,14 @@ from maskgit_lab import config
 from maskgit_lab.commands import evaluate
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.runs.folder import RunFolder, is_complete
+from maskgit_lab.evaluation.code import measuring_code, origin_of
+from maskgit_lab.runs.codes import Stale
+from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
-from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf
+from maskgit_lab.runs.opening import Wanted, data_name, existing
+from maskgit_lab.runs.origin import check_rows
+from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf, evaluation_fingerprint
+from maskgit_lab.stages.code import training_code
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -53,7 +58,7 @@ class Sweep:
         self.loader = loader
         self.verb: str = cfg.hydra.job.name
         self.terminal = Terminal()
-        self.name: str | None = cfg.get("name")
+        self.name: str | None = cfg.get("name") or (data_name(cfg.data) if cfg.get("data") else None)
         self.conf = config.typed(cfg.sweep, SweepConf)
         if self.conf.verb not in (None, self.verb):
             verb, name = self.conf.verb, self.conf.name
@@ -91,7 +96,17 @@ class Sweep:
         swept = [o.get_key_element().lstrip("+~") for o in overrides if o.is_sweep_override()]
         choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
         same = self._same_for_all(own, swept)
-        return [self._checked([*combination, *same]) for combination in itertools.product(*choices.values())]
+        combinations = list(itertools.product(*choices.values()))
+        jobs, faults = list[_Job](), list[Stale]()
+        for combination in combinations:
+            try:
+                jobs.append(self._checked([*combination, *same]))
+            except Stale as fault:
+                faults.append(fault)
+        if faults:
+            files = ", ".join(dict.fromkeys(fault.files for fault in faults))
+            raise Stale(f"{len(faults)} of the {len(combinations)} jobs were done", files, "do them again")
+        return jobs
 
     def _params(self) -> dict[str, Any]:
         params = self.conf.params
@@ -110,7 +125,7 @@ class Sweep:
         settings: Any = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
         if isinstance(settings, EvaluateConf):
             evaluate.check(settings)
-        return _Job(overrides, isinstance(settings, TrainConf) and is_complete(settings, overrides))
+        return _Job(overrides, isinstance(settings, TrainConf) and _is_complete(settings, overrides))
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -123,6 +138,21 @@ class Sweep:
                 f"hydra/launcher={name} did not carry out the jobs ({first_line(error)}): see to the scheduler, or "
                 "leave it out to run them here; the same command runs what is missing"
             ) from error
+
+
+def _is_complete(settings: TrainConf, overrides: Sequence[str]) -> bool:
+    """Whether the run of these settings is finished.
+
+    Raises:
+        Stale: other code trained or measured it, and the settings do not say what to do about that.
+    """
+    run = existing(Wanted(settings, overrides, training_code(settings)))
+    if run is None:
+        return False
+    points = run.record.measured.get(evaluation_fingerprint(settings), [])
+    if not (settings.rerun or settings.reuse):
+        check_rows(run.results, points, origin_of(settings, run))
+    return run.is_complete(settings, measuring_code(settings))
 
 
 def _reason(returned: JobReturn) -> str | None:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.nets.checkpoints import read_checkpoint
+from maskgit_lab.nets.checkpoints import read_checkpoint, seal
 from maskgit_lab.runs.names import LAST
 
 
@@ -22,6 +22,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Saves a checkpoint atomically."""
         temporary = Path(f"{path}.partial")
         super().save_checkpoint(checkpoint, temporary, storage_options)
+        seal(temporary)
         temporary.replace(path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import warnings
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from maskgit_lab.lit import processes
 from maskgit_lab.lit.base import TrainedModule
 from maskgit_lab.lit.checkpoints import WholeCheckpoints, check_fits, saving
 from maskgit_lab.lit.data import SeededData
+from maskgit_lab.lit.hardware import batch_on_device, workers
 from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import Hardware
 
-MOST_WORKERS = 8
 ADVICE = (  # warnings that a user of these commands can do nothing about
     r".*does not have many workers.*",  # the data is in memory: workers would only cost time
     r".*number of training batches.*logging interval.*",
@@ -35,9 +34,6 @@ ADVICE = (  # warnings that a user of these commands can do nothing about
     r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
 )
-
-# What any trained network depends on besides its own module.
-TRAINING_MODULES = ("maskgit_lab.lit.base", "maskgit_lab.lit.data", "maskgit_lab.lit.fit", "maskgit_lab.seeds")
 
 
 def seed_all(seed: int) -> None:
@@ -88,29 +84,6 @@ def fit(
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
         raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower its learning rate")
     return {name: float(value) for name, value in metrics.items()}
-
-
-def batch_on_device(batch_size: int, hardware: Hardware) -> int:
-    """The batch size on one device.
-
-    Raises:
-        UserError: the batch cannot be split evenly.
-    """
-    devices = hardware.devices * hardware.num_nodes
-    if batch_size % (devices * hardware.accumulate):
-        raise UserError(
-            f"a batch of {batch_size} cannot be split evenly into {devices} (devices) x {hardware.accumulate} "
-            "(accumulated batches): change batch_size, trainer.devices or trainer.accumulate"
-        )
-    return batch_size // (devices * hardware.accumulate)
-
-
-def workers(hardware: Hardware) -> int:
-    """The number of processes that decode images for one device."""
-    if hardware.workers is not None:
-        return hardware.workers
-    on_gpu = hardware.accelerator != "cpu" and torch.accelerator.is_available()
-    return min(MOST_WORKERS, (os.cpu_count() or 1) // hardware.devices) if on_gpu else 0
 
 
 def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path | None) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,18 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.nets.transformer import Transformer
-from maskgit_lab.nets.vqgan import VQGAN
+from maskgit_lab.nets.described import Described
 
 METADATA = "maskgit_lab"
-NETWORKS: dict[str, type[VQGAN] | type[Transformer]] = {"tokenizer": VQGAN, "transformer": Transformer}
 MOST_NAMED = 3
+D = TypeVar("D", bound=Described)
 
 
-def save_net(net: VQGAN | Transformer, path: Path, **about: Any) -> None:
+def save_net(net: Described, path: Path, **about: Any) -> None:
     """Writes a network's weights, its sizes and plain values about it, atomically."""
-    kind = next(name for name, network in NETWORKS.items() if isinstance(net, network))
-    write_arrays(net.state_dict(), path, {METADATA: json.dumps({"network": kind, "sizes": net.sizes, **about})})
+    write_arrays(net.state_dict(), path, {METADATA: json.dumps({"network": net.kind, "sizes": net.sizes, **about})})
 
 
 def write_arrays(arrays: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -54,7 +52,7 @@ def read_about(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[METADATA])
-        if about["network"] not in NETWORKS or not isinstance(about["sizes"], dict):
+        if not isinstance(about["network"], str) or not isinstance(about["sizes"], dict):
             raise ValueError("an unknown network")
         return about
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -64,24 +62,24 @@ def read_about(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def open_net(path: Path, kind: str) -> VQGAN | Transformer:
+def open_net(path: Path, network: type[D]) -> D:
     """The network of a file, built from its description.
 
     Raises:
-        UserError: the file is absent or damaged, or holds another kind of network than `tokenizer` or `transformer`.
+        UserError: the file is absent or damaged, or holds another kind of network.
     """
-    about = read_about(path)
+    about, kind = read_about(path), network.kind
     if about["network"] != kind:
         raise UserError(f"{path} holds a {about['network']}, not a {kind}: give the file of a {kind}")
     found, sizes = _shapes_in(path), about["sizes"]
     try:
         check_counts([sizes.get("depth", 1), sizes.get("n_blocks", 1), len(sizes.get("multipliers", []))], len(found))
         with torch.device("meta"):  # allocates nothing for what the file only claims to hold
-            net = NETWORKS[kind](**sizes)
+            net = network(**sizes)
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise UserError(f"{path} describes an impossible network ({first_line(error)}): give another file") from error
     check_arrays(shapes_of(net.state_dict()), found, str(path))
-    net = NETWORKS[kind](**sizes)
+    net = network(**sizes)
     load_net(net, path)
     return net
 

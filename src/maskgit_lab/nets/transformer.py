@@ -6,12 +6,12 @@ tokens in all (the last is the mask token), D width, H heads.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+
+from maskgit_lab.nets.described import Described
 
 INIT_STD = 0.02
 LAYERNORM_EPS = 1e-12  # BERT's
@@ -50,7 +50,7 @@ class Layer(nn.Module):
         return self.mlp_norm(x_BSD + self.dropout(self.mlp(x_BSD)))
 
 
-class Transformer(nn.Module):
+class Transformer(Described):
     """Predicts all tokens of an image at once from the known tokens and the class.
 
     Args:
@@ -63,6 +63,8 @@ class Transformer(nn.Module):
         mlp_width: width inside the MLPs.
         dropout: on hidden states and on attention.
     """
+
+    kind = "transformer"
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class Transformer(nn.Module):
         if width % heads:
             raise ValueError(f"the transformer's width {width} is not a multiple of its {heads} heads")
         self.n_codes, self.n_classes, self.n_tokens = n_codes, n_classes, n_tokens
-        self.sizes: dict[str, Any] = {
+        self.sizes = {
             **{"n_codes": n_codes, "n_classes": n_classes, "n_tokens": n_tokens},
             **{"depth": depth, "heads": heads, "width": width, "mlp_width": mlp_width, "dropout": dropout},
         }

@@ -6,12 +6,12 @@ Shapes: B images, H x W pixels, h x w = H/f x W/f the latent grid, D latent widt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from maskgit_lab.nets.described import Described
 from maskgit_lab.nets.quantizer import Quantized, VectorQuantizer
 
 GROUPNORM_EPS = 1e-6
@@ -87,7 +87,7 @@ def _decoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int,
     return nn.Sequential(*layers, *_norm_swish(inputs, groups), _conv3(inputs, 3, bias=True))
 
 
-class VQGAN(nn.Module):
+class VQGAN(Described):
     """Encoder, quantiser and decoder; `f = 2 ** (len(multipliers) - 1)` is the downsampling factor.
 
     Args:
@@ -99,6 +99,8 @@ class VQGAN(nn.Module):
         norm_groups: groups of GroupNorm; must divide every width.
         released_shortcut: see `ResidualBlock`.
     """
+
+    kind = "tokenizer"
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class VQGAN(nn.Module):
             raise ValueError("the VQGAN needs a level and sizes of at least 1")
         if bad := [width for width in widths if width % norm_groups]:
             raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
-        self.sizes: dict[str, Any] = {
+        self.sizes = {
             "codebook_size": codebook_size,
             "latent_dim": latent_dim,
             "base_width": base_width,

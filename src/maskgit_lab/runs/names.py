@@ -3,4 +3,6 @@
 from __future__ import annotations
 
 CONFIG, RECORD = "config.yaml", "run.json"
+CODE = "code.json"  # fingerprints of code to the hashes of its files
 LAST = "last.ckpt"
+CHECKPOINTS = "checkpoints"

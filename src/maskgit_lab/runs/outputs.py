@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.names import CODE
 from maskgit_lab.runs.results import GRIDS, RESULTS
 
-OF_RESULTS = {".lock", RESULTS, "evaluation", GRIDS, "samples", "wandb"}  # what evaluate.py leaves in a folder
+OF_RESULTS = {".lock", RESULTS, CODE, "evaluation", GRIDS, "samples", "wandb"}  # what evaluate.py leaves in a folder
 
 
 def new_folder(out: Path) -> Path:

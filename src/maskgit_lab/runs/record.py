@@ -30,6 +30,7 @@ class DataRecord:
         return len(self.class_names)
 
 
+# Paths are relative: `cache:tokenizer/0123456789ab` to the cache, `run:../codes` to the run.
 @dataclass(config=STRICT)
 class TokenizerRecord:
     """The tokenizer's file, its SHA-256, and the scores of its training."""
@@ -60,16 +61,23 @@ class ClassifierRecord:
 class Record:
     """A run's own account of itself; a part that is not finished is None."""
 
-    fingerprint: str  # of its settings
+    fingerprint: str  # of what it trains; see `settings.training`
+    config: str  # the SHA-256 of config.yaml
+    command: list[str]  # the overrides of train.py that made it, without its places
+    code: str  # a fingerprint of the code that trains it, which code.json resolves
+    cache: str  # the folder of the cache, relative to the run
     wandb_id: str  # of its run in W&B
+    reused_code: list[str] = field(default_factory=list)  # earlier code, whose checkpoint is taken as it is
     data: DataRecord | None = None
     tokenizer: TokenizerRecord | None = None
     tokens: TokensRecord | None = None
     mvtm: dict[str, float] | None = None
     classifier: ClassifierRecord | None = None
     reconstruction: dict[str, float] | None = None
-    evaluation: list[str] | None = None  # the identities of the points that its own settings ask for
-    pictures: bool | None = None
+    # The identities of the points that were measured, by what a command asked for; see `evaluation_fingerprint`.
+    measured: dict[str, list[str]] = field(default_factory=dict)
+    pictures: str | None = None  # what the command asked for that drew them
+    used: list[str] = field(default_factory=list)  # entries of the cache, each as `kind/fingerprint`
 
     @classmethod
     def read(cls, folder: Path) -> Record:
@@ -84,7 +92,7 @@ class Record:
         try:
             text = path.read_text(encoding="utf-8")
             values = json.loads(text)
-            if isinstance(values, dict) and "done" in values:
+            if isinstance(values, dict) and "fingerprint" in values and "code" not in values:
                 raise UserError(
                     f"{folder} was made by an earlier version of maskgit_lab: report.py reads its results, but it "
                     "cannot be continued or sampled; choose another run_dir"

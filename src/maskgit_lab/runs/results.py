@@ -30,7 +30,6 @@ SETTINGS = (
 PROVENANCE = (
     *("code", "training_code", "reused_code", "reused_training_code", "commit", "clean", "debug", "checksum"),
 )
-CODE = "code.json"  # fingerprints of code to the hashes of its files
 
 
 class Results:
@@ -43,9 +42,9 @@ class Results:
         """Every whole row, the last of each point and code; a line that is cut short or damaged is passed over."""
         return self.read()[0]
 
-    def by_identity(self) -> dict[str, dict[str, Any]]:
-        """The rows by their points."""
-        return {identity(row): row for row in self.rows()}
+    def of(self, code: str, trained_by: str) -> dict[str, dict[str, Any]]:
+        """The rows that some code measured, of a model that some code trained, by their points."""
+        return {identity(row): row for row in self.rows() if origin(row) == (code, trained_by)}
 
     def read(self) -> tuple[list[dict[str, Any]], int]:
         """The rows, and how many lines could not be read."""

@@ -98,9 +98,10 @@ class Run(Generic[S_co]):
         return device_of(self.settings.trainer.accelerator)
 
     def mark(self, **parts: Any) -> None:
-        """Records that parts of the run are finished."""
+        """Records that parts of the run are finished, and which entries of the store it has used."""
         for part, value in parts.items():
             setattr(self.record, part, value)
+        self.record.used = sorted({*self.record.used, *self.store.used})
         self.folder.save()
 
     def by_main(self, work: Callable[[Run[S_co]], T]) -> T:
@@ -113,4 +114,5 @@ def begin(settings: S) -> Run[S]:
     """The work of a command; of several processes the main one alone writes to the terminal."""
     console = Terminal(Console(quiet=True) if not ranks.is_main() else None)
     store = Store(Path(settings.cache_dir).resolve(), lambda line: console.note("cache", line))
+    store.hold()
     return Run(settings=settings, console=console, store=store)

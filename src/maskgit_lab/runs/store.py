@@ -19,8 +19,10 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from maskgit_lab import ranks
+from maskgit_lab.code import changed, named
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
+from maskgit_lab.runs import in_use
 
 WEIGHTS = "model.safetensors"  # of a network
 MANIFEST = "manifest.json"
@@ -51,6 +53,8 @@ class Store:
         self.root = root
         self.say = say
         self.together = together  # whether every process takes part in what is made
+        self.used: set[str] = set()  # the entries that this command has used, each as `kind/fingerprint`
+        self.held: FileLock | None = None
 
     def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
         """Where the entry is, or would be."""
@@ -72,6 +76,7 @@ class Store:
             found = self._shared(self._leads() and self._is_valid(kind, path, ingredients))
             if not found:
                 if self._leads():
+                    self._say_what_changed(kind, ingredients)
                     partial.mkdir(exist_ok=True)
                 self._shared(None)
                 about = make(partial)
@@ -80,11 +85,24 @@ class Store:
                     _write_manifest(partial, ingredients, about)
                     partial.replace(path)
                 self._shared(None)
+            self.used.add(f"{kind}/{path.name}")
             return open_entry(path, reused=found)
 
     def alone(self) -> Store:
         """The same store for one process, whatever the others do."""
-        return Store(self.root, self.say, together=False)
+        other = Store(self.root, self.say, together=False)
+        other.used, other.held = self.used, self.held
+        return other
+
+    def hold(self) -> None:
+        """Keeps `clean.py` from removing anything here for as long as this store lives, or its process.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        _make_folder(self.root)
+        _make_folder(self.root / in_use.FOLDER)
+        self.held = self.held or in_use.hold(self.root, self.say)
 
     def _leads(self) -> bool:
         return not self.together or ranks.is_main()
@@ -100,6 +118,19 @@ class Store:
             self.say(f"{kind}: the cached one at {path} is made again: {fault}")
             shutil.rmtree(path)
         return fault is None
+
+    def _say_what_changed(self, kind: str, ingredients: Mapping[str, Any]) -> None:
+        """Names the code that has changed since an entry was made that is the same otherwise."""
+        wanted = _without_code(json.loads(json.dumps(ingredients)))
+        for path in sorted(self.root.glob(f"{kind}/*/{MANIFEST}"), key=_age):
+            try:
+                there = _read_manifest(path.parent)["ingredients"]
+                if _without_code(there) == wanted:
+                    files = named(changed(there["code"], ingredients["code"]))
+                    self.say(f"{kind}: made again, since other code made {path.parent} (changed since: {files})")
+                    return
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue
 
     @contextmanager
     def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
@@ -142,19 +173,28 @@ def open_entry(path: Path, reused: bool = True) -> Entry:
     return Entry(path, reused, manifest["about"], manifest["files"])
 
 
+def is_valid(path: Path) -> bool:
+    """Whether there is an entry in a folder, which is intact."""
+    return _fault(path) is None
+
+
 def open_valid(path: Path) -> Entry:
     """An entry that was made elsewhere, such as on another machine.
 
     Raises:
         UserError: it is absent or damaged.
     """
+    if fault := _fault(path):
+        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
+    return open_entry(path)
+
+
+def _fault(path: Path) -> str | None:
     try:
         ingredients = _read_manifest(path)["ingredients"]
     except (OSError, ValueError, KeyError, TypeError):
         ingredients = {}
-    if fault := find_fault(path, ingredients):
-        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
-    return open_entry(path)
+    return find_fault(path, ingredients)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -171,6 +211,15 @@ def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping
         "files": {str(file.relative_to(folder)): file_sha256(file) for file in files},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _without_code(ingredients: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in ingredients.items() if key != "code"}
+
+
+def _age(path: Path) -> float:
+    """The newest first."""
+    return -path.stat().st_mtime
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,8 +18,9 @@ from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.folder import RunFolder
-from maskgit_lab.sampling.networks import build_schedule, load_tokenizer, load_transformer, tokenizer_file
 from maskgit_lab.sampling.pipeline import Pipeline
+from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
+from maskgit_lab.sampling.transformers import build_schedule, load_transformer
 from maskgit_lab.settings import TrainConf, replaced
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
@@ -36,7 +37,9 @@ class Trained:
     label_dropout: float
 
 
-def open_trained(checkpoint: str, tokenizer: str | None, decode: Mapping[str, Any], accelerator: str) -> Trained:
+def open_trained(
+    checkpoint: str, tokenizer: str | None, decode: Mapping[str, Any], accelerator: str, cache: str | None = None
+) -> Trained:
     """What a `checkpoint=` names.
 
     Args:
@@ -44,6 +47,7 @@ def open_trained(checkpoint: str, tokenizer: str | None, decode: Mapping[str, An
         tokenizer: the tokenizer's file, for a checkpoint that is a file.
         decode: settings of the group `decode` in place of the checkpoint's own.
         accelerator: where the networks go.
+        cache: the folder of what runs share; None: the run's.
 
     Raises:
         UserError: they are missing or damaged, or do not belong together.
@@ -53,7 +57,7 @@ def open_trained(checkpoint: str, tokenizer: str | None, decode: Mapping[str, An
         return open_files(path, tokenizer, decode, device_of(accelerator))
     if tokenizer is not None:
         raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
-    folder = RunFolder(path)
+    folder = RunFolder(path, cache)
     steps = decode.get("steps")
     given = {**decode, "steps": [steps]} if isinstance(steps, int) else decode
     return open_run(folder, replaced(folder.settings(), TrainConf, {"decode": given}), device_of(accelerator))
@@ -76,7 +80,7 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
         UserError: it is not trained to its end, or its files are missing or damaged.
     """
     if not folder.is_done("mvtm"):
-        raise UserError(f"the run in {folder.path} is not trained to its end: give its train.py command again")
+        raise UserError(f"the run in {folder.path} is not trained to its end: {folder.again}")
     decoder, schedule = decoder_of(settings)
     pipeline = Pipeline(
         load_transformer(settings, folder, device),
@@ -108,8 +112,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
     tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
-    model, codes = open_net(path, "transformer"), VQGANTokenizer.open(tokenizer_path)
-    assert isinstance(model, Transformer)
+    model, codes = open_net(path, Transformer), VQGANTokenizer.open(tokenizer_path)
     if model.n_codes != codes.codebook_size:
         raise UserError(
             f"{path} predicts {model.n_codes} codes and {tokenizer_path} has {codes.codebook_size}: give the "

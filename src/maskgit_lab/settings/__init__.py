@@ -5,14 +5,18 @@ what a value may be stands beside its field. Settings with a `_target_` are chec
 """
 
 from maskgit_lab.settings.checking import (
+    EVALUATION,
     PLACES,
     checked,
-    identity,
+    evaluation_fingerprint,
     plain,
     replaced,
     run_fingerprint,
+    training,
 )
 from maskgit_lab.settings.commands import (
+    UNUSED,
+    CleanConf,
     CommonConf,
     EvaluateConf,
     EvaluateHardware,
@@ -41,9 +45,12 @@ from maskgit_lab.settings.groups import (
 )
 
 __all__ = [
+    "EVALUATION",
     "PLACES",
+    "UNUSED",
     "AugmentConf",
     "ClassifierConf",
+    "CleanConf",
     "CommonConf",
     "DeadCodes",
     "EvalConf",
@@ -65,9 +72,10 @@ __all__ = [
     "TrainConf",
     "WandbReportConf",
     "checked",
-    "identity",
+    "evaluation_fingerprint",
     "plain",
     "replaced",
     "run_fingerprint",
     "tokenizer_file",
+    "training",
 ]

@@ -16,8 +16,11 @@ from maskgit_lab.settings.fields import check_steps
 
 S = TypeVar("S")
 
-# Settings of where and how a run is carried out; of these, only the precision belongs to what a run is.
-PLACES = ("run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait")
+# Settings of where and how a run is carried out; of these, only the precision belongs to what a run is. The devices
+# share the batch among them, and a run may go on with others.
+PLACES = (*("name", "run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait", "rerun", "reuse"),)
+# Settings of what is measured, and how: columns of a run's rows.
+EVALUATION = ("decode", "features", "classifier", "cas", "eval")
 
 
 def checked(schema: type[S], values: Mapping[str, Any]) -> S:
@@ -48,16 +51,23 @@ def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
     return checked(schema, _laid_over(plain(base), given))
 
 
-def identity(settings: TrainConf) -> dict[str, Any]:
-    """What the results of a run depend on: its settings, except those of where and how it is carried out."""
+def training(settings: TrainConf) -> dict[str, Any]:
+    """What the weights of a run depend on: its settings, except those of places and of the evaluation."""
     values = plain(settings)
-    kept = {key: value for key, value in values.items() if key not in PLACES}
+    kept = {key: value for key, value in values.items() if key not in (*PLACES, *EVALUATION)}
     return kept | {"precision": values["trainer"]["precision"]}
 
 
 def run_fingerprint(settings: TrainConf) -> str:
-    """The same for the same settings."""
-    return fingerprint(identity(settings))
+    """The same for runs that train the same."""
+    return fingerprint(training(settings))
+
+
+def evaluation_fingerprint(settings: TrainConf) -> str:
+    """The same for commands that measure the same of a run, and as far."""
+    values = plain(settings)
+    kept = {key: values[key] for key in (*EVALUATION, "stage")}
+    return fingerprint(kept | {"precision": values["trainer"]["precision"]})
 
 
 def _laid_over(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from maskgit_lab.settings.groups import (
 
 MOST_SAMPLES = 1_000_000
 MOST_RESAMPLES = 1_000_000
+UNUSED = "unused"  # what no run needs
 
 
 @dataclass(config=STRICT)
@@ -45,6 +46,9 @@ class CommonConf:
     cache_dir: Folder = "outputs/cache"  # what runs share
     max_images: Count | None = None  # of each split, spread evenly over it, for tries; null: all
     wait: bool = False  # for another command that works in the same folder, instead of stopping
+    rerun: bool = False  # trains and measures again what other code made, beside the rows that are there
+    reuse: bool = False  # takes what other code made as it is, which the rows then say
+    debug: str | None = None  # the name of a config for tries, which rows have too
     sweep: SweepConf = field(default_factory=SweepConf)
     data: dict[str, Any] | None = None  # with _target_
     # With _target_, steps (numbers T), schedule (a name; null: the one of the training) and the decoder's own settings.
@@ -66,9 +70,9 @@ class CommonConf:
 class TrainConf(CommonConf):
     """`train.py`."""
 
-    name: str = MISSING  # of the folder of runs in outputs/
+    name: Folder | None = None  # of the folder of runs in outputs/; null: the name of the data
     stage: Annotated[str, one_of("tokenizer", "tokens", "mvtm", "all")] = "all"
-    run_dir: Folder | None = None  # null: outputs/<name>/<overrides>-<fingerprint>
+    run_dir: Folder | None = None  # null: outputs/<data>/<overrides>
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)
@@ -108,9 +112,11 @@ class EvaluateConf:
     )
     out: str | None = None  # the folder of the results; null: the run's; for samples: none
     seed: Seed | None = None  # of the samples, and of the masks of the NLL; null: the run's
-    cache_dir: Folder = "outputs/cache"
+    cache_dir: Folder | None = None  # null: the run's; outputs/cache without a run
     max_images: Count | None = None  # of each split of the data
     wait: bool = False
+    rerun: bool = False  # measures again what other code measured, beside the rows that are there
+    reuse: bool = False  # takes rows that other code measured as they are, which they then say
     sweep: SweepConf = field(default_factory=SweepConf)
     data: dict[str, Any] = field(default_factory=dict)
     decode: dict[str, Any] = field(default_factory=dict)
@@ -128,6 +134,7 @@ class SampleConf:
 
     checkpoint: str = MISSING  # the folder of a run, or a transformer's safetensors file
     out: str = MISSING  # a new folder
+    cache_dir: Folder | None = None  # null: the run's
     tokenizer: dict[str, Any] = field(default_factory=dict)  # weights: its file, where checkpoint is a file
     classes: (
         Annotated[
@@ -157,8 +164,9 @@ class SampleConf:
 class ExportConf:
     """`export.py`."""
 
-    checkpoint: str = MISSING
-    out: str = MISSING
+    checkpoint: str = MISSING  # the folder of a run
+    out: str = MISSING  # a new folder
+    cache_dir: Folder | None = None  # null: the run's
 
 
 @dataclass(config=STRICT)
@@ -183,3 +191,28 @@ class ReportConf:
         int, rule(lambda n: 1 <= n <= MOST_RESAMPLES, "give a number of resamples from 1 to a million")
     ] = 2000  # resamples over seeds
     seed: Annotated[int, rule(lambda n: n >= 0, "give a whole number of at least 0")] = 0  # of the resamples
+
+
+@dataclass(config=STRICT)
+class CleanConf:
+    """`clean.py`. A list may be a single path too."""
+
+    runs: Any = field(default_factory=lambda: ["outputs"])  # folders with runs at any depth
+    cache_dir: Folder = "outputs/cache"  # what the runs share
+    remove: Any = None  # unused, or paths that the listing shows; null: it only lists
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` unless `runs` and `remove` are paths."""
+        self.runs = _paths("runs", self.runs)
+        self.remove = None if self.remove is None else _paths("remove", self.remove)
+        if self.remove is not None and len(self.remove) > 1 and UNUSED in self.remove:
+            raise UserError("remove=unused goes alone: name paths in another command")
+
+
+def _paths(key: str, value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not values or "" in values:
+        raise UserError(f"{key} is empty: name at least one path, or leave it out")
+    if wrong := [each for each in values if not isinstance(each, str)]:
+        raise UserError(f"{key}={wrong[0]} is not a path: write a name that is a number as ./{wrong[0]}")
+    return values

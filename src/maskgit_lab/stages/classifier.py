@@ -10,11 +10,12 @@ from typing import Any
 from safetensors.torch import load_file
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.augment import Augmented
 from maskgit_lab.data.source import ImageData, Images
-from maskgit_lab.fingerprints import code_version, fingerprint
+from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.classifier import LitClassifier
-from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
+from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.nets.classifier import Classifier
 from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.objects import build
@@ -22,10 +23,6 @@ from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
 from maskgit_lab.settings import ClassifierConf, CommonConf
-
-MODULES = (
-    *("maskgit_lab.nets.classifier", "maskgit_lab.lit.classifier", "maskgit_lab.data.augment", *TRAINING_MODULES),
-)
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def load_or_train_classifier(run: Run[CommonConf], data: ImageData, conf: Classi
         "config": asdict(conf),
         "data": data.fingerprint,
         "precision": run.settings.trainer.precision,
-        "code": code_version(*MODULES),
+        "code": code_of(__name__, *targets_in([conf.net, run.settings.data])),
     }
     path = run.store.path("classifier", ingredients)
     if path.name not in run.memory:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.folders import FEWEST
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.survey import check_limit, find_unreadable, names_of
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import code_version
-from maskgit_lab.lit.fit import workers
+from maskgit_lab.lit.hardware import workers
 from maskgit_lab.objects import build
+from maskgit_lab.runs.record import DataRecord
 from maskgit_lab.runs.run import Run
-from maskgit_lab.settings import CommonConf
+from maskgit_lab.settings import CommonConf, TrainConf
 
 SURVEY = "unreadable.json"
 MOST_NAMED = 5
@@ -35,6 +36,24 @@ def list_images(settings: CommonConf, **values: Any) -> ImageData:
     assert settings.data is not None
     data = build({**settings.data, **values}, "data", ImageData)
     return data if settings.max_images is None else data.take(settings.max_images)
+
+
+def record_images(run: Run[TrainConf], data: ImageData) -> None:
+    """Records the images that a run is trained on; what it found for other images before its training is forgotten.
+
+    Raises:
+        UserError: the images have changed since the run was trained.
+    """
+    folder, before = run.folder, run.record.data
+    found = DataRecord(data.name, data.size, list(data.class_names), data.fingerprint)
+    if before is not None and before.fingerprint != found.fingerprint:
+        if ranks.share(folder.checkpoint.exists()):
+            raise UserError(
+                f"the images of {data.name} have changed since the run in {folder.path} was trained: put them back, or "
+                "choose another run_dir"
+            )
+        run.mark(tokenizer=None, tokens=None)
+    run.mark(data=found)
 
 
 def readable(run: Run[CommonConf], data: ImageData) -> ImageData:
@@ -57,7 +76,7 @@ def readable(run: Run[CommonConf], data: ImageData) -> ImageData:
         (folder / SURVEY).write_text(json.dumps(found), encoding="utf-8")
         return {"names": names_of(data, found)}
 
-    code = code_version("maskgit_lab.data.survey", "maskgit_lab.data.pictures")
+    code = code_of("maskgit_lab.data.survey", *targets_in(run.settings.data))
     entry = run.store.obtain("images", {"data": data.fingerprint, "code": code}, read_all)
     names = list(entry.about["names"])
     check_limit(data, names)

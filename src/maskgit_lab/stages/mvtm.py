@@ -11,8 +11,9 @@ from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.nets.files import load_net
 from maskgit_lab.runs.run import Run
-from maskgit_lab.sampling.networks import build_schedule, build_transformer, read_own_checkpoint, require_file
-from maskgit_lab.settings import MVTMLoss, TrainConf, identity
+from maskgit_lab.sampling.tokenizers import require_file
+from maskgit_lab.sampling.transformers import build_schedule, build_transformer, read_own_checkpoint
+from maskgit_lab.settings import MVTMLoss, TrainConf, training
 
 
 def train_transformer(run: Run[TrainConf], codes: TokenCache) -> None:
@@ -55,6 +56,7 @@ def _module(run: Run[TrainConf], resumed: bool) -> LitMVTM:
     own = {
         "fingerprint": run.record.fingerprint,
         "tokens": run.record.tokens.digest,
-        "settings": identity(settings),
+        "settings": training(settings),
+        "code": run.record.code,
     }
     return LitMVTM(net, build_schedule(settings), conf.optim, loss, settings.seed, own)

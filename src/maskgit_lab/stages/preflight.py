@@ -12,12 +12,13 @@ from torch import nn
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.lit.fit import batch_on_device
+from maskgit_lab.lit.hardware import batch_on_device
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.objects import build
 from maskgit_lab.sampling.loading import decoder_of
-from maskgit_lab.sampling.networks import build_transformer, build_vqgan
+from maskgit_lab.sampling.tokenizers import build_vqgan
+from maskgit_lab.sampling.transformers import build_transformer
 from maskgit_lab.settings import Hardware, TokenizerConf, TrainConf
 from maskgit_lab.stages.classifier import build_classifier
 from maskgit_lab.tokenizers.base import check_divides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,62 +11,84 @@ from typing import Any
 from torch import nn
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.fingerprints import code_version, file_sha256
-from maskgit_lab.lit.fit import TRAINING_MODULES, fit, seed_all
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.objectives.perceptual import PerceptualLoss
 from maskgit_lab.objects import build
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
-from maskgit_lab.runs.store import WEIGHTS
-from maskgit_lab.sampling.networks import build_vqgan, load_tokenizer
+from maskgit_lab.runs.store import WEIGHTS, Entry
+from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.stages.images import list_images, readable
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
-MODULES = (
-    *("maskgit_lab.nets.vqgan", "maskgit_lab.nets.quantizer", "maskgit_lab.nets.discriminator"),
-    *("maskgit_lab.objectives.quantization", "maskgit_lab.objectives.adversarial", "maskgit_lab.objectives.perceptual"),
-    *("maskgit_lab.lit.tokenizer", "maskgit_lab.lit.dead_codes", *TRAINING_MODULES),
-)
 # What a trained tokenizer does not depend on: it has no weights from elsewhere, and its images are known as they are.
 UNRELATED = ("weights", "train_size")
 
 
 def load_or_train_tokenizer(run: Run[TrainConf], data: ImageData) -> VQGANTokenizer:
-    """The tokenizer that the settings describe: of the file that they name, found in the store, or trained now."""
+    """The tokenizer of the run: the one that it has, or of the file that the settings name, found in the store, or
+    trained now.
+    """
     conf = run.settings.tokenizer
+    if path := ranks.share(_recorded(run)):
+        run.console.note("tokenizer", f"reused: {path}")
+        return load_tokenizer(conf, path, run.device)
     if conf.weights is not None:
-        path = Path(conf.weights).expanduser().resolve()
-        tokenizer = load_tokenizer(conf, path, run.device)
-        run.console.note("tokenizer", f"read from {path}")
-        run.mark(tokenizer=TokenizerRecord(str(path), file_sha256(path)))
-        return tokenizer
-    images = _training_images(run, data)
+        entry = _copy(run, Path(conf.weights).expanduser().resolve())
+    else:
+        entry = _find_or_train(run, _training_images(run, data))
+    if entry.reused:
+        run.console.note("tokenizer", f"found in the cache: {entry.path}")
+    path = entry.path / WEIGHTS
+    run.mark(tokenizer=TokenizerRecord(run.folder.recorded(path), entry.files[WEIGHTS], dict(entry.about)))
+    return load_tokenizer(conf, path, run.device)
 
+
+def _recorded(run: Run[TrainConf]) -> Path | None:
+    """The file of the tokenizer that the run has already, if it is intact."""
+    if (recorded := run.record.tokenizer) is None:
+        return None
+    path = run.folder.place(recorded.path)
+    return path if path.is_file() and file_sha256(path) == recorded.weights else None
+
+
+def _copy(run: Run[TrainConf], path: Path) -> Entry:
+    """A file in the store, so that the run needs nothing else."""
+    load_tokenizer(run.settings.tokenizer, path, run.device)  # finds what is wrong with it
+
+    def copy(folder: Path) -> Mapping[str, Any]:
+        if ranks.is_main():
+            shutil.copyfile(path, folder / WEIGHTS)
+        return {}
+
+    return run.store.obtain("tokenizer", {"file": file_sha256(path)}, copy)
+
+
+def _find_or_train(run: Run[TrainConf], images: ImageData) -> Entry:
     def train(folder: Path) -> Mapping[str, Any]:
-        what = f"training a VQGAN on {len(images.train):,} images for {conf.optim.duration}"
+        what = f"training a VQGAN on {len(images.train):,} images for {run.settings.tokenizer.optim.duration}"
         with run.console.stage("tokenizer", what) as notes:
             scores = _train(run, images, folder)
             notes += [f"{name.split('/')[-1]} {value:.4g}" for name, value in scores.items()]
         return scores
 
-    entry = run.store.obtain("tokenizer", tokenizer_ingredients(run.settings, images), train)
-    if entry.reused:
-        run.console.note("tokenizer", f"found in the cache: {entry.path}")
-    run.mark(tokenizer=TokenizerRecord(str(entry.path / WEIGHTS), entry.files[WEIGHTS], dict(entry.about)))
-    return load_tokenizer(conf, entry.path / WEIGHTS, run.device)
+    return run.store.obtain("tokenizer", tokenizer_ingredients(run.settings, images), train)
 
 
 def tokenizer_ingredients(settings: TrainConf, data: ImageData) -> dict[str, Any]:
     """What a trained tokenizer depends on."""
+    conf = settings.tokenizer
     return {
-        "config": {key: value for key, value in asdict(settings.tokenizer).items() if key not in UNRELATED},
+        "config": {key: value for key, value in asdict(conf).items() if key not in UNRELATED},
         "data": data.fingerprint,
         "precision": settings.trainer.precision,
-        "code": code_version(*MODULES),
+        "code": code_of(__name__, *targets_in([conf.net, conf.discriminator, settings.data])),
     }
 
 

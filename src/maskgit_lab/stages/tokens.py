@@ -11,24 +11,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from maskgit_lab import ranks
+from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.console import Advance
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import ImageData, Images, Key
 from maskgit_lab.data.tokens import CODES, LABELS, TokenCache, code_type, shards_of
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.fingerprints import code_version
-from maskgit_lab.lit.fit import workers
+from maskgit_lab.lit.hardware import workers
 from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.runs.record import TokensRecord
 from maskgit_lab.runs.run import Run
-from maskgit_lab.runs.store import Entry, open_valid
+from maskgit_lab.runs.store import Entry, is_valid, open_valid
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.tokenizers.base import Tokenizer
-
-MODULES = (
-    *("maskgit_lab.stages.tokens", "maskgit_lab.data.shards", "maskgit_lab.data.views", "maskgit_lab.data.pictures"),
-    *("maskgit_lab.seeds", "maskgit_lab.tokenizers.vqgan", "maskgit_lab.nets.vqgan", "maskgit_lab.nets.quantizer"),
-)
 
 
 def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer) -> TokenCache:
@@ -39,8 +34,11 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
     """
     assert run.record.tokenizer is not None
     identity = {"tokenizer": run.record.tokenizer.weights, "data": data.fingerprint}
-    path = run.settings.tokens.path
-    if path is not None:
+    recorded, path = run.record.tokens, run.settings.tokens.path
+    if recorded is not None and ranks.share(is_valid(run.folder.place(recorded.path))):
+        entry = open_valid(run.folder.place(recorded.path))
+        _check_same(entry, identity)
+    elif path is not None:
         entry = open_valid(Path(path).expanduser())
         _check_same(entry, identity)
     else:
@@ -53,7 +51,7 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
         cache.check(len(data.train), len(data.test))
     except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError, OSError) as error:
         raise UserError(f"the token cache {entry.path} is damaged ({first_line(error)}): make it again") from error
-    run.mark(tokens=TokensRecord(str(entry.path), entry.digest))
+    run.mark(tokens=TokensRecord(run.folder.recorded(entry.path), entry.digest))
     return cache
 
 
@@ -92,7 +90,8 @@ def _codes(
 
 def _find_or_make(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer, identity: Mapping[str, str]) -> Entry:
     conf = run.settings.tokens
-    how = {"views": conf.views, "shard_size": conf.shard_size, "code": code_version(*MODULES)}
+    code = code_of(__name__, type(tokenizer).__module__, *targets_in([run.settings.data, run.settings.tokenizer.net]))
+    how = {"views": conf.views, "shard_size": conf.shard_size, "code": code}
 
     def make(folder: Path) -> Mapping[str, Any]:
         counts = {split: len(images) for split, images in data.splits().items()}
@@ -117,8 +116,8 @@ def _check_same(entry: Entry, identity: Mapping[str, str]) -> None:
     for key, what in (("tokenizer", "by another tokenizer"), ("data", "of other images")):
         if entry.about.get(key) != identity[key]:
             raise UserError(
-                f"tokens.path={entry.path} holds codes made {what} than this run's: name the cache that was made with "
-                "this tokenizer and these data, or leave tokens.path out"
+                f"{entry.path} holds codes made {what} than this run's: name with tokens.path the cache that was made "
+                "with this tokenizer and these data, or leave that out"
             )
 
 

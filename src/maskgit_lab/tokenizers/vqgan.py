@@ -70,6 +70,4 @@ class VQGANTokenizer(nn.Module):
         Raises:
             UserError: the file is absent or damaged, or does not hold a tokenizer.
         """
-        net = open_net(path, "tokenizer")
-        assert isinstance(net, VQGAN)
-        return cls(net)
+        return cls(open_net(path, VQGAN))

@@ -1,30 +1,21 @@
-"""The networks of a run, built from its settings and filled with its weights."""
+"""The transformer of a run and the schedule of its training, built from its settings; its checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
-from maskgit_lab.nets.files import load_net
 from maskgit_lab.nets.transformer import Transformer
-from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
-from maskgit_lab.settings import TokenizerConf, TrainConf
+from maskgit_lab.sampling.tokenizers import build_vqgan
+from maskgit_lab.settings import TrainConf
 from maskgit_lab.tokenizers.base import check_divides
-from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
-
-
-def build_vqgan(conf: TokenizerConf) -> VQGAN:
-    """The tokenizer's network with fresh weights."""
-    return build(conf.net, "tokenizer.net", VQGAN)
 
 
 def build_schedule(settings: TrainConf) -> Schedule:
@@ -46,17 +37,6 @@ def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transfo
     n_tokens = (size // tokenizer.downsample) ** 2
     sizes = {"n_codes": tokenizer.codebook_size, "n_classes": n_classes, "n_tokens": n_tokens}
     return build(settings.mvtm.net, "mvtm.net", Transformer, **sizes)
-
-
-def load_tokenizer(conf: TokenizerConf, path: Path, device: torch.device) -> VQGANTokenizer:
-    """The tokenizer with the weights of a file.
-
-    Raises:
-        UserError: the file is absent or damaged, or does not fit `tokenizer.net`.
-    """
-    net = build_vqgan(conf)
-    load_net(net, require_file(path, "the tokenizer's file"))
-    return VQGANTokenizer(net).to(device)
 
 
 def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.device) -> Transformer:
@@ -91,31 +71,3 @@ def read_own_checkpoint(folder: RunFolder) -> Mapping[str, Any]:
     if identity.get("tokens") != (record.tokens and record.tokens.digest):
         raise UserError(f"the checkpoint {path} was trained on codes of another tokenizer: choose another run_dir")
     return checkpoint
-
-
-def tokenizer_file(folder: RunFolder) -> Path:
-    """The file of a run's tokenizer.
-
-    Raises:
-        UserError: there is none yet, it is gone, or is another one now.
-    """
-    record = folder.record.tokenizer
-    if record is None:
-        raise UserError(f"the run in {folder.path} has no tokenizer yet: give its train.py command again")
-    path = Path(record.path)
-    if not path.is_file():
-        raise UserError(f"the tokenizer's file {path} is missing: give the train.py command of the run again")
-    if file_sha256(path) != record.weights:
-        raise UserError(f"{path} is not the tokenizer of {folder.path} any more: give its train.py command again")
-    return path
-
-
-def require_file(path: Path, what: str) -> Path:
-    """The path, if a file is there.
-
-    Raises:
-        UserError: it is not.
-    """
-    if not path.is_file():
-        raise UserError(f"{what} {path} is missing: name the file that is there, or make it again with train.py")
-    return path

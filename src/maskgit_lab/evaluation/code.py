@@ -1,0 +1,79 @@
+"""The code that measures, and what a row of results says of where it comes from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from maskgit_lab import git
+from maskgit_lab.code import Code, code_of, targets_in
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.metrics import registry
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.origin import Origin
+from maskgit_lab.runs.run import Run
+from maskgit_lab.settings import CommonConf, TrainConf
+from maskgit_lab.stages.code import training_code
+
+HERE = "maskgit_lab.evaluation"
+
+
+def measuring_code(settings: CommonConf, *roots: str) -> Code:
+    """Of samples and their metrics, with the classes that settings name.
+
+    Args:
+        settings: of the evaluation.
+        roots: further modules that it runs.
+    """
+    metrics = settings.eval.metrics
+    named: list[Any] = [settings.data, settings.decode]
+    named += [settings.cas.net] if "cas" in metrics and settings.cas is not None else []
+    named += [settings.classifier.net] if settings.features.name == "classifier" and settings.classifier else []
+    if isinstance(settings, TrainConf):
+        named += [settings.tokenizer.net, settings.mvtm.net, settings.schedule]
+    parts = [f"{HERE}.curve", f"{HERE}.reconstruction", *([f"{HERE}.likelihood"] if "nll" in metrics else [])]
+    computed = [metric.compute for metric in registry.TABLE.values() if metric.name in metrics and metric.compute]
+    return code_of(*parts, *targets_in(named), *map(_dotted, computed), *roots)
+
+
+def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Origin:
+    """Where the rows of an evaluation come from.
+
+    Args:
+        settings: of the evaluation.
+        folder: the run that is evaluated, if it is one.
+        roots: further modules that it runs.
+    """
+    about = {**git.commit(), **({"debug": settings.debug} if settings.debug is not None else {})}
+    code = measuring_code(settings, *roots)
+    if folder is None:
+        return Origin(code=code, about=about)
+    record = folder.record
+    trained = folder.codes.get(record.code)
+    return Origin(code=code, trained_by=record.code, training_code=trained, reused=record.reused_code, about=about)
+
+
+def trained_in_file(origin: Origin, about: Mapping[str, Any]) -> Origin:
+    """With the code that trained the model of a file, as the file describes it."""
+    code = about.get("training_code")
+    if not isinstance(code, dict) or not code:
+        return origin
+    return replace(origin, trained_by=fingerprint(code), training_code=code)
+
+
+def known_code(run: Run[CommonConf]) -> tuple[Code, Code]:
+    """The code that trains and the code that measures; says which they are, and what it cost to know that."""
+    start, settings = time.perf_counter(), run.settings
+    trains = training_code(settings) if isinstance(settings, TrainConf) else {}
+    measures = measuring_code(settings)
+    cost = f"{len({**trains, **measures})} files read in {time.perf_counter() - start:.2f} s"
+    state = git.commit()
+    tree = f"commit {str(state['commit'])[:7]}{'' if state['clean'] else ' with changes'}, " if state else ""
+    run.console.note("code", f"{tree}{cost}")
+    return trains, measures
+
+
+def _dotted(compute: str | Callable[..., Any]) -> str:
+    return compute if isinstance(compute, str) else f"{compute.__module__}.{compute.__qualname__}"

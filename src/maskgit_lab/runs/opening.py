@@ -1,0 +1,261 @@
+"""Which folder a run lives in, who works in it, and whether today's code made what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from maskgit_lab import ranks
+from maskgit_lab.code import Code
+from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import file_sha256, fingerprint, flatten
+from maskgit_lab.objects import TARGET
+from maskgit_lab.runs.codes import Codes, Stale, check_choice
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, RECORD
+from maskgit_lab.runs.record import Record
+from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, plain, run_fingerprint, training
+
+OUTPUTS = Path("outputs")
+LOCK = ".lock"
+LONGEST_NAME = 80
+PLACED = ("run_dir=", "cache_dir=")  # overrides that do not move with a run
+# What a run that was killed as it began may have left: it is no reason to refuse the folder.
+BEGUN = {LOCK, CONFIG, f"{RECORD}.tmp", "code.json", "code.tmp"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The run that a command asks for."""
+
+    settings: TrainConf
+    overrides: Sequence[str]  # that the settings were composed from
+    code: Code  # that would train it
+
+
+@contextmanager
+def opened(wanted: Wanted) -> Iterator[RunFolder]:
+    """The run's folder, made if it is absent, and held by this process and those that it works with alone.
+
+    Raises:
+        UserError: it cannot be written, holds something else, is in use, or was trained by other code.
+    """
+    cache = wanted.settings.cache_dir
+    if not ranks.is_main():
+        yield RunFolder(ranks.share(Path()), cache)
+        return
+    check_choice(wanted.settings.rerun, wanted.settings.reuse)
+    path = _made(wanted)
+    with held(path, "run_dir", wanted.settings.wait):
+        _check_free(path, wanted.settings)
+        _make(path, wanted)
+        run = RunFolder(path, cache)
+        _settle(run, wanted)
+        yield RunFolder(ranks.share(path), cache)
+
+
+@contextmanager
+def held(path: Path, key: str, wait: bool) -> Iterator[None]:
+    """Keeps other commands out of a folder.
+
+    Args:
+        path: the folder, which exists.
+        key: the setting that names it.
+        wait: for another process that holds it.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        if not wait:
+            raise UserError(f"another process is working in {path}: wait for it, or choose another {key}") from error
+        Terminal().note("run", f"another process is working in {path}; waiting for it")
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"cannot write {key} {path} ({error.strerror}): choose another {key}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def existing(wanted: Wanted) -> RunFolder | None:
+    """The folder of the run, if there is one; nothing is made or held.
+
+    Raises:
+        Stale: other code trained it, and the settings do not say what to do about that.
+    """
+    settings = wanted.settings
+    path = Path(settings.run_dir) if settings.run_dir is not None else _found(settings)
+    if path is None or not (path / RECORD).exists():
+        return None
+    run = RunFolder(path, settings.cache_dir)
+    if run.record.fingerprint != run_fingerprint(settings):
+        return None
+    if _is_stale(run, wanted.code) and not settings.rerun and not settings.reuse:
+        raise _stale(run, wanted.code)
+    return run
+
+
+def run_name(overrides: Sequence[str], without: Collection[str] = PLACES) -> str:
+    """Overrides as a name, without the characters that a shell or Hydra would read as syntax; of paths, the end.
+
+    Args:
+        overrides: of a command.
+        without: groups and settings that are left out.
+    """
+    parts = [override.lstrip("+~").partition("=") for override in overrides]
+    kept = [(key, value) for key, _, value in parts if re.split(r"[.@]", key, maxsplit=1)[0] not in without]
+    named = [f"{key}={value.rstrip('/').rpartition('/')[2]}" for key, value in kept]
+    text = "+".join(named).replace("/", ".").replace("=", "_").replace(",", "_")
+    return re.sub(r"[^\w.+-]", "", text)[:LONGEST_NAME].strip(".") or "default"
+
+
+def data_name(data: Mapping[str, Any]) -> str:
+    """What the folder of the runs on some data is called, given the settings of the data."""
+    own = data.get("name") or data.get("path") or str(data.get(TARGET, "data")).rpartition(".")[2]
+    return re.sub(r"[^\w.-]", "_", str(own).rstrip("/").rpartition("/")[2]).strip(".") or "data"
+
+
+def _made(wanted: Wanted) -> Path:
+    """The folder of the run, which exists; a name is taken by one run alone."""
+    settings = wanted.settings
+    parent = OUTPUTS / (settings.name or data_name(settings.data or {}))
+    path = Path(settings.run_dir) if settings.run_dir is not None else None
+    try:
+        if path is not None:
+            _check_free(path, settings)
+        (path or parent).mkdir(parents=True, exist_ok=True)
+        with nullcontext() if path is not None else FileLock(parent / LOCK):
+            path = path or _found(settings) or _free_name(parent, wanted.overrides)
+            path.mkdir(exist_ok=True)
+            if settings.run_dir is None:
+                _make(path, wanted)
+    except OSError as error:
+        raise UserError(f"cannot write run_dir {path or parent} ({error.strerror}): choose another run_dir") from error
+    return path
+
+
+def _make(path: Path, wanted: Wanted) -> None:
+    """Writes what a run is, unless that is there."""
+    if (path / RECORD).exists():
+        return
+    text = yaml.safe_dump(plain(wanted.settings), sort_keys=False, allow_unicode=True)
+    (path / CONFIG).write_text(text, encoding="utf-8")
+    Record(
+        fingerprint=run_fingerprint(wanted.settings),
+        config=file_sha256(path / CONFIG),
+        command=[override for override in wanted.overrides if not override.startswith(PLACED)],
+        code=Codes(path).add(wanted.code),
+        cache=_relative(wanted.settings.cache_dir, path),
+        wandb_id=secrets.token_hex(4),
+    ).write(path)
+
+
+def _relative(cache: str, path: Path) -> str:
+    return Path(os.path.relpath(Path(cache).resolve(), path.resolve())).as_posix()
+
+
+def _found(settings: TrainConf) -> Path | None:
+    """The run of these settings in `outputs/`, whatever it is called."""
+    name = run_fingerprint(settings)
+    for record in sorted((OUTPUTS / (settings.name or data_name(settings.data or {}))).glob(f"*/{RECORD}")):
+        try:
+            values = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(values, dict) and values.get("fingerprint") == name:
+            return record.parent
+    return None
+
+
+def _free_name(parent: Path, overrides: Sequence[str]) -> Path:
+    name = run_name(overrides, (*PLACES, *EVALUATION))
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(path for path in (parent / each for each in names) if _is_free(path))
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN)
+
+
+def _check_free(path: Path, settings: TrainConf) -> None:
+    """Raises a `UserError` if a folder holds anything but this run."""
+    if _is_free(path):
+        return
+    if not path.is_dir():
+        raise UserError(f"run_dir {path} is a file: choose a folder")
+    if not (path / RECORD).exists():
+        raise UserError(f"run_dir {path} is not empty and holds no run: choose another folder, so that nothing is lost")
+    run = RunFolder(path)
+    if run.record.fingerprint != run_fingerprint(settings):
+        raise UserError(
+            f"run_dir {path} holds a different run ({_differences(run.settings(), settings)}): choose another run_dir, "
+            "or leave it out"
+        )
+
+
+def _differences(recorded: TrainConf, settings: TrainConf) -> str:
+    there, here = flatten(training(recorded)), flatten(training(settings))
+    different = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    named = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in different[:3]]
+    return "; ".join(named) + ("; and more" if len(different) > 3 else "")
+
+
+def _is_stale(run: RunFolder, code: Code) -> bool:
+    return run.record.code != fingerprint(code) and (run.record.mvtm is not None or run.checkpoint.exists())
+
+
+def _stale(run: RunFolder, code: Code) -> Stale:
+    files = run.codes.changes(run.record.code, code)
+    return Stale(f"the run in {run.path} was trained", files, "train it again")
+
+
+def _settle(run: RunFolder, wanted: Wanted) -> None:
+    """Makes a run that other code began one of today's code, as the settings say.
+
+    Raises:
+        UserError: they do not say it.
+    """
+    record, now = run.record, fingerprint(wanted.code)
+    record.cache = _relative(wanted.settings.cache_dir, run.path)
+    if _is_stale(run, wanted.code):
+        if wanted.settings.reuse:
+            record.reused_code = [*record.reused_code, record.code]
+        elif wanted.settings.rerun:
+            _set_aside(run)
+        else:
+            raise _stale(run, wanted.code)
+    elif record.code != now:  # nothing of it is trained, so whatever it found in the cache is looked for again
+        record.tokenizer = record.tokens = None
+    record.code = run.codes.add(wanted.code)
+    run.save()
+
+
+def _set_aside(run: RunFolder) -> None:
+    """Keeps the checkpoint of other code beside the one that is to come."""
+    record = run.record
+    if run.checkpoints.exists():
+        run.checkpoints.rename(next(p for p in _asides(run) if not p.exists()))
+    record.tokenizer = record.tokens = record.mvtm = record.classifier = record.reconstruction = record.pictures = None
+    record.reused_code, record.measured, record.wandb_id = [], {}, secrets.token_hex(4)
+
+
+def _asides(run: RunFolder) -> Iterator[Path]:
+    name = f"{CHECKPOINTS}-{run.record.code}"
+    return (run.path / (name if number == 1 else f"{name}-{number}") for number in count(1))
