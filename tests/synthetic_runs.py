@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.runs.results import CODE, GRIDS, RESULTS, grid_path
+from maskgit_lab.runs.names import CODE
+from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)

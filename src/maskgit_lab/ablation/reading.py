@@ -15,14 +15,12 @@ import yaml
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
-from maskgit_lab.runs.names import CONFIG, RECORD
-from maskgit_lab.runs.results import CODE, RESULTS, Results, Row, grid_path, knobs
+from maskgit_lab.runs.names import CODE, CONFIG, RECORD
+from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
+from maskgit_lab.settings import EVALUATION, PLACES
 
-# Keys of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
-NOT_OF_THE_TRAINING = {
-    *("seed", "schedule", "decode", "eval", "features", "classifier", "cas", "run_dir", "cache_dir", "stage"),
-    *("logger", "trainer", "sweep", "sweeps", "wait", "name"),
-}
+# Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
+NOT_OF_THE_TRAINING = {*PLACES, *EVALUATION, "seed", "schedule"}
 NOT_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb"}  # folders inside a run
 LARGEST = 2**63  # T and seed
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
@@ -121,8 +119,10 @@ def _read(path: Path) -> Run:
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the training depends on, by dotted keys."""
-    return flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
+    """What the training depends on, by dotted keys; as `settings.training`, but of configs of any version."""
+    trainer = config.get("trainer")
+    precision = {"precision": trainer["precision"]} if isinstance(trainer, dict) and "precision" in trainer else {}
+    return flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING} | precision)
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
