@@ -80,7 +80,7 @@ def make_run(
     steps = sorted({each["steps"] for each in rows})
     text = CONFIG.format(seed=first["seed"], schedule=schedule, steps=steps, depth=depth)
     (path / "config.yaml").write_text(text)
-    record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "evaluation": [] if done else None}
+    record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "measured": {"f0": ["p0"]} if done else {}}
     (path / "run.json").write_text(json.dumps(record))
     add_rows(path, rows)
     if grids:

@@ -71,8 +71,8 @@ def test_what_is_chosen_keeps_its_training(tmp_path):
             r"no row has daat \(did you mean data\?\); rows have cas_classifier, choice_temperature, data, .*, steps$",
         ),
         ("mvtm.optim.learning=1", r"no row has mvtm.optim.learning \(did you mean mvtm.optim.lr\?\)"),
-        ("data=mnist", "no row has data=mnist: there is cifar10, digits$"),
-        ("steps=5", "no row has steps=5: there is 4, 8, 16$"),
+        ("data=mnist", "no row has data=mnist: rows have cifar10, digits$"),
+        ("steps=5", "no row has steps=5: rows have 4, 8, 16$"),
         ("steps=four", "no row has steps=four"),
         ("data=digits,seed=2", "no row has all of data=digits, seed=2"),
     ],
@@ -84,5 +84,5 @@ def test_mistakes_are_one_sentence(text, sentence):
 
 def test_many_values_are_cut():
     runs = [Run(Path("run"), [row("cosine", seed, 4) for seed in range(40)], "t")]
-    with pytest.raises(UserError, match=r"there is 0, 1, .*, 11 and 28 more$"):
+    with pytest.raises(UserError, match=r"rows have 0, 1, .*, 11 and 28 more$"):
         Conditions.read("seed=99").chosen(runs, Origins.of(runs))

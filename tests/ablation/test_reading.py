@@ -75,6 +75,8 @@ def test_an_unfinished_run_says_what_is_missing(tmp_path):
     text = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(text.replace("[4, 8]", "[4, 8, 16, 32]"))
     assert find_runs(tmp_path)[0].faults == ("unfinished: T = 16, 32 not measured yet",)
+    (run / "run.json").write_text('{"mvtm": {}, "evaluation": []}')  # of an earlier version
+    assert find_runs(tmp_path)[0].faults == ()
     (run / "run.json").write_text('{"done": {"tokenizer": {}}}')
     (run / "results.jsonl").unlink()
     make_run(tmp_path / "other", ROWS)

@@ -72,7 +72,7 @@ REFUSED = {
     "where=": "where is empty: give conditions such as where=data=digits,seed=0",
     "where=data": "'data' is not a condition",
     "where=daat=digits": "no row has daat (did you mean data?)",
-    "where=data=mnist,seed=0": "no row has data=mnist: there is digits",
+    "where=data=mnist,seed=0": "no row has data=mnist: rows have digits",
     "runs=nowhere": "runs=nowhere does not exist",
     "runs=file": "runs=file is a file",
     "runs=empty": "holds no results.jsonl",

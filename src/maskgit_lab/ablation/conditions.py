@@ -79,7 +79,7 @@ def _check(key: str, value: str, every: Sequence[Mapping[str, Any]]) -> None:
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise UserError(f"where: no row has {key}{hint}; rows have {', '.join(filter(_is_setting, known))}")
     if not any(_is(one, value) for one in found):
-        raise UserError(f"where: no row has {key}={value}: there is {_listed(_ordered(found))}")
+        raise UserError(f"where: no row has {key}={value}: rows have {_listed(_ordered(found))}")
 
 
 def _is(value: Any, text: str) -> bool:

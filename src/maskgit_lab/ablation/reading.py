@@ -153,8 +153,9 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
         return []
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        parts = record.get("done", record)  # earlier versions kept the parts apart
+        parts = record.get("done", record)  # earlier versions kept the parts apart, and then had `evaluation`
         done = {part for part in ("mvtm", "evaluation") if parts.get(part) is not None}
+        done |= {"evaluation"} if parts.get("measured") else set()
     except (ValueError, AttributeError):
         return ["its run.json is damaged"]
     if "evaluation" in done:
