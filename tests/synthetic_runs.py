@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
+from maskgit_lab.runs.names import CODE
 from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
@@ -79,13 +80,25 @@ def make_run(
     steps = sorted({each["steps"] for each in rows})
     text = CONFIG.format(seed=first["seed"], schedule=schedule, steps=steps, depth=depth)
     (path / "config.yaml").write_text(text)
-    record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "evaluation": [] if done else None}
+    record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "measured": {"f0": ["p0"]} if done else {}}
     (path / "run.json").write_text(json.dumps(record))
-    lines = "".join(json.dumps(each) + "\n" for each in rows)
-    (path / RESULTS).write_text(lines)
+    add_rows(path, rows)
     if grids:
         draw_grids(path, rows)
     return path
+
+
+def add_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Adds rows to the results in a folder, made if it is absent: without a config it is one of evaluate.py's."""
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / RESULTS).open("a") as file:
+        file.writelines(json.dumps(each) + "\n" for each in rows)
+    return path
+
+
+def write_code(path: Path, code: Mapping[str, Mapping[str, str]]) -> None:
+    """The files of fingerprints of code, beside the results in a folder."""
+    (path / CODE).write_text(json.dumps(code))
 
 
 def draw_grids(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -121,7 +134,5 @@ def make_everything(folder: Path) -> Path:
     more += [row("linear", 0, t, guidance=g) for t in STEPS for g in (0.5, 1.0, 2.0)]
     more += [row(a, 0, t, decode_schedule=b) for a in SCHEDULES for b in SCHEDULES if a != b for t in (4, 8)]
     for schedule in SCHEDULES:
-        lines = "".join(json.dumps(each) + "\n" for each in more if each["schedule"] == schedule)
-        with (folder / f"schedule_{schedule}+seed_0" / RESULTS).open("a") as file:
-            file.write(lines)
+        add_rows(folder / f"schedule_{schedule}+seed_0", (each for each in more if each["schedule"] == schedule))
     return folder

@@ -7,7 +7,8 @@ import pytest
 
 from maskgit_lab.ablation.curves import at_best_steps, curves, metrics_of, spread
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from synthetic_runs import row
 

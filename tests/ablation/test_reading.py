@@ -42,6 +42,18 @@ def test_the_training_is_the_same_for_other_schedules_and_seeds_and_another_for_
     assert settings["mvtm.net.depth"] == 12 and not any(key.startswith(("seed", "schedule")) for key in settings)
 
 
+def test_the_training_does_not_depend_on_places_and_the_evaluation(tmp_path):
+    for i, added in enumerate(
+        ("reuse: true", "rerun: true", "cas: {seed: 1}", "trainer: {devices: 8, precision: 32-true}")
+    ):
+        run = make_run(tmp_path / str(i), ROWS)
+        text = (run / "config.yaml").read_text()
+        (run / "config.yaml").write_text(f"{text}{added}\n")
+    *several, on_hardware = find_runs(tmp_path)
+    assert len({run.training for run in several}) == 1 and on_hardware.settings["precision"] == "32-true"
+    assert "trainer.devices" not in on_hardware.settings
+
+
 def test_lines_cut_short_are_counted(tmp_path):
     run = make_run(tmp_path / "run", ROWS)
     with (run / "results.jsonl").open("a") as file:
@@ -63,6 +75,8 @@ def test_an_unfinished_run_says_what_is_missing(tmp_path):
     text = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(text.replace("[4, 8]", "[4, 8, 16, 32]"))
     assert find_runs(tmp_path)[0].faults == ("unfinished: T = 16, 32 not measured yet",)
+    (run / "run.json").write_text('{"mvtm": {}, "evaluation": []}')  # of an earlier version
+    assert find_runs(tmp_path)[0].faults == ()
     (run / "run.json").write_text('{"done": {"tokenizer": {}}}')
     (run / "results.jsonl").unlink()
     make_run(tmp_path / "other", ROWS)

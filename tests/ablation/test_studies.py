@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from maskgit_lab.ablation.reading import Run, find_runs
-from maskgit_lab.ablation.studies import differences, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.titles import differences
 from synthetic_runs import SCHEDULES, make_everything, make_run, row
 
 

@@ -1,7 +1,9 @@
 """`report.py` as a user runs it."""
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from maskgit_lab.launch.cli import _quoted
 from refusals import expect_refused
 from synthetic_runs import make_run, make_sweep, row
 
@@ -28,13 +30,49 @@ def test_a_truncated_line_is_printed(command, sweep):
     assert printed.code == 0 and "1 line of the results of schedule_cosine+seed_0 could not be read" in printed.out
 
 
+def test_chapters_of_one_heading_are_printed_with_what_differs(command, sweep):
+    make_run(sweep / "other", [row("cosine", 0, t, model="deeper") for t in (4, 8)], depth=12)
+    printed = " ".join(command("report", f"runs={sweep}", "out=report").out.split())
+    assert "reference digits-train, depth=4" in printed and "reference digits-train, depth=12" in printed
+
+
 def test_runs_of_other_data_are_another_study(command, sweep):
     make_run(sweep / "other", [row("cosine", 0, t, data="cifar10") for t in (4, 8)])
     printed = command("report", f"runs={sweep}", "out=report")
     assert printed.code == 0 and "2 studies" in printed.out and "cifar10, classifier features" in printed.out
 
 
+CIFAR = [row("cosine", 0, t, data="cifar10", model="other") for t in (4, 8)]
+
+
+@pytest.mark.parametrize("where", ["data=digits,seed=0", "'data=digits,seed=0'", '"data=digits,seed=0"'])
+def test_where_chooses_rows_and_the_page_says_so(command, sweep, tmp_path, where):
+    make_run(sweep / "other", CIFAR)
+    printed = command("report", f"runs={sweep}", "out=report", f"where={where}")
+    assert printed.code == 0 and "3 of them, 6 rows, 1 study" in printed.out
+    assert "data=digits, seed=0: 6 of 14 rows" in printed.out and "cifar10" not in printed.out
+    for page in ("report.html", "report.md"):
+        assert "Filtered by data=digits, seed=0." in (tmp_path / "report" / page).read_text().replace("\\", "")
+
+
+def test_where_chooses_by_the_settings_of_the_training(command, sweep):
+    make_run(sweep / "other", CIFAR, depth=12)
+    printed = command("report", f"runs={sweep}", "out=report", "where=mvtm.net.depth=12")
+    assert printed.code == 0 and "1 of them, 2 rows, 1 study" in printed.out
+    assert "14 rows" in command("report", f"runs={sweep}", "out=report", "where=null").out
+
+
+@pytest.mark.parametrize("value", ["a=1,b=2", "a=it's", "a=\\", "a=\\'b", "", "a=[1,2],b={x:1}", "a=x y#z", 'a="b"'])
+def test_where_reaches_the_command_as_it_was_written(value):
+    parsed = OverridesParser.create().parse_override(_quoted(f"where={value}"))
+    assert parsed.value() == value and not parsed.is_sweep_override()
+
+
 REFUSED = {
+    "where=": "where is empty: give conditions such as where=data=digits,seed=0",
+    "where=data": "'data' is not a condition",
+    "where=daat=digits": "no row has daat (did you mean data?)",
+    "where=data=mnist,seed=0": "no row has data=mnist: rows have digits",
     "runs=nowhere": "runs=nowhere does not exist",
     "runs=file": "runs=file is a file",
     "runs=empty": "holds no results.jsonl",

@@ -12,17 +12,18 @@ from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import rank
 from maskgit_lab.ablation.reading import Run, find_runs, short_names
-from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.chapters import Report, make_report
-from maskgit_lab.report.csv_files import curves_csv, points_csv
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.files import write_report
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.samples import encode
 from maskgit_lab.report.sentences import faults_of, how_to_read, order_sentences, warnings
 from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
 from maskgit_lab.report.words import NONE
-from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row
+from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row, write_code
 
 FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv"}
 
@@ -168,6 +169,47 @@ def test_studies_are_kept_apart(tmp_path):
     assert pages(runs)[0].count('<section class="study"') == 3
     lines = csv.DictReader(points_csv(every, runs, short_names(runs)).splitlines())
     assert {line["study"] for line in lines} == {"0", "1", "2"}
+
+
+def test_every_study_has_the_same_title_everywhere(tmp_path):
+    for depth in (4, 8):
+        make_run(tmp_path / str(depth), [row("cosine", 0, t, model=str(depth)) for t in (4, 8)], depth=depth)
+    runs = find_runs(tmp_path)
+    every = studies(runs)
+    plain = "digits, classifier features, 1,437 samples, reference digits-train"
+    titles = [f"{plain}, depth=4", f"{plain}, depth=8"]
+    page, text = pages(runs)
+    assert re.findall(r"<h2>(.*?)</h2>", page) == titles
+    assert re.findall(r'<li><a href="#study-\d">(.*?)</a>', page) == titles
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == titles
+    for content in (points_csv(every, runs, short_names(runs)), curves_csv(every), table_csv(every)):
+        assert list(dict.fromkeys(line["title"] for line in csv.DictReader(content.splitlines()))) == titles
+
+
+def test_debug_runs_are_kept_out_of_the_headline_and_come_last(tmp_path):
+    tries = [row("linear", s, t, model="try", data="tries", debug="tiny") for s in (0, 1, 2) for t in (2, 4, 8)]
+    make_run(tmp_path / "a", tries)
+    make_run(tmp_path / "b", [row("cosine", 0, t) for t in (4, 8)])
+    page, text = pages(find_runs(tmp_path))
+    for each in (page, text):
+        assert "MaskGIT ablations: digits" in each and "MaskGIT ablations: digits, tries" not in each
+        assert "2 points of 1 run. 9 points of debug runs are in the last chapters." in each
+        assert "tries with debug=tiny" in each
+    assert re.findall(r"<h2>(.*?),", page) == ["digits", "Debug runs (tiny): tries"]
+    only = pages([run for run in find_runs(tmp_path) if run.path.name == "a"])[1]
+    assert "MaskGIT ablations: tries" in only and "9 points of 1 run." in only
+
+
+def test_older_code_reused_rows_and_seeds_that_are_left_out_are_warned_of(tmp_path):
+    make_run(tmp_path / "a", [row("cosine", 0, t, code="old") for t in (4, 8)])
+    own = [row("cosine", seed, t, code="new", reused_code="old") for seed in (0, 1) for t in (4, 8)]
+    make_run(tmp_path / "b", [*own, row("cosine", 0, 16, code="new")])
+    write_code(tmp_path / "b", {"old": {"decoding/parallel.py": "1"}, "new": {"decoding/parallel.py": "2"}})
+    for each in pages(find_runs(tmp_path)):
+        assert "measured by older code than the current ones: decoding/parallel.py differs" in each
+        assert "4 of 5 points were measured by earlier code and reused" in each.replace("\\", "")
+        assert "cosine: seeds 0, 1 at T = 4, 8 and seed 0 at T = 16" in each
+        assert each.index("4 of 5 points") < each.index("older code than the current ones")
 
 
 def test_names_cannot_break_page_or_table(tmp_path):

@@ -8,9 +8,11 @@ import pytest
 
 from maskgit_lab.ablation.published import fid_curves, table3
 from maskgit_lab.ablation.reading import Run, find_runs
-from maskgit_lab.ablation.studies import Study, studies
+from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.maps import Map, all_maps
+from maskgit_lab.report.matplotlib_figures import draw_map
 from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.styles import PAPERS, styles
@@ -83,9 +85,27 @@ def test_the_square_of_schedules_is_at_each_cells_best_t(everything):
     drawn = maps_of(everything)["decode_schedule"]
     assert drawn.values_YX.shape == (7, 7) and np.isfinite(drawn.values_YX).all()
     assert (np.diag(drawn.values_YX) == drawn.values_YX.min(axis=1)).all()
-    assert drawn.cells[3][3].hover[:2] == ["trained cosine, decoding schedule cosine, T = 8", "FD 7.61"]
-    assert drawn.cells[3][3].text == "7.61\nT 8" and len(map_spec(drawn)["layout"]["shapes"]) == 7
+    assert drawn.cells[3][3].hover[:2] == ["trained cosine, decoding schedule cosine, T = 8", "FD 7.58"]
+    assert drawn.cells[3][3].text == "7.58\nT 8" and len(map_spec(drawn)["layout"]["shapes"]) == 7
     assert maps_of(study_of(row("cosine", 0, 8))) == {}
+
+
+def test_the_square_compares_the_seeds_that_all_its_cells_have(everything):
+    """Two schedules that differ were decoded with the first seed alone."""
+    drawn = maps_of(everything)["decode_schedule"]
+    assert {cell.hover[-1] for line in drawn.cells for cell in line} == {"1 seed"}
+    assert drawn.note.endswith(" All cells are of seed 0, which they share.")
+    rows = [row("cosine", 0, 8), row("cosine", 1, 8, decode_schedule="linear")]
+    assert maps_of(study_of(*rows))["decode_schedule"].note.endswith(" The cells share no seed.")
+
+
+def test_the_star_of_a_line_is_where_the_tables_have_its_best_t():
+    """T = 16 was measured with the luckier seed alone."""
+    values = {(0, 4): 8.0, (1, 4): 6.0, (0, 8): 7.0, (1, 8): 5.0, (1, 16): 5.5}
+    study = study_of(*(row("cosine", seed, t, fd_classifier=v) for (seed, t), v in values.items()))
+    (line,) = curve_panels(study)[0].lines
+    assert line.curve.x == (4, 8, 16) and line.curve.mean_X.tolist() == [7, 6, 5.5] and line.best == 1
+    assert line.hover[1][-1] == "its best T" and line.hover[2][-1] != "its best T"
 
 
 def test_a_cell_that_was_not_measured_is_left_empty():
@@ -136,6 +156,13 @@ def test_plotly_takes_every_figure(everything):
     bands = [trace for trace in specs[0]["data"] if trace.get("fill") == "toself"]
     stars = [trace for trace in specs[0]["data"] if trace.get("marker", {}).get("symbol") == "star"]
     assert len(bands) == len(stars) == 7
+
+
+def test_a_long_title_is_wrapped_to_its_figure(everything, tmp_path):
+    title = "digits, classifier features, 1,437 samples, measured by older code (parallel.py), code=a1b2c3"
+    draw_map(all_maps(everything)[0], title, tmp_path / "map")
+    svg = (tmp_path / "map.svg").read_text()
+    assert title not in svg and "code=a1b2c3" in svg and "digits, classifier features, 1,437 samples" in svg
 
 
 def test_one_t_has_no_sweet_spot():

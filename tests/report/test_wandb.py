@@ -124,6 +124,15 @@ def test_studies_are_kept_apart(server, sweep):
     assert panels(of_inception, "Run History Line Plot")[0]["metrics"] == ["eval/fid"]
 
 
+def test_studies_have_the_titles_of_the_page_and_the_filter_is_named(server, sweep):
+    serve(server, [add_run(sweep, "cosine", 0, features="inception")])
+    publish_all(sweep, where="data=digits")
+    (view,) = server.views
+    headings = [b["children"][0]["text"] for b in json.loads(view["spec"])["blocks"] if b.get("level") == 1]
+    assert headings == [study.title for study in studies(find_runs(sweep))]
+    assert "Filtered by data=digits." in view["description"]
+
+
 def test_curves_that_differ_in_more_than_the_schedule_are_not_averaged(server, sweep):
     serve(server, [add_run(sweep, "linear", 2, temperature=10.0)])
     publish_all(sweep)

@@ -5,14 +5,17 @@ Shapes: R repeats (a seed and a model each), X values of T or of a knob; NaN is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
+from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import in_order
-from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.ablation.rectangles import largest
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
 
@@ -54,16 +57,28 @@ class Curve:
         """Whether any x has several repeats."""
         return bool((self.counts_X > 1).any())
 
+    @cached_property
+    def whole(self) -> Curve:
+        """The largest part of it without gaps, so that all its x have the same repeats."""
+        known_RX = np.isfinite(self.values_RX)
+        rows = sorted(largest([[set(np.flatnonzero(known_R).tolist()) for known_R in known_RX.T]]))
+        return self._cut(rows, np.flatnonzero(known_RX[rows].all(axis=0)).tolist())
+
+    def only(self, seeds: Set[int]) -> Curve:
+        """The part of it with these seeds alone, at the x that have all of them."""
+        rows = [i for i, seed in enumerate(self.seeds) if seed in seeds]
+        return self._cut(rows, [i for i in range(len(self.x)) if seeds <= set(self.seeds_at(i))])
+
     @property
     def best(self) -> int:
-        """The index of the best x, by the mean over the repeats; the smallest x of equals."""
-        mean = self.mean_X
-        return int(mean.argmin() if self.metric.better == "min" else mean.argmax())
+        """The index of the best x, by the mean over repeats that all compared x have; the smallest x of equals."""
+        mean = self.whole.mean_X
+        return self.x.index(self.whole.x[int(mean.argmin() if self.metric.better == "min" else mean.argmax())])
 
     @property
     def best_value(self) -> float:
-        """The mean at the best x."""
-        return float(self.mean_X[self.best])
+        """The mean at the best x, over the same repeats."""
+        return self.whole.at(self.x[self.best])
 
     @property
     def best_steps(self) -> int:
@@ -72,8 +87,8 @@ class Curve:
 
     @property
     def is_at_edge(self) -> bool:
-        """Whether the best x is the first or last that was measured, so that a better one may lie beyond."""
-        return self.best in (0, len(self.x) - 1)
+        """Whether the best x is the first or last that was compared, so that a better one may lie beyond."""
+        return self.x[self.best] in (self.whole.x[0], self.whole.x[-1])
 
     def at(self, x: float) -> float:
         """The mean at an x; NaN where it was not measured."""
@@ -83,6 +98,10 @@ class Curve:
         """The seeds that have a value at the x of this index, in order."""
         there = np.isfinite(self.values_RX[:, index])
         return sorted(seed for seed, known in zip(self.seeds, there, strict=True) if known)
+
+    def _cut(self, rows: Sequence[int], columns: Sequence[int]) -> Curve:
+        x, seeds = tuple(self.x[i] for i in columns), tuple(self.seeds[i] for i in rows)
+        return replace(self, x=x, seeds=seeds, values_RX=self.values_RX[np.ix_(rows, columns)])
 
 
 def metrics_of(study: Study) -> list[Metric]:

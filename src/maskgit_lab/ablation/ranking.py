@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from maskgit_lab.ablation.curves import Curve
 from maskgit_lab.ablation.published import table3
+from maskgit_lab.ablation.sharing import compare
 
 FEWEST = 3  # schedules; of two there is no order worth a number
 PERCENTILES = (2.5, 97.5)
@@ -38,6 +39,7 @@ class Ranking:
     order: Agreement  # agreement of the distances with the paper's FID
     shift: Agreement  # agreement of the best T with the paper's
     bootstrap: int  # resamples
+    seeds: tuple[int, ...]  # that all schedules share, and on which they are compared; none where they share none
 
     @property
     def our_order(self) -> list[str]:
@@ -65,7 +67,8 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
     """Compares distances with the paper's Table 3.
 
     Args:
-        curves: of the distance, one a schedule; those of schedules that are not in the paper are left out.
+        curves: of the distance, one a schedule; those of schedules that are not in the paper are left out, and the
+            others are compared on the seeds that they share.
         bootstrap: resamples: within each schedule, its repeats are drawn with replacement, and mean, best T and tau
             are found anew.
         seed: of the resamples.
@@ -73,7 +76,8 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
     Returns:
         None with fewer than three of the paper's schedules.
     """
-    known = [curve for curve in curves if curve.schedule in table3()]
+    shared = compare([curve for curve in curves if curve.schedule in table3()])
+    known = shared.compared
     if len(known) < FEWEST:
         return None
     rows = [table3()[curve.schedule] for curve in known]
@@ -85,19 +89,18 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
     order = _agreement(kendall_tau(ours_BS, fid_S), max(repeats))
     shift = _agreement(kendall_tau(best_BS, steps_S), max(repeats))
     names = tuple(curve.schedule for curve in known)
-    return Ranking(names, tuple(ours_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap)
+    return Ranking(
+        names, tuple(ours_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap, shared.seeds
+    )
 
 
 def _resample(
     curve: Curve, bootstrap: int, generator: np.random.Generator
 ) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
-    """Distance at the best T, and the best T; the first is of the repeats as they are."""
+    """Distance at the best T, and the best T, of a curve without gaps; the first is of the repeats as they are."""
     n = len(curve.values_RX)
     drawn_BR = np.vstack([np.arange(n), generator.integers(n, size=(bootstrap, n))])
-    values_BRX = curve.values_RX[drawn_BR]
-    there = np.isfinite(values_BRX)
-    totals_BX, counts_BX = np.where(there, values_BRX, 0).sum(axis=1), there.sum(axis=1)
-    mean_BX = np.divide(totals_BX, counts_BX, out=np.full(totals_BX.shape, np.inf), where=counts_BX > 0)
+    mean_BX = curve.values_RX[drawn_BR].mean(axis=1)
     return mean_BX.min(axis=1), np.array(curve.x, dtype=float)[mean_BX.argmin(axis=1)]
 
 

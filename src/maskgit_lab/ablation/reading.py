@@ -15,14 +15,12 @@ import yaml
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
-from maskgit_lab.runs.names import CONFIG, RECORD
+from maskgit_lab.runs.names import CODE, CONFIG, RECORD
 from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
+from maskgit_lab.settings import EVALUATION, PLACES
 
-# Keys of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
-NOT_OF_THE_TRAINING = {
-    *("seed", "schedule", "decode", "eval", "features", "classifier", "cas", "run_dir", "cache_dir", "stage"),
-    *("logger", "trainer", "sweep", "sweeps", "wait", "name"),
-}
+# Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
+NOT_OF_THE_TRAINING = {*PLACES, *EVALUATION, "seed", "schedule"}
 NOT_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb"}  # folders inside a run
 LARGEST = 2**63  # T and seed
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
@@ -38,6 +36,8 @@ class Run:
     n_cut: int = 0  # lines of results that could not be read
     settings: Mapping[str, Any] = field(default_factory=dict)  # what `training` stands for, by dotted keys
     faults: tuple[str, ...] = ()  # what is damaged or missing, each as half a sentence
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # its fingerprints, to files and their hashes
+    modified: float = 0.0  # when a row was added last, in seconds
 
     @cached_property
     def points(self) -> list[Row]:
@@ -101,11 +101,28 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Run:
-    rows, n_cut = Results(path / RESULTS).read()
+    results = path / RESULTS
+    rows, n_cut = Results(results).read()
     config, faults = _read_config(path / CONFIG)
-    settings = flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING})
-    training = fingerprint({key: str(value) for key, value in settings.items()}) if settings else ""
-    return Run(path, list(rows), training, n_cut, settings, (*faults, *_unfinished(path, config, rows)))
+    code, about_code = _read_code(path / CODE)
+    settings = _training(config)
+    return Run(
+        path=path,
+        rows=list(rows),
+        training=fingerprint({key: str(value) for key, value in settings.items()}) if settings else "",
+        n_cut=n_cut,
+        settings=settings,
+        faults=(*faults, *about_code, *_unfinished(path, config, rows)),
+        code=code,
+        modified=results.stat().st_mtime if results.exists() else 0.0,
+    )
+
+
+def _training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the training depends on, by dotted keys; as `settings.training`, but of configs of any version."""
+    trainer = config.get("trainer")
+    precision = {"precision": trainer["precision"]} if isinstance(trainer, dict) and "precision" in trainer else {}
+    return flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING} | precision)
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -120,14 +137,25 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     return {str(key): value for key, value in config.items()}, []
 
 
+def _read_code(path: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    if not path.is_file():
+        return {}, []
+    try:
+        code = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): {str(k): str(v) for k, v in files.items()} for name, files in code.items()}, []
+    except (ValueError, AttributeError, RecursionError):
+        return {}, [f"its {path.name} is damaged, so the files of its code are not known"]
+
+
 def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     """What the run was asked for and has not done yet."""
     if config.get("stage") != "all" or not (path / RECORD).is_file():
         return []
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        parts = record.get("done", record)  # earlier versions kept the parts apart
+        parts = record.get("done", record)  # earlier versions kept the parts apart, and then had `evaluation`
         done = {part for part in ("mvtm", "evaluation") if parts.get(part) is not None}
+        done |= {"evaluation"} if parts.get("measured") else set()
     except (ValueError, AttributeError):
         return ["its run.json is damaged"]
     if "evaluation" in done:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from maskgit_lab.ablation.reading import find_runs
+from maskgit_lab.ablation.conditions import Conditions
+from maskgit_lab.ablation.origins import Origins
+from maskgit_lab.ablation.reading import Run, find_runs
 from maskgit_lab.ablation.studies import studies
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
@@ -16,19 +20,32 @@ def run(settings: ReportConf) -> None:
     """Writes the report, and sends it to W&B too where that is asked for.
 
     Raises:
-        UserError: there are no runs, or the report cannot be written or sent.
+        UserError: there are no runs, or none that meet the conditions, or the report cannot be written or sent.
     """
-    runs, terminal = find_runs(Path(settings.runs).expanduser()), Terminal()
-    every = studies(runs)
-    n_rows, n_studies = sum(len(run.rows) for run in runs), "1 study" if len(every) == 1 else f"{len(every)} studies"
-    terminal.note("runs", f"{len(runs)} of them, {n_rows:,} rows, {n_studies}")
+    found, terminal = find_runs(Path(settings.runs).expanduser()), Terminal()
+    conditions = None if settings.where is None else Conditions.read(settings.where)
+    origins = Origins.of(found)
+    runs = found if conditions is None else conditions.chosen(found, origins)
+    every, where = studies(runs, origins), str(conditions or "")
+    terminal.note("runs", _about(runs, every))
+    if where:
+        terminal.note("where", f"{where}: {_rows(runs):,} of {_rows(found):,} rows")
     out = Path(settings.out).expanduser()
-    _print(terminal, write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed))
+    _print(terminal, write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed, where=where))
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:
         from maskgit_lab.report.wandb import publish  # slow to import, and rarely needed
 
-        publish(every, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group)
+        publish(every, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group, where)
+
+
+def _about(runs: Sequence[Run], every: Sequence[Study]) -> str:
+    n_studies = "1 study" if len(every) == 1 else f"{len(every)} studies"
+    return f"{len(runs)} of them, {_rows(runs):,} rows, {n_studies}"
+
+
+def _rows(runs: Sequence[Run]) -> int:
+    return sum(len(run.rows) for run in runs)
 
 
 def _print(terminal: Terminal, report: Report) -> None:

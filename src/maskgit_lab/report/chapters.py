@@ -9,7 +9,8 @@ from pathlib import Path
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study, differences
+from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
@@ -23,7 +24,7 @@ class Chapter:
 
     number: int  # from 1
     study: Study  # its points
-    apart: Table  # the settings in which it differs from studies of the same title
+    apart: Table  # the settings in which it differs from studies that are titled alike
     warnings: Sequence[str]  # what a reader has to know
     pair: Sequence[Panel]  # the distance against T, if it was measured, and beside it FID against T as published
     panels: Sequence[Panel]  # the other metrics against T
@@ -48,7 +49,13 @@ class Report:
 
 
 def make_report(
-    runs: Sequence[Run], every: Sequence[Study], names: Mapping[Path, str], *, bootstrap: int, seed: int
+    runs: Sequence[Run],
+    every: Sequence[Study],
+    names: Mapping[Path, str],
+    *,
+    bootstrap: int,
+    seed: int,
+    where: str = "",
 ) -> Report:
     """The contents of the report of runs.
 
@@ -58,6 +65,7 @@ def make_report(
         names: short ones of the runs' folders.
         bootstrap: resamples of the intervals.
         seed: of the resamples.
+        where: the conditions by which the rows were chosen; "": none.
     """
     chapters: list[Chapter] = []
     for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
@@ -65,7 +73,7 @@ def make_report(
         chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), ranking, pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
-    return Report(sentences.title(every), sentences.opening(runs, every), faults, chapters, external)
+    return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external)
 
 
 def _chapter(

@@ -10,22 +10,26 @@ from typing import Any
 
 from maskgit_lab.ablation.curves import curves, metrics_of
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.tables import compared
 
 
 def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str]) -> str:
-    """Every row as it was measured, with its run and the number of its study; 0: external images, of none."""
-    rows = [(i, run, row) for i, study in enumerate(every, 1) for p in study.points for run, row in p.sources]
-    rows += [(0, run, row) for run in runs for row in run.external]
-    return _csv({"study": i, "run": names[run.path], **row} for i, run, row in rows)
+    """Every row as it was measured, with its run and the number and title of its study; 0: external images, of none."""
+    rows = [
+        (i, study.title, run, row) for i, study in enumerate(every, 1) for p in study.points for run, row in p.sources
+    ]
+    rows += [(0, "external images", run, row) for run in runs for row in run.external]
+    return _csv({"study": i, "title": title, "run": names[run.path], **row} for i, title, run, row in rows)
 
 
 def curves_csv(every: Sequence[Study]) -> str:
     """Each curve as it is drawn: mean, smallest, largest and number of seeds by study, metric, schedule and T."""
-    names = ("study", "metric", "schedule", "steps", "mean", "min", "max", "seeds")
+    names = ("study", "title", "metric", "schedule", "steps", "mean", "min", "max", "seeds")
     return _csv(
-        dict(zip(names, (i, metric.key, one.schedule, steps, *map(float, values), int(seeds)), strict=True))
+        dict(
+            zip(names, (i, study.title, metric.key, one.schedule, steps, *map(float, values), int(seeds)), strict=True)
+        )
         for i, study in enumerate(every, 1)
         for metric in metrics_of(study)
         for one in curves(study.main, metric)
@@ -35,7 +39,9 @@ def curves_csv(every: Sequence[Study]) -> str:
 
 def table_csv(every: Sequence[Study]) -> str:
     """The tables in the form of Table 3, one after the other, as plain numbers."""
-    return _csv({"study": i, **row} for i, study in enumerate(every, 1) for row in compared(study))
+    return _csv(
+        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in compared(study)
+    )
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskgit_lab.ablation.reading import Run, short_names
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.chapters import Chapter, Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
@@ -17,7 +17,9 @@ from maskgit_lab.runs.outputs import made_folder
 HTML = "report.html"
 
 
-def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int) -> Report:
+def write_report(
+    runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int, where: str = ""
+) -> Report:
     """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
 
     Args:
@@ -26,6 +28,7 @@ def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, boot
         out: the folder.
         bootstrap: resamples of the intervals.
         seed: of the resamples.
+        where: the conditions by which the rows were chosen; "": none.
 
     Raises:
         UserError: the folder cannot be made.
@@ -33,7 +36,7 @@ def write_report(runs: Sequence[Run], every: Sequence[Study], out: Path, *, boot
     """
     made_folder(out)
     names = short_names(runs)
-    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed)
+    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
     texts = {
         "points.csv": points_csv(every, runs, names),

@@ -5,7 +5,6 @@ Shapes: Y rows, X columns; NaN is a cell that was not measured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,9 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from maskgit_lab.ablation.curves import Curve, curve
+from maskgit_lab.ablation.points import DECODE_SCHEDULE, Point
 from maskgit_lab.ablation.published import in_order
-from maskgit_lab.ablation.studies import DECODE_SCHEDULE, Point, Study
-from maskgit_lab.report.words import count, format_knob, format_value, label
+from maskgit_lab.ablation.sharing import Comparison, compare
+from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.words import count, format_knob, format_seeds, format_value, label
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Map:
     value_title: str  # FID or FD
     # The columns and rows as numbers, where the map can be drawn as a surface
     numbers: tuple[Sequence[float], Sequence[float]] | None = None
+    about_seeds: str = ""  # what is compared, where the cells have different seeds
 
     @property
     def values_YX(self) -> Float[np.ndarray, "Y X"]:
@@ -64,7 +66,7 @@ class Map:
     def note(self) -> str:
         """Where the best cell is."""
         row, column = self.best
-        return f"Best: {', '.join(self.cells[row][column].hover)}."
+        return f"Best: {', '.join(self.cells[row][column].hover)}.{self.about_seeds}"
 
 
 def all_maps(study: Study) -> list[Map]:
@@ -109,12 +111,16 @@ def _at_best_steps(study: Study, key: str, points: Sequence[Point]) -> Map | Non
     name = "decoding schedule" if key == DECODE_SCHEDULE else label(key)
     rows = in_order(point.schedule for point in points)
     columns = in_order(format_knob(point.knob(key)) for point in points)
-    cells = []
-    for row in rows:
-        where = [f"trained {label(row)}, {name} {label(column)}" for column in columns]
-        here = [[p for p in points if p.schedule == row and format_knob(p.knob(key)) == column] for column in columns]
-        cells.append([_best_cell(at, curve(several, study.distance)) for at, several in zip(where, here, strict=True)])
-    if all(math.isnan(cell.value) for line in cells for cell in line):
+    places = [(row, column) for row in rows for column in columns]
+    of_cell = {at: [p for p in points if (p.schedule, format_knob(p.knob(key))) == at] for at in places}
+    found = {at: one for at, here in of_cell.items() if (one := curve(here, study.distance)) is not None}
+    shared = compare(list(found.values()))
+    kept = dict(zip(found, shared.compared, strict=True))
+    cells = [
+        [_best_cell(f"trained {label(row)}, {name} {label(column)}", kept.get((row, column))) for column in columns]
+        for row in rows
+    ]
+    if not found:
         return None
     return Map(
         key=key,
@@ -125,7 +131,14 @@ def _at_best_steps(study: Study, key: str, points: Sequence[Point]) -> Map | Non
         y=[label(row) for row in rows],
         cells=cells,
         value_title=study.distance.label,
+        about_seeds=_about_seeds(shared),
     )
+
+
+def _about_seeds(shared: Comparison) -> str:
+    if not shared.seeds:
+        return " The cells share no seed." if len(shared.measured) > 1 else ""
+    return f" All cells are of {format_seeds(shared.seeds)}, which they share." if shared.is_partial else ""
 
 
 def _best_cell(where: str, row: Curve | None) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "maskgit_lab", "fo
 RC |= {"axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
 DPI = 150
 PANEL_SIZE = (3.4, 2.9)  # inches
+LETTERS = 13  # of a title, for each inch of its figure
 GREY = "#6b7686"
 X_MARGIN = 1.12  # of a logarithmic axis, as a factor at either end
 
@@ -31,7 +33,7 @@ def draw_panels(panels: Sequence[Panel], title: str, path: Path) -> Path:
     rows = -(-len(panels) // columns)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(PANEL_SIZE[0] * columns, PANEL_SIZE[1] * rows + 0.7), layout="constrained")
-        figure.suptitle(title, fontsize=10, parse_math=False)
+        figure.suptitle(_wrapped(title, figure), fontsize=10, parse_math=False)
         grid: Any = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel)
@@ -46,7 +48,7 @@ def draw_map(drawn: Map, title: str, path: Path) -> Path:
     rows, columns = drawn.values_YX.shape
     with mpl.rc_context(RC | {"axes.grid": False}):
         figure = Figure(figsize=(0.75 * columns + 1.8, 0.5 * rows + 1.6), layout="constrained")
-        figure.suptitle(f"{title}\n{drawn.title}", fontsize=9, parse_math=False)
+        figure.suptitle(f"{_wrapped(title, figure)}\n{_wrapped(drawn.title, figure)}", fontsize=9, parse_math=False)
         axes = figure.subplots()
         has_words = drawn.numbers is None
         axes.imshow(drawn.colours_YX, cmap="cividis_r", aspect="auto", origin="upper" if has_words else "lower")
@@ -55,6 +57,11 @@ def draw_map(drawn: Map, title: str, path: Path) -> Path:
         axes.set(xlabel=drawn.x_title, ylabel=drawn.y_title)
         _write_cells(axes, drawn)
         return _save(figure, path)
+
+
+def _wrapped(title: str, figure: Figure) -> str:
+    """In as many lines as the figure needs to hold it."""
+    return textwrap.fill(title, int(LETTERS * figure.get_figwidth()), break_on_hyphens=False)
 
 
 def _draw_legend(figure: Figure, grid: Any) -> None:

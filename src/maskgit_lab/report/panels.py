@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
+from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import fid_curves, table3
-from maskgit_lab.ablation.studies import STEPS, Point, Study
+from maskgit_lab.ablation.sharing import compare
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric
 from maskgit_lab.report.styles import Style, styles
 from maskgit_lab.report.words import format_value, label
@@ -111,11 +113,12 @@ def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
     looks = styles(point.schedule for point in study.points)
     drawn = [(metric, curves(points, metric, over)) for metric in metrics_of(study)]
     steps = {(point.schedule, point.x(over)): point.steps for point in points}
-    return [
-        _panel(study, over, metric, [_line(study, over, one, looks[one.schedule], steps) for one in several])
-        for metric, several in drawn
-        if several
-    ]
+    panels = []
+    for metric, several in ((metric, several) for metric, several in drawn if several):
+        best = _best(several, over)
+        lines = [_line(study, over, one, looks[one.schedule], steps, best[one.schedule]) for one in several]
+        panels.append(_panel(study, over, metric, lines))
+    return panels
 
 
 def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Panel:
@@ -128,8 +131,19 @@ def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Pa
     return Panel(key, metric.title, note, over, metric, lines, near, _x_range(lines))
 
 
-def _line(study: Study, over: str, curve: Curve, style: Style, steps: Mapping[tuple[str, float], int]) -> Line:
-    best = curve.best if curve.metric.better and len(curve.x) > 1 else None
+def _best(several: Sequence[Curve], over: str) -> dict[str, int | None]:
+    """For each curve the index of the best of several x, which over T is that of the tables."""
+    compared = compare(several).by_schedule if over == STEPS else {one.schedule: one.whole for one in several}
+    found = {one.schedule: (one, compared[one.schedule]) for one in several}
+    return {
+        name: one.x.index(kept.x[kept.best]) if one.metric.better and len(kept.x) > 1 else None
+        for name, (one, kept) in found.items()
+    }
+
+
+def _line(
+    study: Study, over: str, curve: Curve, style: Style, steps: Mapping[tuple[str, float], int], best: int | None
+) -> Line:
     name = "T" if over == STEPS else label(over)
     hover = []
     for i, x in enumerate(curve.x):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from maskgit_lab.ablation.curves import curves
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.sharing import comparison
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import label
 from maskgit_lab.runs.results import GRIDS
 
@@ -70,11 +70,12 @@ def encode(path: Path, allowed: int) -> tuple[str, bytes, tuple[int, int]] | Non
 
 
 def _grids(study: Study) -> list[tuple[str, str, Path]]:
-    """Schedule, caption and file; of several seeds, the first that has a grid."""
+    """Schedule, caption and file; of several seeds the first with a grid, those that are compared before others."""
     found = []
-    for curve in curves(study.main, study.distance):
+    for curve in comparison(study).compared:
         best = [p for p in study.main if p.schedule == curve.schedule and p.steps == curve.best_steps]
-        ordered = [(p.repeat[0], *source) for p in sorted(best, key=lambda p: p.repeat) for source in p.sources]
+        compared_first = sorted(best, key=lambda p: (p.repeat[0] not in curve.seeds, p.repeat))
+        ordered = [(p.repeat[0], *source) for p in compared_first for source in p.sources]
         grids = [(seed, path) for seed, run, row in ordered if (path := run.grid(row)) is not None]
         for seed, path in grids[:1]:
             is_own = path.parent.name == GRIDS

@@ -9,29 +9,41 @@ from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
 from maskgit_lab.ablation.reading import Run
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.sharing import comparison
+from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.provenance import provenance
+from maskgit_lab.report.seeds import seeds_of_tau, shared_seeds
 from maskgit_lab.report.words import count, format_value, is_or_are, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 
 
 def title(every: Sequence[Study]) -> str:
     """Of the report."""
-    data = list(dict.fromkeys(study.data for study in every))
+    data = list(dict.fromkeys(study.data for study in _headline(every)))
     return f"MaskGIT ablations: {', '.join(data)}" if data else "MaskGIT evaluations"
 
 
-def opening(runs: Sequence[Run], every: Sequence[Study]) -> str:
+def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str:
     """What the report is of."""
-    points = sum(len(study.points) for study in every)
-    text = f"{count(points, 'point')} of {count(sum(bool(run.rows) for run in runs), 'run')}"
-    if len(every) > 1:
+    headline = _headline(every)
+    points = sum(len(study.points) for study in headline)
+    tries = [point for study in every if study.debug and not headline[0].debug for point in study.points]
+    tried = {run.path for point in tries for run, _ in point.sources}
+    text = f"{count(points, 'point')} of {count(sum(bool(run.rows) and run.path not in tried for run in runs), 'run')}"
+    if len(headline) > 1:
         text += (
-            f" in {len(every)} studies. The points of a study were measured in the same way; those of different "
+            f" in {len(headline)} studies. The points of a study were measured in the same way; those of different "
             "studies share no curve"
         )
     external = [row for run in runs for row in run.external]
-    at_end = f" {count(len(external), 'row')} of external images {is_or_are(external)} at the end." if external else ""
-    return f"{text}.{at_end}"
+    more = [f"{count(len(tries), 'point')} of debug runs {is_or_are(tries)} in the last chapters."] if tries else []
+    more += [f"{count(len(external), 'row')} of external images {is_or_are(external)} at the end."] if external else []
+    return " ".join([f"{text}.", *more, *([f"Filtered by {where}."] if where else [])])
+
+
+def _headline(every: Sequence[Study]) -> list[Study]:
+    """Without debug runs, unless there is nothing else."""
+    return [study for study in every if not study.debug] or list(every)
 
 
 def how_to_read(study: Study) -> str:
@@ -63,12 +75,13 @@ def order_sentences(study: Study, ranking: Ranking | None) -> list[str]:
         f"Our order of {n} schedules (by {distance} at each one's best T, mean over seeds) against the paper's Table 3"
     )
     shift = "The best T of each schedule here against the best T in Table 3 (does it move right as in the paper?)"
-    return [f"{order}: {_tau(ranking.order)}", f"{shift}: {_tau(ranking.shift)}", _about_intervals(ranking)]
+    taus = [f"{order}: {_tau(ranking.order)}", f"{shift}: {_tau(ranking.shift)}"]
+    return [*taus, *seeds_of_tau(study, ranking), _about_intervals(ranking)]
 
 
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     """What a reader of a study has to know, with the short names of its runs' folders."""
-    found = []
+    found = provenance(study)
     if study.n_samples < STANDARD_SAMPLES and any(
         point.value(study.distance.key) is not None for point in study.points
     ):
@@ -84,6 +97,7 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     values = [(point, key) for point in study.points for key, value in point.row.items() if isinstance(value, float)]
     if bad := [key for point, key in values if point.value(key) is None]:
         found.append(f"{count(len(bad), 'value')} of the rows {is_or_are(bad)} not finite and left out.")
+    found += shared_seeds(study)
     if study.hidden:
         found.append(
             f"{count(study.hidden, 'point')} in points.csv but in no figure, since the decoder's settings differ from "
@@ -113,7 +127,7 @@ def faults_of(runs: Sequence[Run], names: Mapping[Path, str]) -> list[str]:
 
 def facts(study: Study, ranking: Ranking | None) -> list[tuple[str, str]]:
     """A number or a name each, and what it is."""
-    drawn = curves(study.main, study.distance)
+    drawn = comparison(study).compared
     about = f"of {count(len(study.runs), 'run')}, {count(len(study.seeds), 'seed')}, {study.n_samples:,} samples each"
     found = [(count(len(study.points), "point"), about)]
     if drawn:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maskgit_lab.ablation.curves import Curve, at_steps, curves, metrics_of, spread
+from maskgit_lab.ablation.curves import Curve, at_steps, metrics_of, spread
 from maskgit_lab.ablation.published import in_order, table3
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.sharing import comparison
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.report.words import NONE, format_knob, format_value, label
 from maskgit_lab.runs.results import VERSION, Row
@@ -43,9 +44,9 @@ def compared(study: Study) -> list[dict[str, Any]]:
     """A row for each schedule, in the paper's order: our numbers, and the paper's in Table 3.
 
     The distance and IS are read at the best T by the distance, and the NLL does not depend on T; all are means over
-    seeds, with the standard deviation where there are several. What is not known is None.
+    the seeds that all schedules share, with the standard deviation where there are several. What is not known is None.
     """
-    found = {one.schedule: one for one in curves(study.main, study.distance)}
+    found = comparison(study).by_schedule
     rows = []
     for name in in_order([*table3(), *found]):
         paper = table3().get(name)
@@ -75,7 +76,7 @@ def papers_form(study: Study) -> Table:
 def sweet_spots(study: Study) -> Table:
     """The best T of each schedule by each metric that is measured, with the metric's mean there."""
     metrics = [metric for metric in metrics_of(study) if metric.better]
-    found = {(one.schedule, metric.key): one for metric in metrics for one in curves(study.main, metric)}
+    found = {(one.schedule, metric.key): one for metric in metrics for one in comparison(study, metric).compared}
     names = in_order(name for name, _ in found)
     rows = [[label(name), *(_spot(found.get((name, metric.key))) for metric in metrics)] for name in names]
     return Table(["schedule", *(metric.label for metric in metrics)], rows)
@@ -113,7 +114,8 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
 
 
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
-    mine = [point for point in study.main if point.schedule == schedule] if of is not None else []
+    seeds = of.seeds if of is not None else ()
+    mine = [point for point in study.main if point.schedule == schedule and point.repeat[0] in seeds]
     best = of.best_steps if of is not None else None
     nll = {point.repeat: value for point in mine if (value := point.value(NLL.key)) is not None}
     values = {

@@ -12,7 +12,7 @@ from wandb_workspaces import expr
 from wandb_workspaces.reports.v2 import interface as wr
 
 from maskgit_lab.ablation.curves import metrics_of
-from maskgit_lab.ablation.studies import Study
+from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs
@@ -31,7 +31,9 @@ MOST_LETTERS = 128  # of a title
 PANEL_WIDTH, PANEL_HEIGHT, WIDTH = 8, 8, 24  # of the grid's cells
 
 
-def publish(every: Sequence[Study], runs: str, project: str, entity: str | None, group: str | None) -> None:
+def publish(
+    every: Sequence[Study], runs: str, project: str, entity: str | None, group: str | None, where: str = ""
+) -> None:
     """Saves the W&B Report of studies and prints its address; studies without a run in W&B are left out, with a note.
 
     Args:
@@ -40,6 +42,7 @@ def publish(every: Sequence[Study], runs: str, project: str, entity: str | None,
         project: of the runs and the report.
         entity: whose project it is; None: the account's own.
         group: only the runs of this sweep; None: of all.
+        where: the conditions by which the rows were chosen; "": none.
 
     Raises:
         UserError: there is no account, its server does not answer, or none of the runs is there.
@@ -63,6 +66,7 @@ def publish(every: Sequence[Study], runs: str, project: str, entity: str | None,
             terminal.note("wandb", f"left out, since none of its runs is there: {study.title}")
     title = f"Mask schedules and decoding steps on {' and '.join(sorted(set(shown)))}"[:MOST_LETTERS]
     about = "MaskGIT: how good samples are over the number of decoding steps T, for each mask schedule."
+    about += f" Filtered by {where}." if where else ""
     with explaining("the report"):
         report = wr.Report(**place, title=title, description=about, blocks=blocks, width="fluid")
         report.save()

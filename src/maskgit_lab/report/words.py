@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 
-from maskgit_lab.ablation.studies import Value
+from maskgit_lab.ablation.points import Value
 
 NONE = "–"  # noqa: RUF001 a dash, for what was not measured
 
@@ -36,3 +36,9 @@ def format_knob(value: Value | None) -> str:
     if value is None:
         return NONE
     return f"{value:g}" if isinstance(value, float) else value
+
+
+def format_seeds(seeds: Iterable[int]) -> str:
+    """`seed 0`, `seeds 0, 1`."""
+    several = sorted(set(seeds))
+    return f"seed{'' if len(several) == 1 else 's'} {', '.join(map(str, several))}"

@@ -185,6 +185,7 @@ class ReportConf:
 
     runs: str = MISSING  # a folder, with runs at any depth
     out: str = "outputs/report"
+    where: str | None = None  # KEY=VALUE,KEY=VALUE: only the rows that have these values; null: all
     wandb: WandbReportConf = field(default_factory=WandbReportConf)
     bootstrap: Annotated[
         int, rule(lambda n: 1 <= n <= MOST_RESAMPLES, "give a number of resamples from 1 to a million")
