@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluations import QUIET, npz, rows
+from evaluations import QUIET, UNLIKE, npz, rows
 from maskgit_lab.data import shards
 from maskgit_lab.sampling.pipeline import Pipeline
 from two_processes import in_two_processes
@@ -72,7 +72,7 @@ def test_a_killed_evaluation_goes_on_from_its_last_batch(command, run, tiny_cach
     assert command("evaluate", f"checkpoint={run}", *asked, "out=cut").code == 0
     assert len(written) == 5 and len(set(written)) == 5  # no batch twice
     (whole,), (cut,) = rows(Path("whole")), rows(Path("cut"))
-    assert whole | {"images_per_second": 0} == cut | {"images_per_second": 0}
+    assert whole | UNLIKE == cut | UNLIKE
 
 
 def test_samples_do_not_depend_on_the_batch_size_or_the_number_of_processes(command, run, tiny_cache, tmp_path):
@@ -132,7 +132,7 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
     said = command("evaluate", *asked, "save=[npz]")
     assert said.code == 0 and said.out.count("written") == 1 and len(npz(run)["tokens"]) == 20
     after = rows(run)
-    assert after == before
+    assert len(after) == len(before) and after[-1] | UNLIKE == before[-1] | UNLIKE
     said = command("evaluate", *asked, "save=[npz]")
     assert said.code == 0 and "written" not in said.out
 

@@ -54,7 +54,7 @@ def train(command, run, tiny_cache):
     """Gives the command of the tiny run, or a variation of it."""
 
     def call(*overrides: str):
-        return command("train", "debug=tiny", *QUIET, f"cache_dir={tiny_cache}", f"run_dir={run}", *overrides)
+        return command("train", *overrides, "debug=tiny", *QUIET, f"cache_dir={tiny_cache}", f"run_dir={run}")
 
     return call
 

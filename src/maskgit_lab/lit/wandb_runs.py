@@ -13,7 +13,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.lit.logger import TABLE, why_offline
-from maskgit_lab.runs.results import SETTINGS, identity
+from maskgit_lab.runs.results import SETTINGS, identity, origin
 
 PREFIX = "eval/"
 SECONDS = 30  # that the server may take for an answer
@@ -47,7 +47,8 @@ def logged_runs(project: str, entity: str, ids: Sequence[str]) -> dict[str, str 
 
 
 def read_rows(project: str, entity: str | None = None, group: str | None = None) -> list[dict[str, Any]]:
-    """The rows of results of all runs of a project, as `results.jsonl` has them; a point that is there twice, once.
+    """The rows of results of all runs of a project, as `results.jsonl` has them; a point that is there twice with
+    the same code, once.
 
     Args:
         project: its name.
@@ -64,7 +65,7 @@ def read_rows(project: str, entity: str | None = None, group: str | None = None)
     if not rows:
         where = f"{owner}/{project}" + (f", group {group}" if group else "")
         raise UserError(f"the W&B project {where} has no points: log an evaluation there first, or name another")
-    return list({identity(row): row for row in rows}.values())
+    return list({(identity(row), *origin(row)): row for row in rows}.values())
 
 
 @contextmanager
