@@ -10,6 +10,9 @@ import torch
 
 import maskgit_lab
 from maskgit_lab import code
+from maskgit_lab.ablation.curves import curves
+from maskgit_lab.ablation.reading import find_runs
+from maskgit_lab.ablation.studies import studies
 from maskgit_lab.nets.checkpoints import is_intact
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
@@ -340,3 +343,22 @@ def test_a_sweep_names_what_other_code_made_before_it_begins(train, run, edit, f
     said = train("-m", "seed=0")
     assert said.code == 2 and f"1 of the 1 jobs were done by other code (changed since: maskgit_lab/{file})" in said.err
     assert (run / "results.jsonl").read_bytes() == before
+
+
+def test_the_same_weights_measured_by_three_commands_are_one_point(command, run, tmp_path):
+    (tmp_path / "lab").mkdir()
+    run = run.rename(tmp_path / "lab" / "run")
+    alone = studies(find_runs(tmp_path / "lab"))
+    asked = [f"checkpoint={run}", "decode.steps=[2]", *QUIET]
+    assert command("evaluate", *asked, "eval.metrics=[fid,nll]").code == 0
+    assert command("evaluate", *asked, "eval.metrics=[fid]", "out=lab/other").code == 0
+    assert len(rows(run)) == 3 and len(rows(tmp_path / "lab" / "other")) == 1
+    together = studies(find_runs(tmp_path / "lab"))
+    assert len(alone) == len(together) == 1
+    for (study,) in (alone, together):
+        assert study.seeds == [0] and sorted(point.steps for point in study.points) == [2, 4]
+        (curve,) = curves(study.main, study.distance)
+        assert curve.counts_X.tolist() == [1, 1] and not curve.has_band
+    said = command("report", "runs=lab", "out=report", "where=data=digits,seed=0")
+    assert said.code == 0, said.err
+    expect_refused(command("report", "runs=lab", "out=none", "where=data=cifar10"), "data=cifar10")
