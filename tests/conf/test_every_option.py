@@ -18,7 +18,7 @@ from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CONFIG
-from maskgit_lab.runs.opening import data_name
+from maskgit_lab.runs.naming import data_name
 from maskgit_lab.runs.record import Record
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan

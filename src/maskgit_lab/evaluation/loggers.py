@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from maskgit_lab.evaluation.curve import Evaluation
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.logger import curve_settings, logging_to_wandb
-from maskgit_lab.runs.opening import run_name
+from maskgit_lab.runs.naming import run_name
 from maskgit_lab.runs.run import Logger, Run
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.settings import CommonConf, TrainConf, evaluation_fingerprint, plain

@@ -24,7 +24,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.launch.job import run_job
-from maskgit_lab.runs.opening import run_name
+from maskgit_lab.runs.naming import run_name
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 30  # with jobs that are asked to end

@@ -25,7 +25,8 @@ from maskgit_lab.evaluation.code import measuring_code, origin_of
 from maskgit_lab.runs.codes import Stale
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
-from maskgit_lab.runs.opening import Wanted, data_name, existing
+from maskgit_lab.runs.naming import data_name
+from maskgit_lab.runs.opening import Wanted, existing
 from maskgit_lab.runs.origin import check_rows
 from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.code import training_code
@@ -125,7 +126,7 @@ class Sweep:
         settings: Any = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
         if isinstance(settings, EvaluateConf):
             evaluate.check(settings)
-        return _Job(overrides, isinstance(settings, TrainConf) and _is_complete(settings, overrides))
+        return _Job(overrides, isinstance(settings, TrainConf) and _is_measured(settings, overrides))
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -140,8 +141,8 @@ class Sweep:
             ) from error
 
 
-def _is_complete(settings: TrainConf, overrides: Sequence[str]) -> bool:
-    """Whether the run of these settings is finished.
+def _is_measured(settings: TrainConf, overrides: Sequence[str]) -> bool:
+    """Whether the run of these settings has all that they ask for.
 
     Raises:
         Stale: other code trained or measured it, and the settings do not say what to do about that.
@@ -152,7 +153,7 @@ def _is_complete(settings: TrainConf, overrides: Sequence[str]) -> bool:
     points = run.record.measured.get(evaluation_fingerprint(settings), [])
     if not (settings.rerun or settings.reuse):
         check_rows(run.results, points, origin_of(settings, run))
-    return run.is_complete(settings, measuring_code(settings))
+    return run.is_measured(settings, measuring_code(settings))
 
 
 def _reason(returned: JobReturn) -> str | None:

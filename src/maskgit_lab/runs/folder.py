@@ -116,22 +116,24 @@ class RunFolder:
             return self.checkpoint.exists()
         return part != "pictures" or self.pictures().keys() >= PICTURES
 
-    def is_complete(self, settings: TrainConf, code: Code) -> bool:
-        """Whether all that a command asks for is done.
+    def is_measured(self, settings: TrainConf, code: Code) -> bool:
+        """Whether all that a command asks for is trained and measured.
 
         Args:
             settings: of the command.
             code: that measures.
         """
-        asked = evaluation_fingerprint(settings)
         if not all(self.is_done(part) for part in PARTS[settings.stage]):
             return False
         if settings.stage not in MEASURED:
             return True
-        points = self.record.measured.get(asked)
-        rows = self.results.of(fingerprint(code), self.record.code)
-        is_drawn = settings.stage != "all" or self.record.pictures == asked
-        return points is not None and rows.keys() >= set(points) and is_drawn
+        points = self.record.measured.get(evaluation_fingerprint(settings))
+        return points is not None and self.results.of(fingerprint(code), self.record.code).keys() >= set(points)
+
+    def is_complete(self, settings: TrainConf, code: Code) -> bool:
+        """Whether the pictures are of what a command asks for, too: they show what was measured last."""
+        is_drawn = settings.stage != "all" or self.record.pictures == evaluation_fingerprint(settings)
+        return is_drawn and self.is_measured(settings, code)
 
     def save(self) -> None:
         """Writes the record; of several processes the main one does."""

@@ -21,7 +21,7 @@ from maskgit_lab.fingerprints import LENGTH
 from maskgit_lab.runs.folder import PARTS, RunFolder
 from maskgit_lab.runs.in_use import is_in_use, is_locked
 from maskgit_lab.runs.names import CHECKPOINTS, RECORD
-from maskgit_lab.runs.opening import LOCK
+from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.store import MANIFEST
 
 EVALUATION, SCORING = "evaluation", "scoring"  # shards of evaluations that have not ended: in a run, in the cache

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -21,19 +18,14 @@ from maskgit_lab.code import Code
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint, flatten
-from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.codes import Codes, Stale, check_choice
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, RECORD
+from maskgit_lab.runs.naming import LOCK, find_run, free_name, is_free, parent_of
 from maskgit_lab.runs.record import Record
-from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, plain, run_fingerprint, training
+from maskgit_lab.settings import TrainConf, plain, run_fingerprint, training
 
-OUTPUTS = Path("outputs")
-LOCK = ".lock"
-LONGEST_NAME = 80
 PLACED = ("run_dir=", "cache_dir=")  # overrides that do not move with a run
-# What a run that was killed as it began may have left: it is no reason to refuse the folder.
-BEGUN = {LOCK, CONFIG, f"{RECORD}.tmp", "code.json", "code.tmp"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,7 @@ def existing(wanted: Wanted) -> RunFolder | None:
         Stale: other code trained it, and the settings do not say what to do about that.
     """
     settings = wanted.settings
-    path = Path(settings.run_dir) if settings.run_dir is not None else _found(settings)
+    path = Path(settings.run_dir) if settings.run_dir is not None else find_run(settings)
     if path is None or not (path / RECORD).exists():
         return None
     run = RunFolder(path, settings.cache_dir)
@@ -112,37 +104,17 @@ def existing(wanted: Wanted) -> RunFolder | None:
     return run
 
 
-def run_name(overrides: Sequence[str], without: Collection[str] = PLACES) -> str:
-    """Overrides as a name, without the characters that a shell or Hydra would read as syntax; of paths, the end.
-
-    Args:
-        overrides: of a command.
-        without: groups and settings that are left out.
-    """
-    parts = [override.lstrip("+~").partition("=") for override in overrides]
-    kept = [(key, value) for key, _, value in parts if re.split(r"[.@]", key, maxsplit=1)[0] not in without]
-    named = [f"{key}={value.rstrip('/').rpartition('/')[2]}" for key, value in kept]
-    text = "+".join(named).replace("/", ".").replace("=", "_").replace(",", "_")
-    return re.sub(r"[^\w.+-]", "", text)[:LONGEST_NAME].strip(".") or "default"
-
-
-def data_name(data: Mapping[str, Any]) -> str:
-    """What the folder of the runs on some data is called, given the settings of the data."""
-    own = data.get("name") or data.get("path") or str(data.get(TARGET, "data")).rpartition(".")[2]
-    return re.sub(r"[^\w.-]", "_", str(own).rstrip("/").rpartition("/")[2]).strip(".") or "data"
-
-
 def _made(wanted: Wanted) -> Path:
     """The folder of the run, which exists; a name is taken by one run alone."""
     settings = wanted.settings
-    parent = OUTPUTS / (settings.name or data_name(settings.data or {}))
+    parent = parent_of(settings)
     path = Path(settings.run_dir) if settings.run_dir is not None else None
     try:
         if path is not None:
             _check_free(path, settings)
         (path or parent).mkdir(parents=True, exist_ok=True)
         with nullcontext() if path is not None else FileLock(parent / LOCK):
-            path = path or _found(settings) or _free_name(parent, wanted.overrides)
+            path = path or find_run(settings) or free_name(parent, wanted.overrides)
             path.mkdir(exist_ok=True)
             if settings.run_dir is None:
                 _make(path, wanted)
@@ -171,32 +143,9 @@ def _relative(cache: str, path: Path) -> str:
     return Path(os.path.relpath(Path(cache).resolve(), path.resolve())).as_posix()
 
 
-def _found(settings: TrainConf) -> Path | None:
-    """The run of these settings in `outputs/`, whatever it is called."""
-    name = run_fingerprint(settings)
-    for record in sorted((OUTPUTS / (settings.name or data_name(settings.data or {}))).glob(f"*/{RECORD}")):
-        try:
-            values = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(values, dict) and values.get("fingerprint") == name:
-            return record.parent
-    return None
-
-
-def _free_name(parent: Path, overrides: Sequence[str]) -> Path:
-    name = run_name(overrides, (*PLACES, *EVALUATION))
-    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-    return next(path for path in (parent / each for each in names) if _is_free(path))
-
-
-def _is_free(path: Path) -> bool:
-    return not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN)
-
-
 def _check_free(path: Path, settings: TrainConf) -> None:
     """Raises a `UserError` if a folder holds anything but this run."""
-    if _is_free(path):
+    if is_free(path):
         return
     if not path.is_dir():
         raise UserError(f"run_dir {path} is a file: choose a folder")

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from maskgit_lab.errors import UserError
 from maskgit_lab.runs.housekeeping import DAMAGED, Item, Kind, Survey, real
 from maskgit_lab.runs.names import RECORD
-from maskgit_lab.runs.opening import LOCK
+from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.store import MANIFEST
 
 IRREPLACEABLE = ("tokenizer", "tokens")  # without them the checkpoints of a run are of no use

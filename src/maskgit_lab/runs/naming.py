@@ -1,0 +1,70 @@
+"""What runs are called, and where the run of some settings lies."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from maskgit_lab.objects import TARGET
+from maskgit_lab.runs.names import CODE, CONFIG, RECORD
+from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, run_fingerprint
+
+OUTPUTS = Path("outputs")
+LOCK = ".lock"
+LONGEST_NAME = 80
+# What a run that was killed as it began may have left: it is no reason to refuse the folder.
+BEGUN = {LOCK, CONFIG, f"{RECORD}.tmp", CODE, "code.tmp"}
+
+
+def run_name(overrides: Sequence[str], without: Collection[str] = PLACES) -> str:
+    """Overrides as a name, without the characters that a shell or Hydra would read as syntax; of paths, the end.
+
+    Args:
+        overrides: of a command.
+        without: groups and settings that are left out.
+    """
+    parts = [override.lstrip("+~").partition("=") for override in overrides]
+    kept = [(key, value) for key, _, value in parts if re.split(r"[.@]", key, maxsplit=1)[0] not in without]
+    named = [f"{key}={value.rstrip('/').rpartition('/')[2]}" for key, value in kept]
+    text = "+".join(named).replace("/", ".").replace("=", "_").replace(",", "_")
+    return re.sub(r"[^\w.+-]", "", text)[:LONGEST_NAME].strip(".") or "default"
+
+
+def data_name(data: Mapping[str, Any]) -> str:
+    """What the folder of the runs on some data is called, given the settings of the data."""
+    own = data.get("name") or data.get("path") or str(data.get(TARGET, "data")).rpartition(".")[2]
+    return re.sub(r"[^\w.-]", "_", str(own).rstrip("/").rpartition("/")[2]).strip(".") or "data"
+
+
+def parent_of(settings: TrainConf) -> Path:
+    """The folder in `outputs/` that a run without `run_dir` lies in."""
+    return OUTPUTS / (settings.name or data_name(settings.data or {}))
+
+
+def find_run(settings: TrainConf) -> Path | None:
+    """The run of these settings in `outputs/`, whatever it is called."""
+    name = run_fingerprint(settings)
+    for record in sorted(parent_of(settings).glob(f"*/{RECORD}")):
+        try:
+            values = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(values, dict) and values.get("fingerprint") == name:
+            return record.parent
+    return None
+
+
+def free_name(parent: Path, overrides: Sequence[str]) -> Path:
+    """A folder for a new run, called after its overrides."""
+    name = run_name(overrides, (*PLACES, *EVALUATION))
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(path for path in (parent / each for each in names) if is_free(path))
+
+
+def is_free(path: Path) -> bool:
+    """Whether a folder can become a run's."""
+    return not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN)
