@@ -32,6 +32,7 @@ ADDED = {"code", "training_code", "commit", "clean", "debug", "checksum"}
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
 SPEEDS = re.compile("images_per_second|version_.*|commit|clean|checksum|code|training_code")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
+MERGED = {"model"}  # of which AFTER may give several of BEFORE's one name: the same weights are the same model
 FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
 RUN = re.compile(r"outputs/[^/]+/[^/]+/")  # the folder of a run, whose name may change
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
@@ -209,7 +210,9 @@ class Comparison:
     def _agree(self, name: str, old: Any, new: Any) -> bool:
         if isinstance(old, tuple) or name not in HASHES:
             return old == new or bool(SPEEDS.fullmatch(name))
-        pairs = (((name, "BEFORE", old), new), ((name, "AFTER", new), old))
+        pairs = [((name, "BEFORE", old), new), ((name, "AFTER", new), old)]
+        if name in MERGED:
+            pairs.pop()
         return all(self.hashes.setdefault(one, other) == other for one, other in pairs)
 
 

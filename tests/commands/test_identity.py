@@ -13,6 +13,7 @@ from maskgit_lab import code
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.reading import find_runs
 from maskgit_lab.ablation.studies import studies
+from maskgit_lab.metrics import registry
 from maskgit_lab.nets.checkpoints import is_intact
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
@@ -98,14 +99,33 @@ def test_a_metric_of_the_users_own_trains_nothing(train, run, weights, tmp_path,
         "MINE = Metric('mean_feature', 'mean', 'max', compute=mean)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    from maskgit_lab.metrics import registry
-
     monkeypatch.setattr(registry, "TABLE", dict(registry.TABLE))
     said = train("eval.metrics=[my_metrics.MINE]", "decode.steps=[2]")
     assert said.code == 0 and "trained already" in said.out, said.err
     assert "mean_feature" in rows(run)[-1] and (run / "checkpoints" / LAST).read_bytes() == weights
     files = json.loads((run / "code.json").read_text())[rows(run)[-1]["code"]]
     assert "my_metrics.py" in files
+
+
+def test_a_run_that_began_with_a_metric_of_the_users_own_can_be_used_in_another_process(
+    command, tiny_run, tiny_cache, tmp_path, monkeypatch
+):
+    (tmp_path / "my_metric.py").write_text(
+        "from maskgit_lab.metrics.registry import Metric\n\nMINE = Metric('mine', 'mine', 'max', compute=max)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "TABLE", dict(registry.TABLE))
+    own = [
+        "debug=tiny",
+        *QUIET,
+        f"cache_dir={tiny_cache}",
+        "run_dir=own",
+        "stage=mvtm",
+        "eval.metrics=[my_metric.MINE]",
+    ]
+    assert command("train", *own, "eval.metrics=[my_metric.MINE]").code == 0
+    del registry.TABLE["mine"]
+    assert (said := command("sample", "checkpoint=own", "n=1", "out=samples")).code == 0, said.err
 
 
 def test_a_row_says_which_code_made_it(run):
@@ -362,3 +382,16 @@ def test_the_same_weights_measured_by_three_commands_are_one_point(command, run,
     said = command("report", "runs=lab", "out=report", "where=data=digits,seed=0")
     assert said.code == 0, said.err
     expect_refused(command("report", "runs=lab", "out=none", "where=data=cifar10"), "data=cifar10")
+
+
+def test_a_cache_entry_of_other_code_is_made_again_and_the_old_one_stays(command, tiny_run, tiny_cache, edit):
+    shutil.copytree(tiny_cache, "cache")
+    (old,) = Path("cache/tokenizer").glob("*/manifest.json")
+    edit("objectives/quantization.py", "\nEDITED = 1\n")
+    said = command("train", "debug=tiny", *QUIET, "cache_dir=cache", "run_dir=new", "stage=tokenizer")
+    assert said.code == 0 and "training a VQGAN" in said.out, said.err
+    assert "tokenizer: made again, since other code made" in said.out
+    assert "(changed since: maskgit_lab/objectives/quantization.py)" in said.out
+    (new,) = set(Path("cache/tokenizer").glob("*/manifest.json")) - {old}
+    weights = [(manifest.parent / "model.safetensors").read_bytes() for manifest in (old, new)]
+    assert weights[0] == weights[1]  # since the edit changed nothing

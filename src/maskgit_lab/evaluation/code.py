@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from maskgit_lab import git
 from maskgit_lab.code import Code, code_of, targets_in
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
 from maskgit_lab.runs.run import Run
@@ -34,8 +35,8 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
     if isinstance(settings, TrainConf):
         named += [settings.tokenizer.net, settings.mvtm.net, settings.schedule]
     parts = [f"{HERE}.curve", f"{HERE}.reconstruction", *([f"{HERE}.likelihood"] if "nll" in metrics else [])]
-    computed = [metric.compute for metric in registry.TABLE.values() if metric.name in metrics and metric.compute]
-    return code_of(*parts, *targets_in(named), *map(_dotted, computed), *roots)
+    asked = [metric for metric in registry.TABLE.values() if metric.name in metrics]
+    return code_of(*parts, *targets_in(named), *(name for metric in asked for name in _modules(metric)), *roots)
 
 
 def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Origin:
@@ -75,5 +76,8 @@ def known_code(run: Run[CommonConf]) -> tuple[Code, Code]:
     return trains, measures
 
 
-def _dotted(compute: str | Callable[..., Any]) -> str:
-    return compute if isinstance(compute, str) else f"{compute.__module__}.{compute.__qualname__}"
+def _modules(metric: Metric) -> list[str]:
+    """Where a metric and the function that computes it lie."""
+    compute = metric.compute
+    computed = [compute if isinstance(compute, str) else compute.__module__] if compute is not None else []
+    return [*computed, *([metric.source] if metric.source else [])]

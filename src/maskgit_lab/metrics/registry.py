@@ -40,6 +40,7 @@ class Metric:
     other: str = ""  # of a distance, its name with another extractor, before the extractor's own: `fd` for `fd_vgg16`
     digits: int = 3  # after the decimal point
     biased: bool = False  # whether it is too high by an amount that depends on the number of samples
+    source: str = ""  # the dotted name that `eval.metrics` gave for one of a user's own
 
     @property
     def column(self) -> str | None:
@@ -121,7 +122,7 @@ def asked_for(chosen: Iterable[str]) -> list[str]:
             metric = locate(name, "eval.metrics")
             if not isinstance(metric, Metric):
                 raise UserError(f"eval.metrics: {name} is not a Metric of maskgit_lab.metrics.registry")
-            found.append(add(metric).name)
+            found.append(add(replace(metric, source=name)).name)
         else:
             found.append(name)
     if unknown := [name for name in found if name not in names()]:
@@ -130,6 +131,12 @@ def asked_for(chosen: Iterable[str]) -> list[str]:
             f"Metric of your own by its module, in place of {unknown[0]}"
         )
     return found
+
+
+def as_given(chosen: Iterable[str]) -> list[str]:
+    """The names of metrics as `eval.metrics` takes them in a new process: those of a user's own with their modules."""
+    sources = {metric.name: metric.source for metric in TABLE.values() if metric.source}
+    return [sources.get(name, name) for name in chosen]
 
 
 @cache  # since reports ask for every key of every row

@@ -150,7 +150,9 @@ class RunFolder:
         try:
             is_own = file_sha256(path) == self.record.config
             settings = checked(TrainConf, yaml.safe_load(path.read_text(encoding="utf-8"))) if is_own else None
-        except (UserError, yaml.YAMLError, OSError, ValueError, TypeError) as error:
+        except UserError as error:
+            raise UserError(f"the settings in {path} cannot be used here: {error}") from error
+        except (yaml.YAMLError, OSError, ValueError, TypeError) as error:
             raise UserError(f"{path} is missing or damaged: put the run's own back, or name another run") from error
         if settings is None:
             raise UserError(f"{path} was changed after the run was made (its checksum differs): put its own back")

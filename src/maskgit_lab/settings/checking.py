@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.metrics import registry
 from maskgit_lab.objects import TARGET
 from maskgit_lab.settings.commands import CommonConf, TrainConf
 from maskgit_lab.settings.fields import check_steps
@@ -39,8 +40,11 @@ def checked(schema: type[S], values: Mapping[str, Any]) -> S:
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """Settings as plain dictionaries, lists and numbers."""
-    return asdict(settings)
+    """Settings as plain dictionaries, lists and numbers, which `checked` takes in any process."""
+    values = asdict(settings)
+    if isinstance(settings, CommonConf):
+        values["eval"]["metrics"] = registry.as_given(values["eval"]["metrics"])
+    return values
 
 
 def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
