@@ -23,7 +23,8 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from maskgit_lab.data.external import open_images
-from maskgit_lab.metrics.features import FeatureExtractor, extract, to_uint8
+from maskgit_lab.evaluation.batches import extract
+from maskgit_lab.metrics.features import FeatureExtractor, Features, to_uint8
 from maskgit_lab.metrics.pretrained import InceptionFeatures, ResNet56Features
 from maskgit_lab.metrics.reference import reference_of
 from maskgit_lab.metrics.scores import Choices, sample_scores
@@ -76,8 +77,13 @@ def main() -> None:
         print(f"{name:<16} {seconds:8.1f} s, this suite takes {times['this suite'] / seconds:.2f} of it")
 
 
+def _features(extractor: FeatureExtractor, images: Tensor) -> Features:
+    parts = [extract(extractor, batch).named() for batch in images.split(BATCH)]
+    return Features(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+
 def _ours(extractor: FeatureExtractor, fake: Tensor, real: Tensor) -> dict[str, float]:
-    samples, known = (extract(extractor, images.split(BATCH)) for images in (fake, real))
+    samples, known = (_features(extractor, images) for images in (fake, real))
     reference = reference_of([known], len(real), len(real))
     metrics = ("fid", "kid", "inception_score", "precision_recall")
     return sample_scores(samples, reference, "inception", Choices(metrics))
