@@ -136,9 +136,7 @@ def test_a_row_says_which_code_made_it(run):
         assert row["debug"] == "tiny" and re.fullmatch("[0-9a-f]{40}", row.get("commit", "0" * 40))
 
 
-@pytest.mark.parametrize(
-    "file", ["nets/transformer.py", "masking/schedules.py", "seeds.py", "lit/base.py", "nets/vqgan.py"]
-)
+@pytest.mark.parametrize("file", ["nets/transformer.py", "masking/schedules.py", "seeds.py", "lit/base.py"])
 def test_an_edit_of_what_trains_is_noticed_by_name(train, run, edit, weights, file):
     edit(file, "\nEDITED = 1\n")
     said = train()
@@ -146,9 +144,7 @@ def test_an_edit_of_what_trains_is_noticed_by_name(train, run, edit, weights, fi
     assert (run / "checkpoints" / LAST).read_bytes() == weights
 
 
-@pytest.mark.parametrize(
-    "file", ["decoding/parallel.py", "metrics/scores.py", "metrics/statistics.py", "sampling/memory.py"]
-)
+@pytest.mark.parametrize("file", ["decoding/parallel.py", "metrics/scores.py", "metrics/statistics.py"])
 def test_an_edit_of_what_measures_is_noticed_by_name(train, command, run, edit, tiny_cache, file):
     edit(file, "\nEDITED = 1\n")
     before = (run / "results.jsonl").read_bytes()
@@ -386,12 +382,12 @@ def test_the_same_weights_measured_by_three_commands_are_one_point(command, run,
 
 def test_a_cache_entry_of_other_code_is_made_again_and_the_old_one_stays(command, tiny_run, tiny_cache, edit):
     shutil.copytree(tiny_cache, "cache")
-    (old,) = Path("cache/tokenizer").glob("*/manifest.json")
+    before = set(Path("cache/tokenizer").iterdir())
+    old = "cache/" + json.loads((tiny_run / "run.json").read_text())["tokenizer"]["path"].removeprefix("cache:")
     edit("objectives/quantization.py", "\nEDITED = 1\n")
     said = command("train", "debug=tiny", *QUIET, "cache_dir=cache", "run_dir=new", "stage=tokenizer")
     assert said.code == 0 and "training a VQGAN" in said.out, said.err
     assert "tokenizer: made again, since other code made" in said.out
     assert "(changed since: maskgit_lab/objectives/quantization.py)" in said.out
-    (new,) = set(Path("cache/tokenizer").glob("*/manifest.json")) - {old}
-    weights = [(manifest.parent / "model.safetensors").read_bytes() for manifest in (old, new)]
-    assert weights[0] == weights[1]  # since the edit changed nothing
+    (new,) = (path for path in set(Path("cache/tokenizer").iterdir()) - before if path.is_dir())
+    assert Path(old).read_bytes() == (new / "model.safetensors").read_bytes()  # since the edit changed nothing

@@ -99,7 +99,7 @@ def test_the_ablation_is_read_from_a_folder(execute, ablation):
     shown = execute("ablation.ipynb", RUNS=str(ablation))
     assert shown.warnings == ""
     assert shown.n_pictures == 2
-    assert "study 0: digits" in shown.text and "seeds [0, 1]" in shown.text
+    assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds [0, 1]" in shown.text
     assert "the order by the distance at the best T: tau 1.00 (95 % interval 1.00 to 1.00)" in shown.text
     assert "ours:  cosine < linear < square_root" in shown.text
     best = {line.split()[0]: line.split()[1] for line in shown.text.split("best T")[1].splitlines()[1:4]}

@@ -41,10 +41,11 @@ def load_or_train_tokenizer(run: Run[TrainConf], data: ImageData) -> VQGANTokeni
         return load_tokenizer(conf, path, run.device)
     if conf.weights is not None:
         entry = _copy(run, Path(conf.weights).expanduser().resolve())
+        run.console.note("tokenizer", f"read from {conf.weights}")
     else:
         entry = _find_or_train(run, _training_images(run, data))
-    if entry.reused:
-        run.console.note("tokenizer", f"found in the cache: {entry.path}")
+        if entry.reused:
+            run.console.note("tokenizer", f"found in the cache: {entry.path}")
     path = entry.path / WEIGHTS
     run.mark(tokenizer=TokenizerRecord(run.folder.recorded(path), entry.files[WEIGHTS], dict(entry.about)))
     return load_tokenizer(conf, path, run.device)
