@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -145,15 +145,24 @@ def _read(module: str) -> tuple[str, str, tuple[str, ...]]:
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{source} cannot be parsed ({first_line(error)}): fix it") from error
     is_package = source.name == INIT
-    parent = module.rpartition(".")[0]
-    imported = tuple(dict.fromkeys([*([parent] if parent else []), *_imports(tree, module if is_package else parent)]))
+    parent, statements = module.rpartition(".")[0], list(_statements(tree))
+    imports = _imports(statements, module if is_package else parent)
+    imported = tuple(dict.fromkeys([*([parent] if parent else []), *imports]))
     name = module.replace(".", "/") + (f"/{INIT}" if is_package else ".py")
-    return name, _digest(tree), imported
+    return name, _digest(tree, statements), imported
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements inside a node, at any depth: a fraction of its nodes, since expressions are not entered."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
+
+
+def _imports(statements: Sequence[ast.AST], package: str) -> Iterator[str]:
     """The modules that are imported anywhere in a file."""
-    for node in ast.walk(tree):
+    for node in statements:
         if isinstance(node, ast.Import):
             yield from (module_of(alias.name) for alias in node.names if _is_own(alias.name))
         elif isinstance(node, ast.ImportFrom):
@@ -163,8 +172,8 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
                 yield from (module_of(f"{base}.{alias.name}") for alias in node.names)
 
 
-def _digest(tree: ast.Module) -> str:
-    for node in ast.walk(tree):
+def _digest(tree: ast.Module, statements: Sequence[ast.AST]) -> str:
+    for node in (tree, *statements):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:LENGTH]
