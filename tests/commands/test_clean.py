@@ -74,19 +74,20 @@ def test_it_lists_everything_and_touches_nothing(command, lab):
     assert about[str(lab["partial"])] == "half-made"
     assert about[str(lab["lock"])] == "left-over lock"
     assert about[str(lab["scoring"])] == "unfinished evaluations"
-    assert "total      15.0 MB" in said.out and "remove=unused would free 7.0 MB" in said.out
+    assert "total      15.0 MB" in said.out and "remove=unused would free 5.0 MB" in said.out
     assert "searched outputs; runs elsewhere are not seen" in said.out
 
 
 def test_unused_removes_what_no_run_needs(command, lab):
     before = everything()
     said = command("clean", "remove=unused")
-    assert said.code == 0 and said.err == "" and "freed      7.0 MB" in said.out
-    removed = [lab[name] for name in ("unneeded", "partial", "lock")]
+    assert said.code == 0 and said.err == "" and "freed      5.0 MB" in said.out
+    removed = [lab[name] for name in ("unneeded", "lock")]
     gone = {path for path in before - everything() if path.parent.parent == CACHE}
     assert gone == {*removed, *(path.with_suffix(".lock") for path in removed)}
     assert all(str(path) in said.out.partition("freed")[0] for path in removed)
-    assert all(lab[name].is_dir() for name in ("cosine", "linear", "reference", "scoring")) and ASIDE.is_dir()
+    kept = ("cosine", "linear", "reference", "scoring", "partial")
+    assert all(lab[name].is_dir() for name in kept) and ASIDE.is_dir()
     again = command("clean", "remove=unused")
     assert again.code == 0 and "there is nothing to remove" in again.out
 
@@ -224,8 +225,8 @@ def test_a_cache_in_use_stays_and_runs_may_be_removed(command, lab):
 
 def test_a_folder_that_cannot_be_written_is_found_before_anything_is_removed(command, lab, monkeypatch):
     access, before = os.access, everything()
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != lab["partial"] and access(path, mode))
-    expect_refused(command("clean", "remove=unused"), f"{lab['partial']} cannot be removed, since")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != lab["unneeded"] and access(path, mode))
+    expect_refused(command("clean", "remove=unused"), f"{lab['unneeded']} cannot be removed, since")
     assert everything() == before
 
 

@@ -67,8 +67,8 @@ class Item:
 
     @property
     def is_unused(self) -> bool:
-        """Whether it lies in the cache, and no run needs it."""
-        return self.kind in (Kind.PARTIAL, Kind.LOCK) or (self.kind is Kind.ENTRY and not self.needed_by)
+        """Whether it lies in the cache, and no run needs it; what is half-made may be days of training."""
+        return self.kind is Kind.LOCK or (self.kind is Kind.ENTRY and not self.needed_by)
 
 
 @dataclass(frozen=True)
