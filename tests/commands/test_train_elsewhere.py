@@ -96,22 +96,16 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
 def test_training_goes_on_from_given_weights_in_both_stages(command, tiny_run, tmp_path):
     assert command("export", f"checkpoint={tiny_run}", "out=exported").code == 0
     weights = ["tokenizer.weights=exported/tokenizer.safetensors", "mvtm.weights=exported/transformer.safetensors"]
-    said = command(
-        "train",
-        "debug=tiny",
-        "logger=none",
-        *weights,
-        "run_dir=run",
-        "cache_dir=cache",
-        "mvtm.optim.max_steps=1",
-        "mvtm.optim.lr=1e-9",
-        "mvtm.optim.ema_decay=0",
-        "stage=mvtm",
-    )
+    optim = ["mvtm.optim.max_steps=1", "mvtm.optim.lr=1e-9", "mvtm.optim.ema_decay=0"]
+    settings = ["debug=tiny", "logger=none", *weights, "run_dir=run", "cache_dir=cache", *optim]
+    said = command("train", *settings, "stage=mvtm")
     assert said.code == 0 and "tokenizer  read from" in said.out
     before = load_file(tmp_path / "exported" / "transformer.safetensors")
     state = torch.load(tmp_path / "run" / "checkpoints" / LAST, weights_only=True)["state_dict"]
     assert all(torch.allclose(state[f"net.{name}"], value, atol=1e-6) for name, value in before.items())
+    shutil.rmtree(tmp_path / "exported")  # the run has what it needs
+    said = command("train", *settings, "eval.metrics=[nll]", "decode.steps=[2]")
+    assert said.code == 0 and "trained already" in said.out, said.err
 
 
 def test_a_dry_run_goes_through_everything_in_two_steps_of_each_stage(command, pets, tmp_path):

@@ -16,6 +16,9 @@ from maskgit_lab.lit.hardware import batch_on_device
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.objects import build
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import RECORD
+from maskgit_lab.runs.naming import find_run
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
 from maskgit_lab.sampling.transformers import build_transformer
@@ -50,28 +53,40 @@ def _check_hardware(trainer: Hardware) -> None:
 
 def _check_files(settings: TrainConf) -> None:
     """What would otherwise be found missing only after hours of training."""
+    tokenizer, transformer = _given_weights(settings)
     files = {
-        "tokenizer.weights": settings.tokenizer.weights,
+        "tokenizer.weights": tokenizer,
         "tokenizer.perceptual_weights": settings.tokenizer.perceptual_weights,
         "tokens.path": settings.tokens.path,
-        "mvtm.weights": settings.mvtm.weights,
+        "mvtm.weights": transformer,
     }
     for key, value in files.items():
         if value not in (None, RANDOM) and not Path(value).expanduser().exists():
             raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
 
 
+def _given_weights(settings: TrainConf) -> tuple[str | None, str | None]:
+    """The files `tokenizer.weights` and `mvtm.weights`, without those that the run has already begun with."""
+    tokenizer, transformer = settings.tokenizer.weights, settings.mvtm.weights
+    path = Path(settings.run_dir) if settings.run_dir is not None else find_run(settings)
+    if path is None or not (path / RECORD).exists():
+        return tokenizer, transformer
+    run = RunFolder(path, settings.cache_dir)
+    return (None if run.is_done("tokenizer") else tokenizer), (None if run.checkpoint.exists() else transformer)
+
+
 def _run_networks(settings: TrainConf, data: ImageData) -> None:
     images, labels = torch.empty(2, 3, data.size, data.size), torch.zeros(2, dtype=torch.int64)
     net = build_transformer(settings, data.size, data.n_classes)
-    if settings.mvtm.weights is not None:
-        check_fits(net, Path(settings.mvtm.weights).expanduser())
+    given = _given_weights(settings)
+    if given[1] is not None:
+        check_fits(net, Path(given[1]).expanduser())
     _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build_vqgan(settings.tokenizer)
     _attempt("tokenizer.net", lambda: tokenizer(images))
-    if settings.tokenizer.weights is not None:
-        check_fits(tokenizer, Path(settings.tokenizer.weights).expanduser())
-    else:
+    if given[0] is not None:
+        check_fits(tokenizer, Path(given[0]).expanduser())
+    elif settings.tokenizer.weights is None:
         size = settings.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
         _run_losses(settings.tokenizer, torch.empty(2, 3, size, size))
