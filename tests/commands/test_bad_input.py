@@ -251,6 +251,7 @@ def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run,
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "is missing or damaged")
     (tmp_path / "run" / "config.yaml").write_text(text)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["checksum"]
     record["tokenizer"]["path"] = "cache:gone"
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     expect_refused(command("sample", "checkpoint=run", "out=samples"), "the tokenizer's file")

@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,10 +15,15 @@ from maskgit_lab import code
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.reading import find_runs
 from maskgit_lab.ablation.studies import studies
+from maskgit_lab.decoding.base import named_schedule
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.masking import schedules
 from maskgit_lab.metrics import registry
 from maskgit_lab.nets.checkpoints import is_intact
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
+from maskgit_lab.runs.record import Record
+from maskgit_lab.sampling.loading import open_trained
 from refusals import expect_refused
 
 CACHES = (code.module_of, code._is_own, code._source, code._read)
@@ -41,9 +48,9 @@ def edit(tmp_path, monkeypatch):
     shutil.copytree(Path(maskgit_lab.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     of_top = code._source_of_top
 
-    def edited(file: str, text: str) -> None:
-        path = package / file
-        path.write_text(path.read_text() + text)
+    def edited(file: str, text: str, undo: bool = False) -> None:
+        source = (package if not undo else Path(maskgit_lab.__file__).parent) / file
+        (package / file).write_text(source.read_text() + text)
         forget()
 
     places = {"maskgit_lab": package / "__init__.py"}
@@ -266,8 +273,7 @@ def test_a_flipped_byte_in_the_checkpoint_is_noticed_wherever_it_is(run, command
 def test_a_damaged_checkpoint_does_not_go_into_training(command, run, train):
     path = run / "checkpoints" / LAST
     whole = path.read_bytes()
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**record, "mvtm": None}))
+    replace(RunFolder(run).record, mvtm=None).write(run)
     path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
     expect_refused(train(), "damaged (its checksum differs)")
     assert path.exists()
@@ -302,7 +308,7 @@ def test_another_run_never_takes_a_name(command, tiny_cache, tmp_path):
     common = ["debug=tiny", "stage=tokenizer", f"cache_dir={tiny_cache}", *QUIET]
     assert command("train", *common).code == 0
     (path,) = tmp_path.glob("outputs/*/*/run.json")
-    path.write_text(path.read_text().replace('"fingerprint": "', '"fingerprint": "0', 1))  # as if made by another YAML
+    replace(Record.read(path.parent), fingerprint="0" * 12).write(path.parent)  # as if made by another YAML
     assert command("train", *common).code == 0
     assert {p.parent.name for p in tmp_path.glob("outputs/*/*/run.json")} == {"debug_tiny", "debug_tiny-2"}
 
@@ -391,3 +397,106 @@ def test_a_cache_entry_of_other_code_is_made_again_and_the_old_one_stays(command
     assert "(changed since: maskgit_lab/objectives/quantization.py)" in said.out
     (new,) = (path for path in set(Path("cache/tokenizer").iterdir()) - before if path.is_dir())
     assert Path(old).read_bytes() == (new / "model.safetensors").read_bytes()  # since the edit changed nothing
+
+
+def test_schedules_of_one_name_are_told_apart(tmp_path, monkeypatch):
+    (tmp_path / "my_shapes.py").write_text(
+        "from maskgit_lab.masking.schedules import Schedule\n\n\n"
+        "class Linear(Schedule):\n    def __init__(self, power: float = 5.0):\n        self.power = power\n\n"
+        "    def gamma(self, ratio, log2_n):\n        return 1 - ratio**self.power\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_shapes
+
+    own, ours = my_shapes.Linear(), schedules.Linear()
+    names = {each.name for each in (own, my_shapes.Linear(9.0), ours)}
+    assert names == {"my_shapes.linear(power=5.0)", "my_shapes.linear(power=9.0)", "linear"}
+    assert named_schedule("linear", own).name == "linear" and named_schedule(None, own) is own
+    assert named_schedule("linear", ours) is ours
+
+
+def test_an_exported_file_knows_the_schedule_of_the_training_and_that_of_the_decoding(command, train, run, tmp_path):
+    record = RunFolder(run).record
+    config = (run / "config.yaml").read_text().replace("schedule: null", "schedule: linear")
+    (run / "config.yaml").write_text(config)  # as if made by `decode.schedule=linear`
+    replace(record, config=file_sha256(run / "config.yaml")).write(run)
+    assert command("export", f"checkpoint={run}", "out=files").code == 0
+    found = open_trained("files/transformer.safetensors", "files/tokenizer.safetensors", {}, "cpu")
+    settings = found.pipeline.decoder.settings
+    assert (found.trained_with, settings["decode_schedule"]) == ("cosine", "linear")
+
+
+def test_another_reference_under_the_same_name_is_measured(train, run, tmp_path):
+    def reference(value):
+        pixels = np.random.default_rng(value).integers(0, 256, (20, 16, 16, 3), np.uint8)
+        np.savez(tmp_path / "real.npz", arr_0=pixels)
+
+    asked = ["eval.reference=real.npz", "eval.metrics=[fid]", "decode.steps=[2]"]
+    reference(0)
+    assert train(*asked).code == 0
+    assert "the run is complete" in train(*asked).out
+    reference(1)
+    said = train(*asked)
+    assert said.code == 0 and "the run is complete" not in said.out
+    one, two = rows(run)[-2:]
+    assert one["reference_fingerprint"] != two["reference_fingerprint"]
+    assert one["fd_classifier"] != two["fd_classifier"]
+
+
+def test_other_weights_under_the_same_name_are_refused(command, run, tiny_cache, tmp_path):
+    assert command("export", f"checkpoint={run}", "out=files").code == 0
+    own = ["debug=tiny", *QUIET, f"cache_dir={tiny_cache}", "run_dir=own", "mvtm.optim.max_steps=1"]
+    own += ["tokenizer.weights=files/tokenizer.safetensors", "mvtm.weights=files/transformer.safetensors", "stage=mvtm"]
+    assert (said := command("train", *own)).code == 0, said.err
+    for name in ("tokenizer", "transformer"):
+        file = tmp_path / "files" / f"{name}.safetensors"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        expect_refused(command("train", *own), f"files/{name}.safetensors is another file than the one that the run")
+        file.write_bytes(whole)
+    assert "the run is complete" in command("train", *own).out
+
+
+def test_the_code_that_made_a_checkpoint_is_never_foreign_to_it(train, run, edit):
+    before = rows(run)
+    edit("objectives/mvtm.py", "\nEDITED = 1\n")
+    assert train("reuse=true").code == 0
+    assert rows(run)[-1]["reused_training_code"] == before[0]["training_code"]
+    edit("objectives/mvtm.py", "\n", undo=True)
+    assert (said := train()).code == 0, said.err  # today's code is what trained and measured
+    assert "reused_training_code" not in rows(run)[0] and RunFolder(run).record.trained_by == ""
+    edit("objectives/mvtm.py", "\nEDITED = 1\n")
+    assert train().code == 0  # was accepted before
+    edit("objectives/mvtm.py", "\nEDITED = 2\n")
+    expect_refused(train(), "trained by other code")
+
+
+def test_pictures_and_grids_are_of_the_code_that_a_command_uses(train, run, edit):
+    first = {path.name: path.read_bytes() for path in (run / "grids").iterdir()}
+    edit("decoding/parallel.py", "\nEDITED = 1\n")
+    assert train("rerun=true").code == 0
+    assert len(list((run / "grids").iterdir())) == 2 * len(first)
+    assert all((run / "grids" / name).read_bytes() == data for name, data in first.items())
+    edit("decoding/parallel.py", "\n", undo=True)
+    said = train()
+    assert said.code == 0 and "pictures   samples" in said.out and "the run is complete" in train().out
+
+
+def test_a_damaged_record_is_not_taken_for_another_run(command, tiny_cache, tmp_path):
+    own = ["debug=tiny", *QUIET, f"cache_dir={tiny_cache}", "stage=tokens"]
+    assert command("train", *own).code == 0
+    record = tmp_path / "outputs" / "digits" / "debug_tiny" / "run.json"
+    whole = record.read_text()
+    for damaged in (whole.replace('"fingerprint": "', '"fingerprint": "0', 1), "x" + whole, "[" * 200_000):
+        record.write_text(damaged)
+        expect_refused(command("train", *own), "run.json is damaged: put a copy of it back")
+    assert [path.parent.name for path in tmp_path.glob("outputs/digits/*/run.json")] == ["debug_tiny"]
+
+
+def test_a_damaged_number_in_the_cache_is_not_used(command, run, tiny_cache):
+    shutil.copytree(tiny_cache, "cache")
+    for manifest in Path("cache/likelihood").glob("*/manifest.json"):
+        manifest.write_text(manifest.read_text().replace('"nll": 3.', '"nll": 1.'))
+    said = command("evaluate", f"checkpoint={run}", "decode.steps=[3]", "eval.metrics=[nll]", *QUIET, "cache_dir=cache")
+    assert said.code == 0 and "likelihood: the cached one" in said.out and "checksum differs" in said.out
+    assert rows(run)[-1]["nll"] == rows(run)[0]["nll"]

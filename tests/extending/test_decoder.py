@@ -58,8 +58,8 @@ def test_its_settings_are_those_of_its_rows(evaluate, run):
     assert said.code == 0, said.err
     new = rows(run)[len(before) :]
     assert [(row["decoder"], row["steps"], row["sharpness"]) for row in new] == [
-        ("inorder", 2, 2.0),
-        ("inorder", 4, 2.0),
+        ("own_decoder.inorder", 2, 2.0),
+        ("own_decoder.inorder", 4, 2.0),
     ]
     for row in new:  # it has none of another decoder's settings
         assert not {"choice_temperature", "guidance", "decode_schedule"} & row.keys()
@@ -77,7 +77,7 @@ def test_its_file_makes_it_an_option(evaluate, option, run):
     said = evaluate(*option("decode", "in_order", YAML), "decode.steps=[3]")
     assert said.code == 0, said.err
     (row,) = rows(run)[len(before) :]
-    assert (row["decoder"], row["steps"], row["sharpness"]) == ("inorder", 3, 3.0)
+    assert (row["decoder"], row["steps"], row["sharpness"]) == ("own_decoder.inorder", 3, 3.0)
 
 
 def test_samples_are_made_with_it(command, module, option, run, tmp_path):

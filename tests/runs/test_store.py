@@ -1,6 +1,7 @@
 """The store: made once, checked when opened, made again when damaged."""
 
 import json
+import shutil
 import threading
 
 import pytest
@@ -62,9 +63,13 @@ def cut_manifest(path):
 
 
 def foreign_manifest(path):
-    manifest = json.loads((path / MANIFEST).read_text())
-    manifest["ingredients"]["data"] = "another"
-    (path / MANIFEST).write_text(json.dumps(manifest))
+    other = Store(path.parents[1], print).obtain(path.parent.name, {"other": 1}, Maker())
+    shutil.copyfile(other.path / "manifest.json", path / "manifest.json")
+
+
+def damaged_number(path):
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, "about": {"score": 9}}))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,7 @@ def foreign_manifest(path):
         (remove_file, "weights.bin is missing"),
         (cut_manifest, "manifest is missing or unreadable"),
         (foreign_manifest, "made from other ingredients"),
+        (damaged_number, "its manifest is damaged (its checksum differs)"),
     ],
 )
 def test_a_damaged_or_foreign_entry_is_made_again_and_the_reason_said(store, said, harm, reason):

@@ -58,7 +58,7 @@ def run(settings: ExportConf) -> None:
     trained = open_run(folder, own, device) if folder.is_done("mvtm") else None
     files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
     out = new_folder(Path(settings.out))
-    about["training_code"] = dict(folder.codes.get(folder.record.code))
+    about["training_code"] = dict(folder.codes.get(folder.record.trained_by or folder.record.code))
     tokenizer.save(out / TOKENIZER, metrics=folder.record.reconstruction or {}, **about)
     if trained is not None:
         model, names = trained.pipeline.model, list(trained.pipeline.class_names)

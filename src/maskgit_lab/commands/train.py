@@ -9,7 +9,7 @@ from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.evaluation import pictures
-from maskgit_lab.evaluation.code import known_code, measuring_code
+from maskgit_lab.evaluation.code import asked_for, known_code, measuring_code
 from maskgit_lab.evaluation.curve import show
 from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
@@ -21,7 +21,7 @@ from maskgit_lab.runs.opening import Wanted, opened
 from maskgit_lab.runs.record import ClassifierRecord
 from maskgit_lab.runs.run import Run, begin
 from maskgit_lab.sampling.loading import open_run
-from maskgit_lab.settings import TrainConf, evaluation_fingerprint
+from maskgit_lab.settings import TrainConf
 from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
 from maskgit_lab.stages.images import list_images, readable, record_images
 from maskgit_lab.stages.mvtm import train_transformer
@@ -50,9 +50,9 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
     data = readable(command, data)
     trains, measures = known_code(command)
     with opened(Wanted(settings, overrides, trains)) as folder:
-        command = replace(command, home=folder)
+        command = replace(command, home=folder, asked=asked_for(settings))
         command.console.note("run", str(folder.path))
-        if ranks.share(folder.is_complete(settings, measures)) and not in_wandb_sweep():
+        if ranks.share(folder.is_complete(settings.stage, command.asked, measures)) and not in_wandb_sweep():
             _show_what_is_reused(command)
         else:
             with training_logger(command, overrides) as logger:
@@ -92,11 +92,11 @@ def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor:
     _mark_measured(run, curve.points)
     if ranks.is_main():
         pictures.draw_run(run, trained.pipeline, rows)
-    run.mark(pictures=evaluation_fingerprint(run.settings))
+    run.mark(pictures=f"{run.asked} {fingerprint(curve.origin.code)}")
 
 
 def _mark_measured(run: Run[TrainConf], points: list[str]) -> None:
-    run.mark(measured={**run.record.measured, evaluation_fingerprint(run.settings): points})
+    run.mark(measured={**run.record.measured, run.asked: points})
 
 
 def _show_what_is_reused(run: Run[TrainConf]) -> None:
@@ -110,7 +110,7 @@ def _show_what_is_reused(run: Run[TrainConf]) -> None:
 
 def _show_results(run: Run[TrainConf]) -> None:
     rows = run.folder.results.of(fingerprint(measuring_code(run.settings)), run.record.code)
-    points = run.record.measured.get(evaluation_fingerprint(run.settings), [])
+    points = run.record.measured.get(run.asked, [])
     show(run.console, [rows[point] for point in points if point in rows])
     for path in run.folder.pictures().values():
         run.console.note("picture", str(path))

@@ -19,6 +19,7 @@ from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.objects import TARGET, build, locate
 
+PACKAGE = "maskgit_lab."
 COMMON = ("schedule", "steps")  # settings that are not one decoder's own
 
 
@@ -76,7 +77,8 @@ class Decoder(ABC):
         own = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         schedule = own.pop("schedule", None)
         known = {"decode_schedule": schedule.name} if schedule is not None else {}
-        return {"decoder": type(self).__name__.lower(), **known, **own}
+        module = "" if type(self).__module__.startswith(PACKAGE) else f"{type(self).__module__}."
+        return {"decoder": f"{module}{type(self).__name__.lower()}", **known, **own}
 
     def check(self, label_dropout: float) -> None:  # noqa: B027 (most decoders have nothing to check)
         """Raises a `UserError` if it cannot decode a model that was trained with this share of dropped labels."""
@@ -110,9 +112,11 @@ def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedul
     Raises:
         UserError: there is no such schedule, or it needs settings of its own.
     """
-    if trained is not None and name in (None, trained.name):
+    every = schedules.Schedule.__subclasses__()
+    own = {kind.config_name(): kind for kind in every if kind.__module__ != schedules.__name__}
+    known = own | {kind.config_name(): kind for kind in every if kind.__module__ == schedules.__name__}
+    if trained is not None and (name in (None, trained.name) or known.get(name) is type(trained)):
         return trained
-    known = {kind.config_name(): kind for kind in schedules.Schedule.__subclasses__()}
     if name not in known:
         names = ", ".join(sorted(known))
         raise UserError(f"decode.schedule={name}: there is no such schedule; choose one of {names}")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from maskgit_lab import git
 from maskgit_lab.code import Code, code_of, targets_in
-from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.evaluation.reference import SPLITS, real_images
+from maskgit_lab.fingerprints import file_sha256, fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
 from maskgit_lab.runs.run import Run
-from maskgit_lab.settings import CommonConf, TrainConf
+from maskgit_lab.settings import CommonConf, TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.code import training_code
 
 HERE = "maskgit_lab.evaluation"
@@ -39,6 +41,15 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
     return code_of(*parts, *targets_in(named), *(name for metric in asked for name in _modules(metric)), *roots)
 
 
+def asked_for(settings: TrainConf) -> str:
+    """The same for commands that ask for the same to be measured, as far, against the same files."""
+    conf = settings.eval
+    reference = real_images(conf.reference, None).fingerprint if conf.reference not in SPLITS else conf.reference
+    named = [Path(path).expanduser() for path in (settings.features.weights, conf.precision_weights) if path]
+    weights = [file_sha256(path) for path in named if path.is_file()]
+    return fingerprint({"settings": evaluation_fingerprint(settings), "reference": reference, "weights": weights})
+
+
 def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Origin:
     """Where the rows of an evaluation come from.
 
@@ -53,7 +64,14 @@ def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Or
         return Origin(code=code, about=about)
     record = folder.record
     trained = folder.codes.get(record.code)
-    return Origin(code=code, trained_by=record.code, training_code=trained, reused=record.reused_code, about=about)
+    return Origin(
+        code=code,
+        trained_by=record.code,
+        training_code=trained,
+        reused=record.trained_by,
+        accepted=record.accepted,
+        about=about,
+    )
 
 
 def trained_in_file(origin: Origin, about: Mapping[str, Any]) -> Origin:

@@ -216,7 +216,10 @@ class Evaluation:
             written = save_samples(shards, source.labels, self.class_names, self._saved(source), form)
             self.run.console.note("written", str(written))
         tokens = shards.array("tokens")
-        draw_tiles(_some(source, tokens, self.run.settings), grid_path(self.place, self._settings(source)))
+        draw_tiles(
+            _some(source, tokens, self.run.settings),
+            grid_path(self.place, {**self._settings(source), **self.origin.row}),
+        )
 
 
 def possible_metrics(

@@ -11,12 +11,12 @@ from maskgit_lab.lit.logger import curve_settings, logging_to_wandb
 from maskgit_lab.runs.naming import run_name
 from maskgit_lab.runs.run import Logger, Run
 from maskgit_lab.sampling.loading import decoder_of
-from maskgit_lab.settings import CommonConf, TrainConf, evaluation_fingerprint, plain
+from maskgit_lab.settings import CommonConf, TrainConf, plain
 
 
 def training_logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
     """The logger of `train.py`."""
-    record, asked = run.record, evaluation_fingerprint(run.settings)
+    record, asked = run.record, run.asked
     is_first = next(iter(record.measured), asked) == asked
     decoder, schedule = decoder_of(run.settings)
     return logging_to_wandb(

@@ -108,7 +108,7 @@ class Generated(Source):
     def settings(self) -> dict[str, Any]:
         return {
             "model": self.weights,
-            "schedule": self.trained.schedule.name,
+            "schedule": self.trained.trained_with,
             **self.pipeline.decoder.settings,
             "steps": self.steps,
             "seed": self.seed,

@@ -21,14 +21,14 @@ from maskgit_lab import config
 from maskgit_lab.commands import evaluate
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.evaluation.code import measuring_code, origin_of
+from maskgit_lab.evaluation.code import asked_for, measuring_code, origin_of
 from maskgit_lab.runs.codes import Stale
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
 from maskgit_lab.runs.opening import Wanted, existing
 from maskgit_lab.runs.origin import check_rows
-from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf, evaluation_fingerprint
+from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf
 from maskgit_lab.stages.code import training_code
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
@@ -150,10 +150,11 @@ def _is_measured(settings: TrainConf, overrides: Sequence[str]) -> bool:
     run = existing(Wanted(settings, overrides, training_code(settings)))
     if run is None:
         return False
-    points = run.record.measured.get(evaluation_fingerprint(settings), [])
+    asked = asked_for(settings)
+    points = run.record.measured.get(asked, [])
     if not (settings.rerun or settings.reuse):
         check_rows(run.results, points, origin_of(settings, run))
-    return run.is_measured(settings, measuring_code(settings))
+    return run.is_measured(settings.stage, asked, measuring_code(settings))
 
 
 def _reason(returned: JobReturn) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from maskgit_lab.code import Code, changed, named
@@ -41,9 +41,10 @@ class Codes:
     def _read(self) -> dict[str, Mapping[str, str]]:
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+        items = found.items() if isinstance(found, dict) else ()
+        return {name: code for name, code in items if isinstance(code, dict) and fingerprint(code) == name}
 
 
 class Stale(UserError):
@@ -67,8 +68,3 @@ def check_choice(rerun: bool, reuse: bool) -> None:
     """Raises a `UserError` if both are asked for."""
     if rerun and reuse:
         raise UserError("rerun=true and reuse=true exclude each other: give one of them")
-
-
-def joined(fingerprints: Sequence[str]) -> str:
-    """Several fingerprints in one value of a row."""
-    return " ".join(dict.fromkeys(fingerprints))

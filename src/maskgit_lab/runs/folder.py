@@ -16,7 +16,7 @@ from maskgit_lab.runs.codes import Codes
 from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, LAST
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
-from maskgit_lab.settings import TrainConf, checked, evaluation_fingerprint
+from maskgit_lab.settings import TrainConf, checked
 
 # What is done in a run of each stage, one after the other.
 PARTS = {
@@ -44,7 +44,14 @@ class RunFolder:
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
         self.path = path
         self.record = Record.read(path)
-        self.cache = Path(cache) if cache is not None else Path(os.path.normpath(path.resolve() / self.record.cache))
+        self.cache = Path(cache) if cache is not None else self._own_cache()
+
+    def _own_cache(self) -> Path:
+        """From the path that the run was named by, or from where it really lies."""
+        places = [
+            Path(os.path.normpath(place / self.record.cache)) for place in (self.path.absolute(), self.path.resolve())
+        ]
+        return next((place for place in places if place.is_dir()), places[0])
 
     @property
     def checkpoints(self) -> Path:
@@ -116,24 +123,25 @@ class RunFolder:
             return self.checkpoint.exists()
         return part != "pictures" or self.pictures().keys() >= PICTURES
 
-    def is_measured(self, settings: TrainConf, code: Code) -> bool:
+    def is_measured(self, stage: str, asked: str, code: Code) -> bool:
         """Whether all that a command asks for is trained and measured.
 
         Args:
-            settings: of the command.
+            stage: of the command.
+            asked: what it asks to be measured.
             code: that measures.
         """
-        if not all(self.is_done(part) for part in PARTS[settings.stage]):
+        if not all(self.is_done(part) for part in PARTS[stage]):
             return False
-        if settings.stage not in MEASURED:
+        if stage not in MEASURED:
             return True
-        points = self.record.measured.get(evaluation_fingerprint(settings))
+        points = self.record.measured.get(asked)
         return points is not None and self.results.of(fingerprint(code), self.record.code).keys() >= set(points)
 
-    def is_complete(self, settings: TrainConf, code: Code) -> bool:
+    def is_complete(self, stage: str, asked: str, code: Code) -> bool:
         """Whether the pictures are of what a command asks for, too: they show what was measured last."""
-        is_drawn = settings.stage != "all" or self.record.pictures == evaluation_fingerprint(settings)
-        return is_drawn and self.is_measured(settings, code)
+        is_drawn = stage != "all" or self.record.pictures == f"{asked} {fingerprint(code)}"
+        return is_drawn and self.is_measured(stage, asked, code)
 
     def save(self) -> None:
         """Writes the record; of several processes the main one does."""

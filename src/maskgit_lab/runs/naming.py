@@ -9,8 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from maskgit_lab.errors import UserError
 from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.names import CODE, CONFIG, RECORD
+from maskgit_lab.runs.record import Damaged, Record
 from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, run_fingerprint
 
 OUTPUTS = Path("outputs")
@@ -51,7 +53,7 @@ def find_run(settings: TrainConf) -> Path | None:
     for record in sorted(parent_of(settings).glob(f"*/{RECORD}")):
         try:
             values = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(values, dict) and values.get("fingerprint") == name:
             return record.parent
@@ -59,12 +61,29 @@ def find_run(settings: TrainConf) -> Path | None:
 
 
 def free_name(parent: Path, overrides: Sequence[str]) -> Path:
-    """A folder for a new run, called after its overrides."""
+    """A folder for a new run, called after its overrides.
+
+    Raises:
+        Damaged: what holds that name may be the very run that is looked for.
+    """
     name = run_name(overrides, (*PLACES, *EVALUATION))
-    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-    return next(path for path in (parent / each for each in names) if is_free(path))
+    for path in (parent / (name if number == 1 else f"{name}-{number}") for number in count(1)):
+        if is_free(path):
+            return path
+        if (path / RECORD).exists():
+            _check_intact(path)
+    raise AssertionError("there is always another number")
 
 
 def is_free(path: Path) -> bool:
     """Whether a folder can become a run's."""
     return not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN)
+
+
+def _check_intact(path: Path) -> None:
+    try:
+        Record.read(path)
+    except Damaged:
+        raise
+    except UserError:  # an earlier version's
+        return

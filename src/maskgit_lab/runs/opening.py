@@ -140,7 +140,8 @@ def _make(path: Path, wanted: Wanted) -> None:
 
 
 def _relative(cache: str, path: Path) -> str:
-    return Path(os.path.relpath(Path(cache).resolve(), path.resolve())).as_posix()
+    """As it lies from the run, without following links: what is copied may become folders where there were links."""
+    return Path(os.path.relpath(Path(cache).absolute(), path.absolute())).as_posix()
 
 
 def _check_free(path: Path, settings: TrainConf) -> None:
@@ -167,7 +168,9 @@ def _differences(recorded: TrainConf, settings: TrainConf) -> str:
 
 
 def _is_stale(run: RunFolder, code: Code) -> bool:
-    return run.record.code != fingerprint(code) and (run.record.mvtm is not None or run.checkpoint.exists())
+    record = run.record
+    known = {record.code, record.trained_by, *record.accepted}
+    return fingerprint(code) not in known and (record.mvtm is not None or run.checkpoint.exists())
 
 
 def _stale(run: RunFolder, code: Code) -> Stale:
@@ -181,18 +184,21 @@ def _settle(run: RunFolder, wanted: Wanted) -> None:
     Raises:
         UserError: they do not say it.
     """
-    record, now = run.record, fingerprint(wanted.code)
+    record, now = run.record, run.codes.add(wanted.code)
     record.cache = _relative(wanted.settings.cache_dir, run.path)
+    trainer = record.trained_by or record.code
     if _is_stale(run, wanted.code):
         if wanted.settings.reuse:
-            record.reused_code = [*record.reused_code, record.code]
+            record.accepted = [*record.accepted, now]
         elif wanted.settings.rerun:
             _set_aside(run)
+            trainer = now
         else:
             raise _stale(run, wanted.code)
-    elif record.code != now:  # nothing of it is trained, so whatever it found in the cache is looked for again
+    elif now not in (trainer, *record.accepted):  # nothing is trained: what it found in the cache is looked for again
         record.tokenizer = record.tokens = None
-    record.code = run.codes.add(wanted.code)
+        trainer = now
+    record.code, record.trained_by = now, "" if trainer == now else trainer
     run.save()
 
 
@@ -202,9 +208,9 @@ def _set_aside(run: RunFolder) -> None:
     if run.checkpoints.exists():
         run.checkpoints.rename(next(p for p in _asides(run) if not p.exists()))
     record.tokenizer = record.tokens = record.mvtm = record.classifier = record.reconstruction = record.pictures = None
-    record.reused_code, record.measured, record.wandb_id = [], {}, secrets.token_hex(4)
+    record.trained_by, record.accepted, record.measured, record.wandb_id = "", [], {}, secrets.token_hex(4)
 
 
 def _asides(run: RunFolder) -> Iterator[Path]:
-    name = f"{CHECKPOINTS}-{run.record.code}"
+    name = f"{CHECKPOINTS}-{run.record.trained_by or run.record.code}"
     return (run.path / (name if number == 1 else f"{name}-{number}") for number in count(1))

@@ -9,7 +9,7 @@ from typing import Any
 
 from maskgit_lab.code import Code
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.runs.codes import Codes, Stale, joined
+from maskgit_lab.runs.codes import Codes, Stale
 from maskgit_lab.runs.results import Results, Row, identity, origin
 
 
@@ -20,7 +20,8 @@ class Origin:
     code: Code  # that measures
     trained_by: str = ""  # a fingerprint of the code that trained the model; "": unknown
     training_code: Code = field(default_factory=dict)  # its files, where they are known
-    reused: Sequence[str] = ()  # earlier code, whose checkpoint was taken as it is
+    reused: str = ""  # the code that did train it, whose checkpoint was taken as it is
+    accepted: Sequence[str] = ()  # code that was taken for the code of the training
     about: Mapping[str, Any] = field(default_factory=dict)  # what rows say besides, such as the commit
 
     @property
@@ -32,7 +33,8 @@ class Origin:
     def row(self) -> dict[str, Any]:
         """Keys of such rows."""
         trained = {"training_code": self.trained_by} if self.trained_by else {}
-        return {"code": self.key[0], **trained, **_reused("training_code", self.reused), **self.about}
+        reused = {"reused_training_code": self.reused} if self.reused else {}
+        return {"code": self.key[0], **trained, **reused, **self.about}
 
     def remember(self, folder: Path) -> None:
         """Keeps what the fingerprints stand for beside the results."""
@@ -43,15 +45,15 @@ class Origin:
     def grants(self, row: Row) -> bool:
         """Whether a row is as good as one of now, since the checkpoint of earlier code was taken as it is."""
         code, trained_by = origin(row)
-        return code == self.key[0] and trained_by in self.reused
+        return code == self.key[0] and trained_by in (self.reused, *self.accepted)
 
     def reusing(self, row: Row) -> dict[str, Any]:
         """A row of other code, as if it were of now, which it says."""
-        measured, trained = origin(row)
-        codes = [*str(row.get("reused_code", "")).split(), *([measured] if measured != self.key[0] else [])]
-        trainings = [*self.reused, *([trained] if trained not in (self.trained_by, *self.reused) else [])]
-        made = {"code": self.key[0], "training_code": self.trained_by}
-        return {**row, **made, **_reused("code", codes), **_reused("training_code", trainings)}
+        measured, trained = (row.get(f"reused_{key}", row.get(key, "unknown")) for key in ("code", "training_code"))
+        kept = {key: value for key, value in row.items() if not key.startswith("reused_")}
+        says = {"reused_code": measured} if measured != self.key[0] else {}
+        says |= {"reused_training_code": trained} if trained not in (self.trained_by, "unknown") else {}
+        return {**kept, "code": self.key[0], "training_code": self.trained_by, **says}
 
 
 def check_rows(results: Results, points: Sequence[str], now: Origin) -> None:
@@ -85,8 +87,3 @@ def _files(folder: Path, row: Row, now: Origin) -> str:
     if code != now.key[0]:
         return Codes(folder).changes(code, now.code)
     return Codes(folder).changes(trained_by, now.training_code)
-
-
-def _reused(key: str, fingerprints: Sequence[str]) -> dict[str, str]:
-    known = [name or "unknown" for name in fingerprints]
-    return {f"reused_{key}": joined(known)} if known else {}

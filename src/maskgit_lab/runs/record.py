@@ -10,9 +10,14 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.names import RECORD
 
 STRICT = ConfigDict(extra="forbid")
+
+
+class Damaged(UserError):
+    """A record that cannot be read, or is not as it was written."""
 
 
 @dataclass(config=STRICT)
@@ -64,19 +69,21 @@ class Record:
     fingerprint: str  # of what it trains; see `settings.training`
     config: str  # the SHA-256 of config.yaml
     command: list[str]  # the overrides of train.py that made it, without its places
-    code: str  # a fingerprint of the code that trains it, which code.json resolves
+    code: str  # a fingerprint of the code that it is taken to be trained by, which code.json resolves
     cache: str  # the folder of the cache, relative to the run
     wandb_id: str  # of its run in W&B
-    reused_code: list[str] = field(default_factory=list)  # earlier code, whose checkpoint is taken as it is
+    trained_by: str = ""  # the code that did train it, where reuse=true took its checkpoint as it is; "": code
+    accepted: list[str] = field(default_factory=list)  # code that reuse=true has taken for the code of the training
+    begun_with: str | None = None  # the SHA-256 of the transformer's file that its training began with
     data: DataRecord | None = None
     tokenizer: TokenizerRecord | None = None
     tokens: TokensRecord | None = None
     mvtm: dict[str, float] | None = None
     classifier: ClassifierRecord | None = None
     reconstruction: dict[str, float] | None = None
-    # The identities of the points that were measured, by what a command asked for; see `evaluation_fingerprint`.
+    # The identities of the points that were measured, by what a command asked for.
     measured: dict[str, list[str]] = field(default_factory=dict)
-    pictures: str | None = None  # what the command asked for that drew them
+    pictures: str | None = None  # what the command that drew them asked for, and the code that measured it
     used: list[str] = field(default_factory=list)  # entries of the cache, each as `kind/fingerprint`
 
     @classmethod
@@ -84,25 +91,28 @@ class Record:
         """The record of a run.
 
         Raises:
-            UserError: there is none, it is damaged, or another version of this suite wrote it.
+            UserError: there is none, it is `Damaged`, or another version of this suite wrote it.
         """
         path = folder / RECORD
         if not path.exists():
             raise UserError(f"{folder} holds no run: name the folder of a run, such as the one that train.py printed")
         try:
-            text = path.read_text(encoding="utf-8")
-            values = json.loads(text)
+            values = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(values, dict) and "fingerprint" in values and "code" not in values:
                 raise UserError(
                     f"{folder} was made by an earlier version of maskgit_lab: report.py reads its results, but it "
                     "cannot be continued or sampled; choose another run_dir"
                 )
-            return TypeAdapter(cls).validate_json(text, strict=True)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is damaged: choose another run_dir, or delete that folder") from error
+            checksum = values.pop("checksum", None)
+            if checksum not in (None, fingerprint(values)):
+                raise ValueError("its checksum differs")
+            return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise Damaged(f"{path} is damaged: put a copy of it back, or choose another run_dir") from error
 
     def write(self, folder: Path) -> None:
-        """Writes the record, whole or not at all."""
-        temporary = folder / f"{RECORD}.tmp"
-        temporary.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """Writes the record, whole or not at all, with a checksum."""
+        values, temporary = asdict(self), folder / f"{RECORD}.tmp"
+        values["checksum"] = fingerprint(values)
+        temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")
         temporary.replace(folder / RECORD)

@@ -84,8 +84,10 @@ def knobs(row: Row) -> dict[str, Any]:
 
 
 def grid_path(folder: Path, row: Row) -> Path:
-    """Where some samples of a point are drawn, in the folder of its results."""
-    return folder / GRIDS / f"{identity(row)}.png"
+    """Where some samples of a point are drawn, in the folder of its results: those of the code that made them."""
+    code = row.get("reused_code", row.get("code"))
+    name = identity(row) if code is None else f"{identity(row)}-{code}"
+    return folder / GRIDS / f"{name}.png"
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -153,8 +155,10 @@ def _parse(line: str) -> dict[str, Any] | None:
         return None
     whole = isinstance(row, dict) and isinstance(row.get("n_samples"), int)
     numbers = whole and all(isinstance(row[key], int | float) for key in ("steps", *_measured(row)) if key in row)
-    intact = numbers and row.get("checksum", checksum(row)) == checksum(row)
-    return row if intact else None
+    if not numbers:
+        return None
+    known = row.get("checksum", None if "code" in row else checksum(row))  # rows of earlier versions have neither
+    return row if known == checksum(row) else None
 
 
 def _measured(row: Row) -> list[str]:

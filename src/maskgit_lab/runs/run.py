@@ -69,6 +69,7 @@ class Run(Generic[S_co]):
     console: Terminal  # what the user sees
     store: Store  # what runs share
     home: RunFolder | None = None  # the folder of the run; None where something else than a run is evaluated
+    asked: str = ""  # what it asks to be measured; see `evaluation.code.asked_for`
     logger: Logger = field(default_factory=NoLogger)  # of numbers and pictures
     together: bool = True  # whether every process takes part, or the main one works alone
     # What this command has made already and needs again, by fingerprint.

@@ -152,8 +152,10 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
     try:
         manifest = _read_manifest(path)
         files, _ = dict(manifest["files"]), dict(manifest["about"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its manifest is missing or unreadable"
+    if manifest.get("checksum") != _checksum(manifest):
+        return "its manifest is damaged (its checksum differs)"
     if manifest.get("ingredients") != json.loads(json.dumps(ingredients)):
         return "it was made from other ingredients"
     if not files:
@@ -192,7 +194,7 @@ def open_valid(path: Path) -> Entry:
 def _fault(path: Path) -> str | None:
     try:
         ingredients = _read_manifest(path)["ingredients"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ingredients = {}
     return find_fault(path, ingredients)
 
@@ -204,13 +206,18 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
-    manifest = {
+    manifest: dict[str, Any] = {
         "fingerprint": fingerprint(ingredients),
         "ingredients": ingredients,
         "about": about,
         "files": {str(file.relative_to(folder)): file_sha256(file) for file in files},
     }
+    manifest["checksum"] = _checksum(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    return fingerprint({key: value for key, value in manifest.items() if key != "checksum"})
 
 
 def _without_code(ingredients: Mapping[str, Any]) -> dict[str, Any]:

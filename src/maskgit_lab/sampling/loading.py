@@ -25,6 +25,7 @@ from maskgit_lab.settings import TrainConf, replaced
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 STEPS = 8  # T, where none is given
+TRAINED_WITH = "trained_with"  # in the description of a file
 MASKGIT = "maskgit_lab.decoding.parallel.MaskGIT"
 
 
@@ -35,6 +36,7 @@ class Trained:
     pipeline: Pipeline
     schedule: Schedule
     label_dropout: float
+    trained_with: str  # the name of the schedule; of a file, it may be of a class that is not known here
 
 
 def open_trained(
@@ -88,7 +90,7 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
         decoder,
         folder.data.class_names,
     )
-    return _checked(Trained(pipeline, schedule, settings.mvtm.label_dropout))
+    return _checked(Trained(pipeline, schedule, settings.mvtm.label_dropout, schedule.name))
 
 
 def decoder_of(settings: TrainConf) -> tuple[Decoder, Schedule]:
@@ -129,9 +131,10 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
         given if TARGET in given else {**own, **given}, schedule, steps[0] if isinstance(steps, list) else steps
     )
     names = _class_names(about.get("class_names"), model.n_classes)
-    return _checked(
-        Trained(Pipeline(model.eval().to(device), codes.to(device), decoder, names), schedule, label_dropout)
-    )
+    described = about.get("decoding")
+    trained_with = str(described.get(TRAINED_WITH, schedule.name)) if isinstance(described, dict) else schedule.name
+    pipeline = Pipeline(model.eval().to(device), codes.to(device), decoder, names)
+    return _checked(Trained(pipeline, schedule, label_dropout, trained_with))
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:
@@ -140,7 +143,8 @@ def decoding_of(trained: Trained) -> dict[str, Any]:
     own = {key: value for key, value in settings.items() if key not in ("decoder", "decode_schedule", *COMMON)}
     target = f"{type(decoder).__module__}.{type(decoder).__qualname__}"
     schedule = settings.get("decode_schedule", trained.schedule.name)
-    return {TARGET: target, "schedule": schedule, "label_dropout": trained.label_dropout, **own}
+    training = {"label_dropout": trained.label_dropout, TRAINED_WITH: trained.trained_with}
+    return {TARGET: target, "schedule": schedule, **training, **own}
 
 
 def _checked(trained: Trained) -> Trained:
@@ -155,6 +159,7 @@ def _decoding(found: Any) -> tuple[Schedule, dict[str, Any], float]:
     """
     values: dict[str, Any] = dict(found) if isinstance(found, dict) else {}
     dropout, name = values.pop("label_dropout", 0.0), values.pop("schedule", "cosine")
+    values.pop(TRAINED_WITH, None)
     label_dropout = float(dropout) if isinstance(dropout, float) and 0 <= dropout < 1 else 0.0
     cosine = named_schedule("cosine")
     target = values.setdefault(TARGET, MASKGIT)

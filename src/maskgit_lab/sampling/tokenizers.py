@@ -12,6 +12,7 @@ from maskgit_lab.nets.files import load_net
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import RECORD
 from maskgit_lab.settings import TokenizerConf
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
@@ -48,7 +49,10 @@ def tokenizer_file(folder: RunFolder) -> Path:
             f"{folder.again} to make it again"
         )
     if file_sha256(path) != record.weights:
-        raise UserError(f"{path} is not the tokenizer of {folder.path} any more: delete it, and {folder.again}")
+        raise UserError(
+            f"{path} is not the tokenizer that {folder.path / RECORD} names: put a copy of either back, or "
+            "choose another run_dir and train again"
+        )
     return path
 
 

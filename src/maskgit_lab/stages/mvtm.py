@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maskgit_lab import ranks
 from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.nets.files import load_net
@@ -50,7 +51,9 @@ def _module(run: Run[TrainConf], resumed: bool) -> LitMVTM:
     seed_all(settings.seed)
     net = build_transformer(settings, data.size, data.n_classes)
     if conf.weights is not None and not resumed:
-        load_net(net, require_file(Path(conf.weights).expanduser(), "the transformer's file mvtm.weights"))
+        path = require_file(Path(conf.weights).expanduser(), "the transformer's file mvtm.weights")
+        load_net(net, path)
+        run.mark(begun_with=file_sha256(path))
     loss = MVTMLoss(**{field.name: getattr(conf, field.name) for field in fields(MVTMLoss)})
     assert run.record.tokens is not None
     own = {

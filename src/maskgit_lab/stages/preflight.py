@@ -12,6 +12,7 @@ from torch import nn
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.hardware import batch_on_device
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
@@ -72,7 +73,20 @@ def _given_weights(settings: TrainConf) -> tuple[str | None, str | None]:
     if path is None or not (path / RECORD).exists():
         return tokenizer, transformer
     run = RunFolder(path, settings.cache_dir)
+    if run.record.tokenizer is not None:
+        _check_same(run, "tokenizer.weights", tokenizer, run.record.tokenizer.weights)
+    _check_same(run, "mvtm.weights", transformer, run.record.begun_with)
     return (None if run.is_done("tokenizer") else tokenizer), (None if run.checkpoint.exists() else transformer)
+
+
+def _check_same(run: RunFolder, key: str, file: str | None, recorded: str | None) -> None:
+    """Raises a `UserError` if a file is another one now than when the run began with it."""
+    path = None if file is None else Path(file).expanduser()
+    if path is not None and recorded is not None and path.is_file() and file_sha256(path) != recorded:
+        raise UserError(
+            f"{key}={file} is another file than the one that the run in {run.path} began with: put that back, or "
+            "choose another run_dir"
+        )
 
 
 def _run_networks(settings: TrainConf, data: ImageData) -> None:
