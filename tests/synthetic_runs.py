@@ -15,7 +15,7 @@ from PIL import Image
 
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.runs.names import CODE
-from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
+from maskgit_lab.runs.results import GRIDS, RESULTS, checksum, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
@@ -92,7 +92,9 @@ def add_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Adds rows to the results in a folder, made if it is absent: without a config it is one of evaluate.py's."""
     path.mkdir(parents=True, exist_ok=True)
     with (path / RESULTS).open("a") as file:
-        file.writelines(json.dumps(each) + "\n" for each in rows)
+        file.writelines(
+            json.dumps(each | ({"checksum": checksum(each)} if "code" in each else {})) + "\n" for each in rows
+        )
     return path
 
 
@@ -125,6 +127,11 @@ def make_sweep(
         for seed in seeds:
             make_run(folder / f"schedule_{schedule}+seed_{seed}", [row(schedule, seed, t) for t in steps])
     return folder
+
+
+def _sealed(row):
+    """With its checksum, which rows of earlier versions have not."""
+    return {**row, "checksum": checksum(row)} if "code" in row else row
 
 
 def make_everything(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.names import LAST
 from two_processes import in_two_processes
 
@@ -27,6 +28,14 @@ def pets(tmp_path):
     return tmp_path / "pets"
 
 
+def rewrite_manifest(path, **about):
+    """As if the entry had been made so."""
+    manifest = json.loads(path.read_text())
+    del manifest["checksum"]
+    manifest["about"] |= about
+    path.write_text(json.dumps({**manifest, "checksum": fingerprint(manifest)}))
+
+
 def test_a_token_cache_made_elsewhere_is_used_if_it_is_this_tokenizers(command, tiny_run, tiny_cache, tmp_path):
     cache = next(path for path in (tiny_cache / "tokens").iterdir() if path.is_dir())
     shutil.copytree(cache, tmp_path / "codes")
@@ -35,13 +44,10 @@ def test_a_token_cache_made_elsewhere_is_used_if_it_is_this_tokenizers(command, 
     assert said.code == 0 and "found in the cache: codes" in said.out
     said = command("train", *common, "run_dir=b", "data.seed=1")
     assert said.code == 2 and "holds codes made" in said.err and "than this run's" in said.err
-    manifest = json.loads((tmp_path / "codes" / "manifest.json").read_text())
-    manifest["about"]["largest_code"] = 99
-    (tmp_path / "codes" / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_manifest(tmp_path / "codes" / "manifest.json", largest_code=99)
     said = command("train", *common, "run_dir=c")
     assert said.code == 2 and "has codes up to 99 and the tokenizer has only 32" in said.err
-    manifest["about"]["tokenizer"] = "another"
-    (tmp_path / "codes" / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_manifest(tmp_path / "codes" / "manifest.json", tokenizer="another")
     said = command("train", *common, "run_dir=d")
     assert said.code == 2 and "made by another tokenizer than this run's" in said.err
 
