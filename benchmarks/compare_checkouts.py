@@ -33,7 +33,7 @@ PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AF
 SPEEDS = re.compile("images_per_second|version_.*|commit|clean|checksum|code|training_code")  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 MERGED = {"model"}  # of which AFTER may give several of BEFORE's one name: the same weights are the same model
-FINGERPRINT = re.compile("[0-9a-f]{12}")  # in the names of files
+FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12})?")  # in the names of files, also one of code after it
 RUN = re.compile(r"outputs/[^/]+/[^/]+/")  # the folder of a run, whose name may change
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
 # Labels of codes, which the rows hold as well, a picture that has other words now, and what is no run's record.
