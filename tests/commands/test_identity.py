@@ -20,6 +20,8 @@ from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.masking import schedules
 from maskgit_lab.metrics import registry
 from maskgit_lab.nets.checkpoints import is_intact
+from maskgit_lab.nets.files import open_net, save_net
+from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import Record
@@ -424,6 +426,12 @@ def test_an_exported_file_knows_the_schedule_of_the_training_and_that_of_the_dec
     found = open_trained("files/transformer.safetensors", "files/tokenizer.safetensors", {}, "cpu")
     settings = found.pipeline.decoder.settings
     assert (found.trained_with, settings["decode_schedule"]) == ("cosine", "linear")
+    net = open_net(tmp_path / "files" / "transformer.safetensors", Transformer)
+    save_net(net, tmp_path / "own.safetensors", decoding={"schedule": "my.own", "trained_with": "my.own"})
+    files = ["checkpoint=own.safetensors", "tokenizer.weights=files/tokenizer.safetensors", "n=1"]
+    said = command("sample", *files, "out=none")
+    expect_refused(said, "decodes with the schedule my.own, which is not known here: choose one with decode.schedule=")
+    assert command("sample", *files, "decode.schedule=linear", "out=some").code == 0
 
 
 def test_another_reference_under_the_same_name_is_measured(train, run, tmp_path):

@@ -124,15 +124,18 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
         raise UserError(
             f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images"
         )
-    schedule, own, label_dropout = _decoding(about.get("decoding"))
+    described = about.get("decoding")
+    schedule, own, label_dropout = _decoding(described, path, decode.get("schedule") is not None)
     steps = decode.get("steps") or STEPS
     given = {key: value for key, value in decode.items() if value is not None}
     decoder = build_decoder(
         given if TARGET in given else {**own, **given}, schedule, steps[0] if isinstance(steps, list) else steps
     )
     names = _class_names(about.get("class_names"), model.n_classes)
-    described = about.get("decoding")
-    trained_with = str(described.get(TRAINED_WITH, schedule.name)) if isinstance(described, dict) else schedule.name
+    said = described if isinstance(described, dict) else {}
+    # Files of earlier versions name one schedule for both.
+    names_of_training = [name for name in (said.get(TRAINED_WITH), said.get("schedule")) if isinstance(name, str)]
+    trained_with = next(iter(names_of_training), schedule.name)
     pipeline = Pipeline(model.eval().to(device), codes.to(device), decoder, names)
     return _checked(Trained(pipeline, schedule, label_dropout, trained_with))
 
@@ -152,19 +155,35 @@ def _checked(trained: Trained) -> Trained:
     return trained
 
 
-def _decoding(found: Any) -> tuple[Schedule, dict[str, Any], float]:
+def _decoding(found: Any, path: Path, has_schedule: bool) -> tuple[Schedule, dict[str, Any], float]:
     """Schedule, decoder and label dropout of a file, as far as they are valid; the released config's for the rest.
 
     Only decoders of this package are taken from a file.
+
+    Args:
+        found: what the file says.
+        path: of the file.
+        has_schedule: whether another schedule is given in place of the file's.
+
+    Raises:
+        UserError: the file's schedule is a user's own, which is not known here, and no other is given.
     """
     values: dict[str, Any] = dict(found) if isinstance(found, dict) else {}
     dropout, name = values.pop("label_dropout", 0.0), values.pop("schedule", "cosine")
     values.pop(TRAINED_WITH, None)
     label_dropout = float(dropout) if isinstance(dropout, float) and 0 <= dropout < 1 else 0.0
     cosine = named_schedule("cosine")
+    schedule = cosine
+    if isinstance(name, str) and not has_schedule:
+        try:
+            schedule = named_schedule(name)
+        except UserError as error:
+            raise UserError(
+                f"{path} decodes with the schedule {name}, which is not known here: choose one with "
+                "decode.schedule=NAME"
+            ) from error
     target = values.setdefault(TARGET, MASKGIT)
     try:
-        schedule = named_schedule(name) if isinstance(name, str) else cosine
         if not str(target).startswith("maskgit_lab.decoding."):
             raise UserError("not a decoder of this package")
         build_decoder(values, schedule, STEPS)
