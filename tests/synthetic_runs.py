@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from maskgit_lab.ablation.published import table3
+from maskgit_lab.fingerprints import checksum
 from maskgit_lab.runs.names import CODE
-from maskgit_lab.runs.results import GRIDS, RESULTS, checksum, grid_path
+from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
@@ -92,9 +93,7 @@ def add_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Adds rows to the results in a folder, made if it is absent: without a config it is one of evaluate.py's."""
     path.mkdir(parents=True, exist_ok=True)
     with (path / RESULTS).open("a") as file:
-        file.writelines(
-            json.dumps(each | ({"checksum": checksum(each)} if "code" in each else {})) + "\n" for each in rows
-        )
+        file.writelines(json.dumps(_sealed(each)) + "\n" for each in rows)
     return path
 
 

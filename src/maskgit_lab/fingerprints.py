@@ -17,6 +17,11 @@ def fingerprint(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:LENGTH]
 
 
+def checksum(values: Mapping[str, Any]) -> str:
+    """A fingerprint of plain values that carry it themselves: of all but `checksum`."""
+    return fingerprint({key: value for key, value in values.items() if key != "checksum"})
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes."""
     with path.open("rb") as file:

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from maskgit_lab.evaluation.pictures import draw_curve
-from maskgit_lab.runs.results import Results, checksum, footnotes, identity, table
+from maskgit_lab.fingerprints import checksum
+from maskgit_lab.runs.results import Results, footnotes, identity, table
 from maskgit_lab.sampling import drawing
 
 ROWS = [

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from maskgit_lab import ranks
+from maskgit_lab.code import Code
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.evaluation import pictures
-from maskgit_lab.evaluation.code import asked_for, known_code, measuring_code
+from maskgit_lab.evaluation.code import asked_for, known_code
 from maskgit_lab.evaluation.curve import show
 from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
@@ -57,7 +58,7 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
         else:
             with training_logger(command, overrides) as logger:
                 train(replace(command, logger=logger), data)
-        _show_results(command)
+        _show_results(command, measures)
 
 
 def train(run: Run[TrainConf], data: ImageData) -> None:
@@ -108,8 +109,8 @@ def _show_what_is_reused(run: Run[TrainConf]) -> None:
     run.console.note("complete", "the run is complete: there is nothing to do")
 
 
-def _show_results(run: Run[TrainConf]) -> None:
-    rows = run.folder.results.of(fingerprint(measuring_code(run.settings)), run.record.code)
+def _show_results(run: Run[TrainConf], measures: Code) -> None:
+    rows = run.folder.results.of(fingerprint(measures), run.record.code)
     points = run.record.measured.get(run.asked, [])
     show(run.console, [rows[point] for point in points if point in rows])
     for path in run.folder.pictures().values():

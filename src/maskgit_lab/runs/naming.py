@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,10 @@ def parent_of(settings: TrainConf) -> Path:
 
 
 def find_run(settings: TrainConf) -> Path | None:
-    """The run of these settings in `outputs/`, whatever it is called."""
+    """The folder that has a run: `run_dir`, or that of these settings in `outputs/`, whatever it is called."""
+    if settings.run_dir is not None:
+        path = Path(settings.run_dir)
+        return path if (path / RECORD).exists() else None
     name = run_fingerprint(settings)
     for record in sorted(parent_of(settings).glob(f"*/{RECORD}")):
         try:
@@ -66,13 +69,17 @@ def free_name(parent: Path, overrides: Sequence[str]) -> Path:
     Raises:
         Damaged: what holds that name may be the very run that is looked for.
     """
-    name = run_name(overrides, (*PLACES, *EVALUATION))
-    for path in (parent / (name if number == 1 else f"{name}-{number}") for number in count(1)):
+    for path in numbered(parent / run_name(overrides, (*PLACES, *EVALUATION))):
         if is_free(path):
             return path
         if (path / RECORD).exists():
             _check_intact(path)
     raise AssertionError("there is always another number")
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """A path, and then the same with -2, -3, ... at its end."""
+    return (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
 
 
 def is_free(path: Path) -> bool:

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import yaml
@@ -21,7 +20,7 @@ from maskgit_lab.fingerprints import file_sha256, fingerprint, flatten
 from maskgit_lab.runs.codes import Codes, Stale, check_choice
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, RECORD
-from maskgit_lab.runs.naming import LOCK, find_run, free_name, is_free, parent_of
+from maskgit_lab.runs.naming import LOCK, find_run, free_name, is_free, numbered, parent_of
 from maskgit_lab.runs.record import Record
 from maskgit_lab.settings import TrainConf, plain, run_fingerprint, training
 
@@ -93,8 +92,7 @@ def existing(wanted: Wanted) -> RunFolder | None:
         Stale: other code trained it, and the settings do not say what to do about that.
     """
     settings = wanted.settings
-    path = Path(settings.run_dir) if settings.run_dir is not None else find_run(settings)
-    if path is None or not (path / RECORD).exists():
+    if (path := find_run(settings)) is None:
         return None
     run = RunFolder(path, settings.cache_dir)
     if run.record.fingerprint != run_fingerprint(settings):
@@ -168,9 +166,8 @@ def _differences(recorded: TrainConf, settings: TrainConf) -> str:
 
 
 def _is_stale(run: RunFolder, code: Code) -> bool:
-    record = run.record
-    known = {record.code, record.trained_by, *record.accepted}
-    return fingerprint(code) not in known and (record.mvtm is not None or run.checkpoint.exists())
+    is_trained = run.record.mvtm is not None or run.checkpoint.exists()
+    return is_trained and not run.record.knows(fingerprint(code))
 
 
 def _stale(run: RunFolder, code: Code) -> Stale:
@@ -206,11 +203,7 @@ def _set_aside(run: RunFolder) -> None:
     """Keeps the checkpoint of other code beside the one that is to come."""
     record = run.record
     if run.checkpoints.exists():
-        run.checkpoints.rename(next(p for p in _asides(run) if not p.exists()))
+        aside = run.path / f"{CHECKPOINTS}-{record.trained_by or record.code}"
+        run.checkpoints.rename(next(path for path in numbered(aside) if not path.exists()))
     record.tokenizer = record.tokens = record.mvtm = record.classifier = record.reconstruction = record.pictures = None
     record.trained_by, record.accepted, record.measured, record.wandb_id = "", [], {}, secrets.token_hex(4)
-
-
-def _asides(run: RunFolder) -> Iterator[Path]:
-    name = f"{CHECKPOINTS}-{run.record.trained_by or run.record.code}"
-    return (run.path / (name if number == 1 else f"{name}-{number}") for number in count(1))

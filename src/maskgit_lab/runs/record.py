@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.fingerprints import checksum
 from maskgit_lab.runs.names import RECORD
 
 STRICT = ConfigDict(extra="forbid")
@@ -86,6 +86,10 @@ class Record:
     pictures: str | None = None  # what the command that drew them asked for, and the code that measured it
     used: list[str] = field(default_factory=list)  # entries of the cache, each as `kind/fingerprint`
 
+    def knows(self, code: str) -> bool:
+        """Whether some code, by its fingerprint, trained the run or was taken for the code that did."""
+        return code in (self.code, self.trained_by, *self.accepted)
+
     @classmethod
     def read(cls, folder: Path) -> Record:
         """The record of a run.
@@ -103,8 +107,7 @@ class Record:
                     f"{folder} was made by an earlier version of maskgit_lab: report.py reads its results, but it "
                     "cannot be continued or sampled; choose another run_dir"
                 )
-            checksum = values.pop("checksum", None)
-            if checksum not in (None, fingerprint(values)):
+            if values.pop("checksum", own := checksum(values)) != own:
                 raise ValueError("its checksum differs")
             return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -113,6 +116,6 @@ class Record:
     def write(self, folder: Path) -> None:
         """Writes the record, whole or not at all, with a checksum."""
         values, temporary = asdict(self), folder / f"{RECORD}.tmp"
-        values["checksum"] = fingerprint(values)
+        values["checksum"] = checksum(values)
         temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")
         temporary.replace(folder / RECORD)

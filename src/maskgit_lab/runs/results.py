@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.fingerprints import checksum, fingerprint
 from maskgit_lab.metrics import registry
 
 Row = Mapping[str, Any]
@@ -71,11 +71,6 @@ def identity(row: Row) -> str:
 def origin(row: Row) -> tuple[str, str]:
     """The code that measured a row, and the code that trained its model; "" for what is not known."""
     return str(row.get("code", "")), str(row.get("training_code", ""))
-
-
-def checksum(row: Row) -> str:
-    """Of all other keys of a row."""
-    return fingerprint({key: value for key, value in row.items() if key != "checksum"})
 
 
 def knobs(row: Row) -> dict[str, Any]:

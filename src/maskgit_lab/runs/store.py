@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from maskgit_lab import ranks
 from maskgit_lab.code import changed, named
 from maskgit_lab.errors import UserError
-from maskgit_lab.fingerprints import file_sha256, fingerprint
+from maskgit_lab.fingerprints import checksum, file_sha256, fingerprint
 from maskgit_lab.runs import in_use
 
 WEIGHTS = "model.safetensors"  # of a network
@@ -154,7 +154,7 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
         files, _ = dict(manifest["files"]), dict(manifest["about"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its manifest is missing or unreadable"
-    if manifest.get("checksum") != _checksum(manifest):
+    if manifest.get("checksum") != checksum(manifest):
         return "its manifest is damaged (its checksum differs)"
     if manifest.get("ingredients") != json.loads(json.dumps(ingredients)):
         return "it was made from other ingredients"
@@ -212,12 +212,8 @@ def _write_manifest(folder: Path, ingredients: Mapping[str, Any], about: Mapping
         "about": about,
         "files": {str(file.relative_to(folder)): file_sha256(file) for file in files},
     }
-    manifest["checksum"] = _checksum(manifest)
+    manifest["checksum"] = checksum(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def _checksum(manifest: Mapping[str, Any]) -> str:
-    return fingerprint({key: value for key, value in manifest.items() if key != "checksum"})
 
 
 def _without_code(ingredients: Mapping[str, Any]) -> dict[str, Any]:

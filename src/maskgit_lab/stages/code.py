@@ -20,7 +20,7 @@ def training_code(settings: TrainConf) -> Code:
 
 def note_other_code(folder: RunFolder, console: Terminal) -> None:
     """Says it if other code than today's has trained a run."""
-    now, record = training_code(folder.settings()), folder.record
-    if fingerprint(now) not in (record.code, record.trained_by, *record.accepted):
+    now = training_code(folder.settings())
+    if not folder.record.knows(fingerprint(now)):
         files = folder.codes.changes(folder.record.code, now)
         console.note("code", f"the run was trained by other code (changed since: {files})")

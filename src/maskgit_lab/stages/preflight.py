@@ -18,7 +18,6 @@ from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
-from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import find_run
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
@@ -31,10 +30,11 @@ from maskgit_lab.tokenizers.base import check_divides
 def preflight(settings: TrainConf, data: ImageData) -> None:
     """Raises a `UserError` for settings that fit the schema and that these data or this machine cannot take."""
     _check_hardware(settings.trainer)
-    _check_files(settings)
+    given = _given_weights(settings)
+    _check_files(settings, *given)
     decoder, _ = decoder_of(settings)
     with torch.device("meta"):
-        _run_networks(settings, data)
+        _run_networks(settings, data, *given)
     for optim in (settings.tokenizer.optim, settings.mvtm.optim):
         batch_on_device(optim.batch_size, settings.trainer)
     decoder.check(settings.mvtm.label_dropout)
@@ -52,9 +52,8 @@ def _check_hardware(trainer: Hardware) -> None:
         raise UserError(f"trainer.devices={trainer.devices} is more than the {there} of this machine: lower it")
 
 
-def _check_files(settings: TrainConf) -> None:
+def _check_files(settings: TrainConf, tokenizer: str | None, transformer: str | None) -> None:
     """What would otherwise be found missing only after hours of training."""
-    tokenizer, transformer = _given_weights(settings)
     files = {
         "tokenizer.weights": tokenizer,
         "tokenizer.perceptual_weights": settings.tokenizer.perceptual_weights,
@@ -69,8 +68,7 @@ def _check_files(settings: TrainConf) -> None:
 def _given_weights(settings: TrainConf) -> tuple[str | None, str | None]:
     """The files `tokenizer.weights` and `mvtm.weights`, without those that the run has already begun with."""
     tokenizer, transformer = settings.tokenizer.weights, settings.mvtm.weights
-    path = Path(settings.run_dir) if settings.run_dir is not None else find_run(settings)
-    if path is None or not (path / RECORD).exists():
+    if (path := find_run(settings)) is None:
         return tokenizer, transformer
     run = RunFolder(path, settings.cache_dir)
     if run.record.tokenizer is not None:
@@ -89,17 +87,18 @@ def _check_same(run: RunFolder, key: str, file: str | None, recorded: str | None
         )
 
 
-def _run_networks(settings: TrainConf, data: ImageData) -> None:
+def _run_networks(
+    settings: TrainConf, data: ImageData, tokenizer_file: str | None, transformer_file: str | None
+) -> None:
     images, labels = torch.empty(2, 3, data.size, data.size), torch.zeros(2, dtype=torch.int64)
     net = build_transformer(settings, data.size, data.n_classes)
-    given = _given_weights(settings)
-    if given[1] is not None:
-        check_fits(net, Path(given[1]).expanduser())
+    if transformer_file is not None:
+        check_fits(net, Path(transformer_file).expanduser())
     _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build_vqgan(settings.tokenizer)
     _attempt("tokenizer.net", lambda: tokenizer(images))
-    if given[0] is not None:
-        check_fits(tokenizer, Path(given[0]).expanduser())
+    if tokenizer_file is not None:
+        check_fits(tokenizer, Path(tokenizer_file).expanduser())
     elif settings.tokenizer.weights is None:
         size = settings.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
