@@ -13,9 +13,9 @@ from maskgit_lab.report.words import count, format_seeds, is_or_are
 
 NAME = "Kendall's tau-b"
 MEANING = (
-    "Tau-b is (C - D) / √(A B): of the pairs of schedules, C are ordered as in the paper and D the other way round, and "
-    "A and B are the pairs that are not tied here and in the paper. It is +1 for the same order, 0 for no relation and "
-    "-1 for the reverse."
+    "Tau-b is (C - D) / √(A B): of the pairs of schedules, C are ordered as in the paper and D the other way round, A "
+    "are not tied here, and B are not tied in the paper. It is +1 for the same order, 0 for no relation and -1 for the "
+    "reverse."
 )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
 from maskgit_lab.report.styles import BEST
-from maskgit_lab.report.words import format_value, label
+from maskgit_lab.report.words import NONE, format_value, label
 
 Spec = dict[str, Any]
 
@@ -37,11 +37,13 @@ def panel_spec(panel: Panel) -> Spec:
     layout["xaxis"] |= _ticks(panel.x_ticks) | (_log_range(panel.x_range) if panel.is_log_x else {})
     if panel.is_log_y:
         layout["yaxis"] |= _ticks(panel.y_ticks) | _log_range(panel.y_range)
+    elif panel.y_room is not None:
+        layout["yaxis"]["range"] = list(panel.y_room)
     return {"data": data, "layout": layout}
 
 
 def map_spec(drawn: Map) -> Spec:
-    """A map with its values written into the cells; the best cell has a star."""
+    """A map with its values written into the cells; the best cell has a star, and one that was not measured a dash."""
     row, column = drawn.best
     cells = [[cell.text.replace("\n", "<br>") for cell in line] for line in drawn.cells]
     cells[row][column] = f"<b>★ {cells[row][column]}</b>"
@@ -54,12 +56,12 @@ def map_spec(drawn: Map) -> Spec:
     if drawn.numbers is None:
         layout["yaxis"]["autorange"] = "reversed"
         layout["shapes"] = [_frame(drawn.x.index(name), i) for i, name in enumerate(drawn.y) if name in drawn.x]
-    return {"data": [trace], "layout": layout}
+    return {"data": [trace, *_dashes(drawn)], "layout": layout}
 
 
 def surface_spec(drawn: Map) -> Spec | None:
-    """The same map as a surface in three dimensions, if its axes are numbers."""
-    if drawn.numbers is None:
+    """The same map as a surface in three dimensions, if it can be drawn as one."""
+    if drawn.numbers is None or not drawn.is_surface:
         return None
     x, y = (list(numbers) for numbers in drawn.numbers)
     row, column = drawn.best
@@ -82,11 +84,22 @@ def surface_spec(drawn: Map) -> Spec | None:
     }
     star["marker"] = {"size": 6, "color": BEST, "symbol": "diamond"}
     titles = {"xaxis": drawn.x_title, "yaxis": drawn.y_title, "zaxis": drawn.value_title}
-    scene: Spec = {axis: {"title": {"text": title}} for axis, title in titles.items()}
+    look = {"gridcolor": GRID, "color": INK}
+    scene: Spec = {axis: {**look, "title": {"text": title}} for axis, title in titles.items()}
     scene["xaxis"] |= {"tickvals": x, "ticktext": list(drawn.x)}
     scene["camera"] = {"eye": {"x": 1.7, "y": -1.9, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.2}}
     layout = {"font": FONT, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "scene": scene}
     return {"data": [surface, star], "layout": layout | {"showlegend": False, "paper_bgcolor": CLEAR}}
+
+
+def _dashes(drawn: Map) -> list[Spec]:
+    """Marks in the cells that were not measured."""
+    holes = [(row, column) for row, column in np.argwhere(~np.isfinite(drawn.values_YX)).tolist()]
+    if not holes:
+        return []
+    marks: Spec = {"type": "scatter", "mode": "text", "text": [NONE] * len(holes), "textfont": {"color": LEVEL}}
+    marks |= {"x": [drawn.x[column] for _, column in holes], "y": [drawn.y[row] for row, _ in holes]}
+    return [marks | {"hovertext": [_joined(drawn.cells[r][c].hover) for r, c in holes], "hoverinfo": "text"}]
 
 
 def _plain(values_YX: np.ndarray) -> list[Any]:
