@@ -45,7 +45,7 @@ def tau_fact(ranking: Ranking) -> tuple[str, str]:
     """Tau-b of the order in short, and what it is."""
     n = count(len(ranking.schedules), "schedule")
     about = f"{NAME} between our order of {n} and the paper's; {_interval(ranking.order)}"
-    return f"τ = {format_tau(ranking.order.tau)}", about
+    return "τ undefined" if ranking.order.tau is None else f"τ = {format_tau(ranking.order.tau)}", about
 
 
 def format_tau(tau: float | None) -> str:

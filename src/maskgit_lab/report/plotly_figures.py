@@ -1,5 +1,6 @@
 """Panels and maps for Plotly, as the plain dictionaries that its JavaScript reads.
 
+Their colours are those of a light page, which the page exchanges for darker surroundings.
 `plotly.graph_objects.Figure` takes them too. They are made without that package's Python classes, whose checks would
 take most of the time of a report.
 """
@@ -14,12 +15,12 @@ import numpy as np
 
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
-from maskgit_lab.report.styles import BEST
+from maskgit_lab.report.styles import AXIS, BEST, GRID, INK, LEVEL, PAPER
 from maskgit_lab.report.words import NONE, format_value, label
 
 Spec = dict[str, Any]
 
-INK, GRID, AXIS, LEVEL, CLEAR = "#1c2430", "#e6e9ee", "#aab2bd", "#6b7686", "rgba(0,0,0,0)"
+CLEAR = "rgba(0,0,0,0)"
 FONT = {
     "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif",
     "size": 12,
@@ -27,6 +28,7 @@ FONT = {
 }
 CIVIDIS = {"colorscale": "Cividis", "reversescale": True, "showscale": False}
 MARGIN = 0.04  # of an axis, at either end
+FOOT, HEAD = 0.06, 0.14  # of an axis with a level, below and above what is drawn
 
 
 def panel_spec(panel: Panel) -> Spec:
@@ -37,8 +39,8 @@ def panel_spec(panel: Panel) -> Spec:
     layout["xaxis"] |= _ticks(panel.x_ticks) | (_log_range(panel.x_range) if panel.is_log_x else {})
     if panel.is_log_y:
         layout["yaxis"] |= _ticks(panel.y_ticks) | _log_range(panel.y_range)
-    elif panel.y_room is not None:
-        layout["yaxis"]["range"] = list(panel.y_room)
+    elif (room := _linear_range(panel)) is not None:
+        layout["yaxis"]["range"] = room
     return {"data": data, "layout": layout}
 
 
@@ -136,7 +138,7 @@ def _traces(line: Line) -> list[Spec]:
     traces.append(group | look | {"x": x, "y": mean, "hovertext": texts, "marker": marker})
     if line.best is not None:
         at = {key: [values[line.best]] for key, values in (("x", x), ("y", mean), ("hovertext", texts))}
-        star = {"symbol": "star", "size": 15, "color": colour, "line": {"color": "#ffffff", "width": 1.2}}
+        star = {"symbol": "star", "size": 15, "color": colour, "line": {"color": PAPER, "width": 1.2}}
         traces.append(group | at | {"hoverinfo": "text", "mode": "markers", "marker": star})
     return traces
 
@@ -162,12 +164,20 @@ def _log_range(ends: tuple[float, float]) -> Spec:
     return {"type": "log", "range": [low - margin, high + margin]}
 
 
+def _linear_range(panel: Panel) -> list[float] | None:
+    """Around equal values, or with room for what is written above a level; None: Plotly's own choice."""
+    if panel.y_room is not None or not panel.levels:
+        return None if panel.y_room is None else list(panel.y_room)
+    low, high = panel.y_range
+    return [low - FOOT * (high - low), high + HEAD * (high - low)]
+
+
 def _layout(x_title: str, y_title: str) -> Spec:
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "ticks": "outside", "tickcolor": AXIS}
     return {
         **{"font": FONT, "showlegend": False, "hovermode": "closest", "dragmode": False},
         **{"paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR},
-        **{"margin": {"l": 48, "r": 10, "t": 8, "b": 42}, "hoverlabel": {"align": "left", "bgcolor": "#ffffff"}},
+        **{"margin": {"l": 48, "r": 10, "t": 8, "b": 42}, "hoverlabel": {"align": "left", "bgcolor": PAPER}},
         "xaxis": {**axis, "title": {"text": x_title, "standoff": 8}},
         "yaxis": {**axis, "title": {"text": y_title, "standoff": 6}, "automargin": True},
     }
