@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from maskgit_lab.axes import room_around
 from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import to_uint8
@@ -84,6 +85,10 @@ def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Seque
         points = [(row["steps"], row[metric.key]) for row in ordered if metric.key in row]
         style = "--" if metric.better is None else "o-"
         axes.plot(*zip(*points, strict=True), style, color=colour, label=metric.label, markersize=4)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    values = (row[metric.key] for row in ordered for metric in metrics if metric.key in row)
+    if (room := room_around(values)) is not None:
+        axes.set_ylim(room)
     steps = [row["steps"] for row in ordered]
     axes.set_xscale("log", base=2)
     axes.set_xticks(steps, [str(t) for t in steps], fontsize=8)
