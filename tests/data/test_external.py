@@ -7,7 +7,7 @@ from PIL import Image
 
 from maskgit_lab.data.external import ArrayImages, open_images
 from maskgit_lab.errors import UserError
-from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.metrics.pixels import to_uint8
 
 
 def damage(path, array, position, value):
