@@ -99,16 +99,15 @@ def test_other_settings_of_the_decoder(pipeline):
         pipeline.sample([3], guidance=2.0)
 
 
-def test_an_exported_folder_is_loaded_and_sampled_and_evaluated(command, tiny_run, tiny_cache, pipeline):
+def test_an_exported_folder_is_loaded_and_sampled(command, tiny_run, pipeline):
     assert command("export", f"checkpoint={tiny_run}", "out=exported").code == 0
     samples = Pipeline.load("exported", device=torch.device("cpu")).sample([3, 7], steps=2)
     assert (samples.tokens == pipeline.sample([3, 7], steps=2).tokens).all()
     files = Pipeline.load("exported/transformer.safetensors", "exported/tokenizer.safetensors", schedule="linear")
     assert files.decoder.settings["decode_schedule"] == "linear"
-    assert command("sample", "checkpoint=exported", "classes=[3]", "n=4", "out=s", "decode.steps=2").code == 0
-    asked = ["features=inception", "features.weights=random", "eval.metrics=[fid]", "eval.n_samples=4", "logger=none"]
-    said = command("evaluate", "checkpoint=exported", "decode.steps=[2]", "eval.reference=s", "out=e", *asked)
-    assert said.code == 0 and "T = 2" in said.out, said.err
+    assert command("sample", "checkpoint=exported", "classes=[3]", "n=1", "out=s", "decode.steps=2").code == 0
+    with Image.open("s/3/00000.png") as file:
+        assert (samples.images[0].permute(1, 2, 0).numpy() * 255 == np.asarray(file)).all()
 
 
 def test_every_mistake_is_a_sentence(command, tiny_run, tmp_path):

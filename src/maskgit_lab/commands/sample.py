@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.external import GRID
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.runs.folder import RunFolder
@@ -17,8 +18,6 @@ from maskgit_lab.sampling.files import folder_names
 from maskgit_lab.sampling.loading import is_run, open_trained
 from maskgit_lab.settings import SampleConf, tokenizer_file
 from maskgit_lab.stages.code import note_other_code
-
-GRID = "grid.png"
 
 
 def run(settings: SampleConf) -> None:
