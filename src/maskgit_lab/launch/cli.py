@@ -6,7 +6,6 @@ Torch is imported only once the config is composed, so that `--help` and typing 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
+from maskgit_lab.launch import arguments
 from maskgit_lab.launch.sentences import sentence
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
@@ -49,12 +49,12 @@ class Command:
         """Composes the config from the command line and runs the verb on it."""
         if not self.wants_traceback:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to read them
-        sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
         config.register()
-        conf = str(self.script.parent / "conf")
+        conf = self.script.parent / "conf"
         try:
+            sys.argv[1:] = arguments.checked(sys.argv[1:], self.verb, conf)
             config.register_sweeps(self.script.parent / "sweeps")
-            hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
+            hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
         except ValueError as error:  # Hydra's own, for groups without a name
@@ -100,15 +100,6 @@ class Command:
     def _sentence(self, error: Exception) -> str:
         text = sentence(error, self.schema, f"`python {self.script.name} --help`")
         return " ".join(text.split())  # names of files may have lines of their own
-
-
-def _quoted(argument: str) -> str:
-    """An argument with quotes around a text in which commas are no sweep, unless they are there; others as they are."""
-    parts = re.fullmatch(r"(\+{0,2}where=)(?!null$)(.*)", argument, re.DOTALL)
-    if parts is None or re.fullmatch(r"(['\"]).*\1", parts[2], re.DOTALL):
-        return argument
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), parts[2])
-    return f"{parts[1]}'{escaped}'"
 
 
 def _is_job_of_sweep() -> bool:

@@ -81,6 +81,10 @@ RENAMED: Mapping[str, str] = {
     "output_dir": "run_dir",
     "tags": "logger.tags",
     "dataset": "data=NAME",
+    "datamodule": "data=NAME",
+    "hparams_search": "-m hydra/sweeper=optuna with optimized_metric=KEY",
+    "paths": "run_dir, cache_dir or data.root",
+    "seed_everything": "seed",
     "test": "evaluate.py, or stage=mvtm to train without it",
     "train": "stage=all, mvtm, tokens or tokenizer",
 }
