@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch import arguments
+from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
@@ -42,7 +44,7 @@ class Command:
         self.verb = verb
         self.script = Path(script).resolve()
         self.schema = config.SCHEMAS[verb]
-        self.composed = False
+        self.composed = self.wants_help = False
         self.wants_traceback = os.environ.get(FULL_ERROR) == "1" and OURS not in os.environ
 
     def __call__(self) -> None:
@@ -52,7 +54,7 @@ class Command:
         config.register()
         conf = self.script.parent / "conf"
         try:
-            sys.argv[1:] = arguments.checked(sys.argv[1:], self.verb, conf)
+            sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
             config.register_sweeps(self.script.parent / "sweeps")
             hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
@@ -68,6 +70,9 @@ class Command:
     def _task(self, cfg: DictConfig) -> str | None:
         """Does the work; a job of a sweep returns why it has failed, for the end of the sweep to show."""
         self.composed = True
+        if self.wants_help:
+            print(help_text(cfg, HydraConfig.get(), self.schema, GlobalHydra.instance().config_loader()))
+            return None
         try:
             self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
         except USER_ERRORS as error:
@@ -90,6 +95,12 @@ class Command:
         in_processes(
             settings.trainer, command, lambda: verb.prepare(settings), lambda made: verb.run(settings, overrides, made)
         )
+
+    def _without_help(self, given: list[str]) -> list[str]:
+        """The arguments that compose the config, where help is asked for: Hydra's own would list all of it, slowly."""
+        self.wants_help = bool({"-h", "--help"} & set(given))
+        kept = [argument for argument in given if argument not in ("-h", "--help", "-m", "--multirun")]
+        return [*kept, "hydra.mode=RUN"] if self.wants_help else given
 
     def _leave(self, error: Exception) -> None:
         if self.wants_traceback:
