@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch import arguments
+from maskgit_lab.launch.completion import completed
 from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
 
@@ -56,7 +57,8 @@ class Command:
         try:
             sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
             config.register_sweeps(self.script.parent / "sweeps")
-            hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
+            with completed(sys.argv):
+                hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
         except ValueError as error:  # Hydra's own, for groups without a name

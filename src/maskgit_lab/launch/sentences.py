@@ -33,6 +33,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
         )
+    if swept := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", str(error), re.M):
+        return f"{swept[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
