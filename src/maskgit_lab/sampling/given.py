@@ -18,6 +18,7 @@ from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.masking.schedules import SMALLEST_RATIO, Schedule
 from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.usage import as_typed
 
 ScheduleLike: TypeAlias = str | Schedule | Callable[[Tensor, Tensor], Tensor | float]  # (ratio, n_tokens) -> mask ratio
 
@@ -29,7 +30,7 @@ def settings_as_arguments() -> Iterator[None]:
         yield
     except UserError as error:
         text = str(error).replace("tokenizer.weights", "tokenizer").replace("decode.", "")
-        raise UserError(text) from error
+        raise UserError(as_typed(text)) from error
 
 
 class _OwnSchedule(Schedule):
