@@ -19,7 +19,10 @@ S = TypeVar("S")
 
 # Settings of where and how a run is carried out; of these, only the precision belongs to what a run is. The devices
 # share the batch among them, and a run may go on with others.
-PLACES = (*("name", "run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait", "rerun", "reuse"),)
+PLACES = (
+    *("name", "run_dir", "cache_dir", "stage", "logger", "trainer", "sweep", "sweeps", "wait", "rerun", "reuse"),
+    "optimized_metric",
+)
 # Settings of what is measured, and how: columns of a run's rows.
 EVALUATION = ("decode", "features", "classifier", "cas", "eval")
 
