@@ -33,7 +33,7 @@ class SeededData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[object]:
         """Shuffled; Lightning sets the sampler's epoch. The first items, without augmentation, when overfitting."""
         assert self.trainer is not None
-        if self.trainer.overfit_batches:
+        if self.trainer.overfit_batches:  # type: ignore[attr-defined]
             return self._loader(self.train, self.batch_size, _Share(self.train, self.trainer))
         sampler = _Epochs(self.train, self.trainer.world_size, self.trainer.global_rank, shuffle=True, seed=self.seed)
         return self._loader(self.train, self.batch_size, sampler)
@@ -58,7 +58,7 @@ class _Share(SequentialSampler):
     """What one process sees of some items, in order; of this type, so that Lightning leaves it when overfitting."""
 
     def __init__(self, items: Labelled, trainer: Trainer) -> None:
-        super().__init__(items)  # type: ignore[arg-type]
+        super().__init__(items)
         self.share = range(trainer.global_rank, len(items), trainer.world_size)
 
     def __iter__(self) -> Iterator[int]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import Labelled
@@ -140,28 +140,28 @@ def _trainer(
 ) -> Trainer:
     automatic = module.automatic_optimization
     clip = module.optim.gradient_clip if automatic else 0.0
-    arguments = dict(
-        accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        num_nodes=hardware.num_nodes,
-        accumulate_grad_batches=hardware.accumulate if automatic else 1,
-        max_steps=-1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
-        sync_batchnorm=hardware.devices * hardware.num_nodes > 1 and _on_gpu(hardware),
-        precision=hardware.precision,
+    arguments: dict[str, Any] = {
+        "accelerator": hardware.accelerator,
+        "devices": hardware.devices,
+        "num_nodes": hardware.num_nodes,
+        "accumulate_grad_batches": hardware.accumulate if automatic else 1,
+        "max_steps": -1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
+        "sync_batchnorm": hardware.devices * hardware.num_nodes > 1 and _on_gpu(hardware),
+        "precision": hardware.precision,
         # "warn": operations without a deterministic form on a GPU still run.
-        deterministic="warn" if hardware.deterministic else False,
-        max_epochs=module.optim.epochs,
-        check_val_every_n_epoch=hardware.validate_every_epochs,
-        gradient_clip_val=clip or None,
-        callbacks=[*callbacks, *extras.callbacks],
-        plugins=[WholeCheckpoints()],
-        logger=logger or False,
-        default_root_dir=folder,
-        enable_checkpointing=folder is not None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-    )
+        "deterministic": "warn" if hardware.deterministic else False,
+        "max_epochs": module.optim.epochs,
+        "check_val_every_n_epoch": hardware.validate_every_epochs,
+        "gradient_clip_val": clip or None,
+        "callbacks": [*callbacks, *extras.callbacks],
+        "plugins": [WholeCheckpoints()],
+        "logger": logger or False,
+        "default_root_dir": folder,
+        "enable_checkpointing": folder is not None,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 10,
+        "use_distributed_sampler": False,
+    }
     return _made(arguments | _flags(extras, title) | {"strategy": _strategy(hardware, extras, automatic)})
 
 
@@ -187,7 +187,7 @@ def _made(arguments: Mapping[str, Any]) -> Trainer:
 
 def _refused(error: Exception) -> UserError:
     return UserError(
-        f"Lightning refuses these settings ({first_line(error)}): change the flags of trainer or the callbacks"
+        f"Lightning refuses these settings ({first_line(error).partition('. ')[0]}): change the flags of trainer or the callbacks"
     )
 
 

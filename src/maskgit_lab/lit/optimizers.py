@@ -21,7 +21,7 @@ from maskgit_lab.objects import TARGET, build, locate
 from maskgit_lab.settings import Optim
 
 TOTAL = "total_steps"  # in the settings of a schedule: the steps after the warm-up
-OURS = ("params", "lr", "weight_decay")  # what an optimizer is given besides its settings
+OURS = ("lr", "weight_decay")  # what an optimizer is given besides its settings
 
 
 class Several(Optimizer):
@@ -32,7 +32,7 @@ class Several(Optimizer):
         super().__init__([group for part in parts for group in part.param_groups], {})
         self._share()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """A step of each; the closure computes the loss and its gradients once."""
         loss = None if closure is None else closure()
         for part in self.parts:
@@ -68,21 +68,18 @@ def make_optimizer(network: nn.Module, optim: Optim, key: str = "optim") -> Opti
     """
     node, key = optim.optimizer, f"{key}.optimizer"
     if taken := [name for name in OURS if name in node]:
-        raise UserError(
-            f"{key}.{taken[0]}: give {key.removesuffix('.optimizer')}.{taken[0]}, which it gets its own from"
-        )
+        raise UserError(f"{key}.{taken[0]} is not used: give {key.removesuffix('.optimizer')}.{taken[0]}")
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     chosen = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not (isinstance(target, type) and issubclass(target, Muon)):
         return _optimizer(node, key, chosen, optim)
     linear = {id(module.weight) for module in network.modules() if isinstance(module, nn.Linear)}
+    matrices = [parameter for parameter in chosen if id(parameter) in linear]
+    rest = [parameter for parameter in chosen if id(parameter) not in linear]
     others = {name: value for name, value in node.items() if not _takes(target, name) and _takes(AdamW, name)}
     own = {name: value for name, value in node.items() if name not in others}
-    of_muon = _optimizer(own, key, [p for p in chosen if id(p) in linear], optim)
-    of_rest = _optimizer(
-        {**others, TARGET: "torch.optim.AdamW"}, key, [p for p in chosen if id(p) not in linear], optim
-    )
-    return Several([of_muon, of_rest])
+    adamw = {**others, TARGET: "torch.optim.AdamW"}
+    return Several([_optimizer(own, key, matrices, optim), _optimizer(adamw, key, rest, optim)])
 
 
 def make_scheduler(optimizer: Optimizer, optim: Optim, total_steps: int, key: str = "optim") -> LRScheduler:
@@ -162,7 +159,8 @@ def _optimizer(node: Mapping[str, Any], key: str, parameters: Sequence[nn.Parame
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": optim.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    if not _takes(target, "weight_decay"):
+    is_other_class = isinstance(target, type) and not issubclass(target, Optimizer)  # which `build` refuses
+    if not is_other_class and not _takes(target, "weight_decay"):
         if optim.weight_decay > 0:
             place = key.removesuffix(".optimizer")
             raise UserError(f"{key}: {target.__name__} takes no weight_decay: set {place}.weight_decay=0")
@@ -181,7 +179,7 @@ def _scheduler(node: Mapping[str, Any], key: str, optimizer: Optimizer) -> LRSch
     if isinstance(target, type) and issubclass(target, ReduceLROnPlateau):
         raise UserError(f"{key}: {target.__name__} follows a metric and not the steps: choose another schedule")
     try:
-        return build(node, key, LRScheduler, optimizer=optimizer)  # type: ignore[type-abstract]
+        return build(node, key, LRScheduler, optimizer=optimizer)
     except UserError as error:
         raise _with_way_out(error, key) from error
 

@@ -1,4 +1,4 @@
-"""What the training of a transformer begins with: fresh weights, weights of a file, or the state of another training."""
+"""What the training of a transformer begins with: fresh weights, a file's, or the state of another training."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Start:
         """Raises a `UserError` unless the state is of a training on the same codes."""
         if self._read()[IDENTITY_KEY].get("tokens") != digest:
             raise UserError(
-                f"{self.key}={self.given} was trained on other images or with another tokenizer: start from its weights "
-                "alone with ckpt_mode=weights"
+                f"{self.key}={self.given} was trained on other images or with another tokenizer: start from its "
+                "weights alone with ckpt_mode=weights"
             )
 
     def _read(self) -> dict[str, Any]:
