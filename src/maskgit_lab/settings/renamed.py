@@ -14,12 +14,12 @@ _STEPS = "mvtm.optim.max_steps or tokenizer.optim.max_steps"
 # Flags of lightning.Trainer that have another name here or that the suite sets itself.
 OF_TRAINER: Mapping[str, str] = {
     "max_epochs": _EPOCHS,
-    "min_epochs": _EPOCHS,
     "max_steps": _STEPS,
-    "min_steps": _STEPS,
     "accumulate_grad_batches": "trainer.accumulate",
     "gradient_clip_val": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip",
     "gradient_clip_algorithm": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip, which clips the norm",
+    "limit_test_batches": "eval.n_samples",
+    "limit_predict_batches": "eval.n_samples",
     "check_val_every_n_epoch": "trainer.validate_every_epochs",
     "callbacks": "callbacks=NAME or callbacks=[NAME,NAME]",
     "logger": _LOGGER,
