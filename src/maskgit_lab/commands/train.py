@@ -68,7 +68,7 @@ def train(run: Run[TrainConf], data: ImageData) -> None:
     tokenizer = load_or_train_tokenizer(run, data)
     codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
     if codes is not None and stage != "tokens":
-        train_transformer(run, codes)
+        train_transformer(run, codes, tokenizer)
     if stage in ("tokens", "mvtm"):
         return
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)

@@ -20,6 +20,7 @@ from maskgit_lab.lit.base import TrainedModule
 from maskgit_lab.lit.checkpoints import WholeCheckpoints, check_fits, saving
 from maskgit_lab.lit.data import SeededData
 from maskgit_lab.lit.hardware import batch_on_device, workers
+from maskgit_lab.lit.monitoring.watched import Watched
 from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import Hardware
@@ -50,7 +51,7 @@ def fit(
     terminal: Terminal,
     title: str,
     folder: Path | None = None,
-    logger: Logger | None = None,
+    watched: Watched | None = None,
 ) -> dict[str, float]:
     """Trains a module for `module.optim.epochs`, or fewer steps, and validates it; every process calls this.
 
@@ -62,7 +63,7 @@ def fit(
         terminal: shows the bar.
         title: of the bar.
         folder: where `last.ckpt` is kept; if it exists, training resumes from it.
-        logger: receives the losses.
+        watched: what is shown and kept of the training besides a bar on a terminal; None: nothing.
 
     Returns:
         The metrics of the last validation.
@@ -74,12 +75,17 @@ def fit(
     module.accumulate = hardware.accumulate
     batch_size = batch_on_device(module.optim.batch_size, hardware)
     data = SeededData(train, val, batch_size, module.seed, workers(hardware))
-    callbacks = [StageBar(terminal, title)] + ([saving(folder, hardware.save_every_epochs)] if folder else [])
-    trainer = _trainer(module, hardware, callbacks, folder, logger)
+    shown = [StageBar(terminal, title, in_lines=watched is not None)]
+    monitor, pictures, loggers = watched.attach() if watched else (None, [], [])
+    saved = [saving(folder, hardware.save_every_epochs)] if folder else []
+    callbacks: list[Callback] = [*([monitor] if monitor else []), *shown, *pictures, *saved]
+    trainer = _trainer(module, hardware, callbacks, folder, loggers)
     last = None if folder is None else folder / LAST
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
         _train(trainer, module, data, last)
+        if monitor is not None:
+            monitor.end(trainer)
         (metrics,) = trainer.validate(module, data, verbose=False)
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
         raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower its learning rate")
@@ -99,7 +105,7 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, last: Path
 
 
 def _trainer(
-    module: TrainedModule, hardware: Hardware, callbacks: list[Callback], folder: Path | None, logger: Logger | None
+    module: TrainedModule, hardware: Hardware, callbacks: list[Callback], folder: Path | None, loggers: list[Logger]
 ) -> Trainer:
     automatic = module.automatic_optimization
     clip = module.optim.gradient_clip if automatic else 0.0
@@ -121,13 +127,13 @@ def _trainer(
             gradient_clip_val=clip or None,
             callbacks=callbacks,
             plugins=[WholeCheckpoints()],
-            logger=logger or False,
+            logger=loggers,
             default_root_dir=folder,
             enable_checkpointing=folder is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            log_every_n_steps=10,
+            log_every_n_steps=hardware.log_every_n_steps,
             use_distributed_sampler=False,
         )
 

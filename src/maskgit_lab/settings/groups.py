@@ -205,3 +205,5 @@ class Hardware:
     threads: Threads | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: Count = 5
     validate_every_epochs: Count = 5
+    log_every_n_steps: Count = 10  # rows of metrics.csv
+    pictures_every_epochs: Count | None = 10  # reconstructions and samples of a training; null: none

@@ -25,6 +25,7 @@ from maskgit_lab.runs.store import WEIGHTS, Entry
 from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.stages.images import list_images, readable
+from maskgit_lab.stages.watching import watched_tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 # What a trained tokenizer does not depend on: it has no weights from elsewhere, and its images are known as they are.
@@ -116,7 +117,7 @@ def _train(run: Run[TrainConf], data: ImageData, folder: Path) -> dict[str, floa
         terminal=run.console,
         title="tokenizer",
         folder=folder,
-        logger=run.logger.lightning,
+        watched=watched_tokenizer(run, data),
     )
     if ranks.is_main():
         VQGANTokenizer(module.best_net).save(folder / WEIGHTS)  # type: ignore[arg-type]
