@@ -44,9 +44,7 @@ class StageBar(Callback):
         self._items, self._is_validated = 0, False
         self._losses: list[torch.Tensor] = []  # on the device, which then need not be waited for
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Keeps the learning rate, before the schedule goes on."""
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
 

@@ -157,7 +157,7 @@ class LitTokenizer(TrainedModule):
         return losses
 
     def _descend(self, optimizer: LightningOptimizer, loss: Tensor, batch_idx: int, norm: str) -> None:
-        """Accumulates the gradients of a batch and takes the step if they are complete; logs their norm under a name."""
+        """Accumulates the gradients of a batch and takes the step if they are complete; logs their norm."""
         self.manual_backward(loss / self.accumulate)
         if self.ends_step(batch_idx):
             if self.watched:

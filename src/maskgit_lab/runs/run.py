@@ -29,7 +29,10 @@ T = TypeVar("T")
 class Logger(Protocol):
     """Where a run's numbers and pictures go besides its folder."""
 
-    lightning: Sequence[Any]  # the loggers of Lightning's trainer
+    @property
+    def lightning(self) -> Sequence[Any]:
+        """The loggers of Lightning's trainer."""
+        ...
 
     def earlier(self, rows: Sequence[Row]) -> None:
         """Points that were measured before this command, for a logger that has none yet, as far as it can know."""

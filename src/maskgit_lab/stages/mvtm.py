@@ -31,6 +31,7 @@ def train_transformer(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokeniz
         run.console.note("mvtm", f"trained already: {run.folder.checkpoint}")
     else:
         _train(run, codes, tokenizer)
+    run.logger.checkpoints(sorted(run.folder.checkpoints.glob("*.ckpt")))
 
 
 def _train(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokenizer) -> None:

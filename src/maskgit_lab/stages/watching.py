@@ -52,7 +52,8 @@ def watched_transformer(run: Run[TrainConf], tokenizer: Tokenizer) -> Watched:
     def images(net: nn.Module) -> Tensor:
         assert isinstance(net, Transformer)
         samples = Pipeline(net, tokenizer, decoder, names).sample(labels, seeds, batch_size=AT_ONCE)
-        return samples.images.unflatten(0, (classes, SAMPLES))
+        pictures: Tensor = samples.images.unflatten(0, (classes, SAMPLES))
+        return pictures
 
     return _watched(run, "mvtm", "samples", images)
 

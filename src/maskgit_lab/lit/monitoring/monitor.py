@@ -1,25 +1,25 @@
 """What is logged of a training, every `trainer.log_every_n_steps` and at each validation.
 
-| name (after `tokenizer/` or `mvtm/`)      | what                                                                      |
-| ----------------------------------------- | ------------------------------------------------------------------------- |
-| `loss`                                    | the loss that is minimised, of this step                                  |
-| `lr`                                      | the learning rate of this step                                            |
-| `gradient_norm`                           | of all gradients together, before clipping                                |
-| `images_per_second`, `tokens_per_second`  | since the last row, over all devices, without validation                  |
-| `data_wait`                               | the share of that time spent waiting for data, in [0, 1]                  |
-| `gpu_memory_gib`                          | the most that was allocated on the GPU so far, in GiB                     |
-| `masked_accuracy`                         | of the predicted masked tokens, a fraction in [0, 1]                      |
-| `loss_masked_0_25` ... `_75_100`          | the loss of the images with this percentage of their tokens masked        |
-| `pixel`, `codebook`, `commitment`, ...    | each loss of the tokenizer, without its weight                            |
-| `weighted_pixel`, ...                     | the same with its weight: its share in `loss`                             |
-| `discriminator`, `r1`                     | the losses of the discriminator                                           |
-| `logits_real`, `logits_fake`              | the mean output of the discriminator for images and for reconstructions   |
-| `discriminator_gradient_norm`             | of the discriminator, before clipping                                     |
-| `codebook_usage`, `perplexity`            | of the codes that this batch uses                                         |
-| `dead_codes`                              | codes that no image used in the last `tokenizer.dead_codes.window` steps  |
-| `val_nll`                                 | of held-out codes, in nats a token                                        |
-| `val_mse`                                 | of the reconstructions of held-out images, with pixels in [0, 1]          |
-| `val_codebook_usage`, `val_perplexity`    | of the codes of all held-out images                                       |
+| name (after `tokenizer/` or `mvtm/`)      | what                                                                     |
+| ----------------------------------------- | ------------------------------------------------------------------------ |
+| `loss`                                    | the loss that is minimised, of this step                                 |
+| `lr`                                      | the learning rate of this step                                           |
+| `gradient_norm`                           | of all gradients together, before clipping                               |
+| `images_per_second`, `tokens_per_second`  | since the last row, over all devices, without validation                 |
+| `data_wait`                               | the share of that time spent waiting for data, in [0, 1]                 |
+| `gpu_memory_gib`                          | the most that was allocated on the GPU so far, in GiB                    |
+| `masked_accuracy`                         | of the predicted masked tokens, a fraction in [0, 1]                     |
+| `loss_masked_0_25` ... `_75_100`          | the loss of the images with this percentage of their tokens masked       |
+| `pixel`, `codebook`, `commitment`, ...    | each loss of the tokenizer, without its weight                           |
+| `weighted_pixel`, ...                     | the same with its weight: its share in `loss`                            |
+| `discriminator`, `r1`                     | the losses of the discriminator                                          |
+| `logits_real`, `logits_fake`              | the mean output of the discriminator for images and for reconstructions  |
+| `discriminator_gradient_norm`             | of the discriminator, before clipping                                    |
+| `codebook_usage`, `perplexity`            | of the codes that this batch uses                                        |
+| `dead_codes`                              | codes that no image used in the last `tokenizer.dead_codes.window` steps |
+| `val_nll`                                 | of held-out codes, in nats a token                                       |
+| `val_mse`                                 | of the reconstructions of held-out images, with pixels in [0, 1]         |
+| `val_codebook_usage`, `val_perplexity`    | of the codes of all held-out images                                      |
 
 All of it is of the main process, but for the speeds and what is of held-out images. A step is counted as Lightning does
 it: the first is 0, and where the tokenizer's training accumulates batches, each of them counts.
@@ -62,15 +62,14 @@ class Monitor(Callback):
         batches = trainer.fit_loop.total_batch_idx + 1
         self.history.begin(batches if not pl_module.automatic_optimization else trainer.global_step)
         steps = int(trainer.num_training_batches) // pl_module.accumulate
-        trainer.log_every_n_steps = min(trainer.log_every_n_steps, max(1, steps))  # each epoch has a row
+        every = min(trainer.log_every_n_steps, max(1, steps))  # type: ignore[attr-defined]
+        trainer.log_every_n_steps = every  # type: ignore[attr-defined]  # each epoch has a row
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leaves out the time since the last epoch."""
         self._since = time.perf_counter()
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Says whether this batch is logged, and takes the time that it was waited for."""
         assert isinstance(pl_module, TrainedModule)
         now = time.perf_counter()
