@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from evaluations import QUIET, rows
-from maskgit_lab.lit.logger import curve_settings
+from maskgit_lab.lit.loggers.wandb import curve_settings
 from refusals import expect_refused
 
 SOURCE = '''

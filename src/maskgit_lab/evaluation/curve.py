@@ -118,10 +118,7 @@ class Evaluation:
         missing = self.missing()
         logger, todo = self.run.logger, {id(source) for source in missing}
         measured = dict(zip(self.points, self.sources, strict=True))
-        if logger.is_fresh:
-            for row in self.rows:
-                if id(measured[identity(row)]) not in todo:
-                    logger.point(row)
+        logger.earlier([row for row in self.rows if id(measured[identity(row)]) not in todo])
         new = self._measure(missing) if missing else []
         rows = self.rows if self.results is not None else new
         logger.points(rows)

@@ -33,6 +33,7 @@ class TrainedModule(LightningModule):
         self.optim = optim
         self.seed = seed
         self.accumulate = 1  # batches per step; `fit` sets it
+        self.watched = False  # whether the details of this batch are logged; the monitor sets it
         self.ema = weight_ema(net, optim.ema_decay) if optim.ema_decay > 0 else None
 
     @property

@@ -26,6 +26,7 @@ from maskgit_lab.lit.checkpoints import LastCheckpoint, WholeCheckpoints, check_
 from maskgit_lab.lit.data import SeededData
 from maskgit_lab.lit.extras import MEASURED, Extras, check_extras, extras_of, profiler
 from maskgit_lab.lit.hardware import batch_on_device, workers
+from maskgit_lab.lit.monitoring.watched import Watched
 from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import Hardware, TrainConf
@@ -57,7 +58,7 @@ def fit(
     terminal: Terminal,
     title: str,
     folder: Path | None = None,
-    logger: Logger | None = None,
+    watched: Watched | None = None,
     extras: Extras | None = None,
     begin: Path | None = None,
 ) -> dict[str, float]:
@@ -71,7 +72,7 @@ def fit(
         terminal: shows the bar.
         title: of the bar.
         folder: where `last.ckpt` is kept; if it exists, training resumes from it.
-        logger: receives the losses.
+        watched: what is shown and kept of the training besides a bar on a terminal; None: nothing.
         extras: further flags and callbacks of the trainer.
         begin: a checkpoint of another training to go on with, where there is no `last.ckpt` yet.
 
@@ -87,16 +88,23 @@ def fit(
     data = SeededData(train, val, batch_size, module.seed, workers(hardware))
     last = None if folder is None else folder / LAST
     resumed = last is not None and last.exists()
-    callbacks: list[Callback] = [StageBar(terminal, title)]
+    extras = extras or Extras()
+    monitor, pictures, loggers = watched.attach() if watched else (None, [], [])
+    callbacks: list[Callback] = [
+        *([monitor] if monitor else []),
+        StageBar(terminal, title, in_lines=watched is not None),
+    ]
+    callbacks += pictures
     if folder is not None:
         callbacks.append(LastCheckpoint(folder, hardware.save_every_epochs, resumed))
-    extras = extras or Extras()
-    trainer = _trainer(module, hardware, callbacks, folder, logger, extras, title)
+    trainer = _trainer(module, hardware, callbacks, folder, loggers, extras, title)
     with warnings.catch_warnings():
         _ignore_lightnings_advice()
         _train(trainer, module, data, last if resumed else begin)
         if last is not None:
             trainer.save_checkpoint(last)
+        if monitor is not None:
+            monitor.end(trainer)
         metrics = next(iter(trainer.validate(module, data, verbose=False)), {})
     if extras.flags.get("profiler") and extras.reports is not None:
         terminal.note("profile", f"written to {extras.reports}")
@@ -134,7 +142,7 @@ def _trainer(
     hardware: Hardware,
     callbacks: list[Callback],
     folder: Path | None,
-    logger: Logger | None,
+    loggers: list[Logger],
     extras: Extras,
     title: str,
 ) -> Trainer:
@@ -155,11 +163,11 @@ def _trainer(
         "gradient_clip_val": clip or None,
         "callbacks": [*callbacks, *extras.callbacks],
         "plugins": [WholeCheckpoints()],
-        "logger": logger or False,
+        "logger": loggers,
         "default_root_dir": folder,
         "enable_checkpointing": folder is not None,
         "num_sanity_val_steps": 0,
-        "log_every_n_steps": 10,
+        "log_every_n_steps": hardware.log_every_n_steps,
         "use_distributed_sampler": False,
     }
     return _made(arguments | _flags(extras, title) | {"strategy": _strategy(hardware, extras, automatic)})

@@ -176,12 +176,16 @@ class EvalConf:
 
 @dataclass(config=STRICT)
 class LoggerConf:
-    """Weights & Biases."""
+    """The loggers besides a run's own files, and the settings of Weights & Biases."""
 
+    use: dict[str, Any] = field(default_factory=dict)  # by name, each with _target_: any of Lightning's loggers
     mode: Annotated[str, one_of("auto", "online", "offline", "none")] = "auto"  # auto: online where that is possible
     project: str = "maskgit-lab"
     entity: str | None = None
-    group: str | None = None
+    group: str | None = None  # null: the sweep
+    tags: list[str] = field(default_factory=list)
+    notes: str | None = None
+    log_model: bool = False  # uploads checkpoints and a table of samples as artifacts
 
 
 @dataclass(config=STRICT)
@@ -209,6 +213,8 @@ class Hardware:
     threads: Threads | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: Count = 5
     validate_every_epochs: Count = 5
+    log_every_n_steps: Count = 10  # rows of metrics.csv
+    pictures_every_epochs: Count | None = 10  # reconstructions and samples of a training; null: none
     flags: dict[str, Any] = field(default_factory=dict)  # of lightning.Trainer, each given as trainer.NAME
 
     def __post_init__(self) -> None:

@@ -15,17 +15,26 @@ from maskgit_lab.sampling.tokenizers import require_file
 from maskgit_lab.sampling.transformers import build_schedule, build_transformer, read_own_checkpoint
 from maskgit_lab.settings import MVTMLoss, TrainConf, training
 from maskgit_lab.stages.start import Start, start_of
+from maskgit_lab.stages.watching import watched_transformer
+from maskgit_lab.tokenizers.base import Tokenizer
 
 
-def train_transformer(run: Run[TrainConf], codes: TokenCache) -> None:
-    """Trains the run's transformer to its end, if that is not done; every process calls this."""
+def train_transformer(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokenizer) -> None:
+    """Trains the run's transformer to its end, if that is not done; every process calls this.
+
+    Args:
+        run: whose transformer it is.
+        codes: to train on.
+        tokenizer: makes images of the samples that are drawn meanwhile.
+    """
     if ranks.share(run.folder.is_done("mvtm")):
         run.console.note("mvtm", f"trained already: {run.folder.checkpoint}")
     else:
-        _train(run, codes)
+        _train(run, codes, tokenizer)
+    run.logger.checkpoints(sorted(run.folder.checkpoints.glob("*.ckpt")))
 
 
-def _train(run: Run[TrainConf], codes: TokenCache) -> None:
+def _train(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokenizer) -> None:
     conf, start = run.settings.mvtm, start_of(run.settings)
     if resumed := ranks.share(run.folder.checkpoint.exists()):
         read_own_checkpoint(run.folder)
@@ -44,7 +53,7 @@ def _train(run: Run[TrainConf], codes: TokenCache) -> None:
             terminal=run.console,
             title="mvtm",
             folder=run.folder.checkpoints,
-            logger=run.logger.lightning,
+            watched=watched_transformer(run, tokenizer),
             extras=extras_of(run.settings, "mvtm", run.folder.path, run.folder.checkpoints),
             begin=start.path if start is not None and start.resumes else None,
         )

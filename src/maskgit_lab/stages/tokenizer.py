@@ -27,6 +27,7 @@ from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
 from maskgit_lab.settings import TrainConf, added_to_training
 from maskgit_lab.settings.callbacks import works_in
 from maskgit_lab.stages.images import list_images, readable
+from maskgit_lab.stages.watching import watched_tokenizer
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 # What a trained tokenizer does not depend on: it has no weights from elsewhere, and its images are known as they are.
@@ -122,7 +123,7 @@ def _train(run: Run[TrainConf], data: ImageData, folder: Path) -> dict[str, floa
         terminal=run.console,
         title="tokenizer",
         folder=folder,
-        logger=run.logger.lightning,
+        watched=watched_tokenizer(run, data),
         extras=extras_of(run.settings, "tokenizer", run.folder.path),
     )
     if ranks.is_main():
