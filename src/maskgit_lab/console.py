@@ -97,14 +97,20 @@ class Terminal:
 
             yield advance
 
-    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table with right-aligned columns, none of whose cells is ever cut.
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, n_texts: int = 0) -> None:
+        """A table, none of whose cells is ever cut.
 
         Columns for which the terminal is too narrow follow in further blocks, each of which starts with the first one.
+
+        Args:
+            title: over it.
+            header: of the columns.
+            rows: of as many cells each.
+            n_texts: columns at the start that hold words, and so are aligned on the left.
         """
         self.console.print(Text(self._wrapped(title), style="bold"))
         for columns in self._blocks(header, rows):
-            block = _table(columns, header, rows)
+            block = _table(columns, header, rows, n_texts)
             block.width = self._measured(block)  # so that Rich does not squeeze it, even where one column is too wide
             self.console.print()
             self.console.print(block)
@@ -146,11 +152,11 @@ class Terminal:
         return "\n".join(_filled(line, self.width, indent) for line in text.split("\n"))
 
 
-def _table(columns: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(columns: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]], n_texts: int = 0) -> Table:
     """Some columns of a table."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(Text(header[column]), justify="right", no_wrap=True)
+        table.add_column(Text(header[column]), justify="left" if column < n_texts else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(row[column]) for column in columns))
     return table
