@@ -73,8 +73,9 @@ class Terminal:
         self.say(f"{'':<{INDENT}}done in {time.perf_counter() - start:.1f} s{results}")
 
     def note(self, name: str, what: str) -> None:
-        """One line about a stage, for example that it was skipped."""
-        line = Text(self._wrapped(f"{name:<{INDENT - 1}} {what}", INDENT))
+        """One line about a stage, for example that it was skipped; a single word, such as a path, is never moved."""
+        text = f"{name:<{INDENT - 1}} {what}"
+        line = Text(self._wrapped(text, INDENT) if " " in what else text)
         line.stylize("bold cyan", 0, len(name))
         self.console.print(line)
 
