@@ -7,6 +7,7 @@ from typing import Any
 
 from maskgit_lab.commands import evaluate
 from maskgit_lab.evaluation.code import asked_for, measuring_code, origin_of
+from maskgit_lab.evaluation.optimized import check_optimized
 from maskgit_lab.runs.opening import Wanted, existing
 from maskgit_lab.runs.origin import check_rows
 from maskgit_lab.settings import EvaluateConf, TrainConf
@@ -26,7 +27,10 @@ def is_finished(settings: Any, overrides: Sequence[str]) -> bool:
     """
     if isinstance(settings, EvaluateConf):
         evaluate.check(settings)
-    return isinstance(settings, TrainConf) and _is_measured(settings, overrides)
+    if not isinstance(settings, TrainConf):
+        return False
+    check_optimized(settings.optimized_metric, settings)
+    return _is_measured(settings, overrides)
 
 
 def _is_measured(settings: TrainConf, overrides: Sequence[str]) -> bool:

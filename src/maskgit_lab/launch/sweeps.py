@@ -91,8 +91,8 @@ class Sweep:
         choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
         same = settings_of_jobs(self.conf.name, name_of_data(self.cfg), own, swept)
         lines_of_jobs = [[*combination, *same] for combination in itertools.product(*choices.values())]
-        settings = [self._settings(line) for line in lines_of_jobs]  # all of them, before anything slow is imported
-        from maskgit_lab.launch.finished import is_finished
+        settings = [settings_of(self.cfg, self.loader, line) for line in lines_of_jobs]
+        from maskgit_lab.launch.finished import is_finished  # imports torch: mistakes in settings come before
 
         jobs, faults = list[_Job](), list[Stale]()
         for line, conf in zip(lines_of_jobs, settings, strict=True):
@@ -109,10 +109,6 @@ class Sweep:
         params = self.conf.params
         return params | ({"checkpoint": _trained_runs(Path(self.conf.runs))} if self.conf.runs is not None else {})
 
-    def _settings(self, overrides: list[str]) -> Any:
-        cfg = self.loader.load_sweep_config(self.cfg, overrides)
-        return config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
-
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
             return [reason_of(returned) for returned in launch(todo, 0)]
@@ -124,6 +120,21 @@ class Sweep:
                 f"hydra/launcher={name} did not carry out the jobs ({first_line(error)}): see to the scheduler, or "
                 "leave it out to run them here; the same command runs what is missing"
             ) from error
+
+
+def settings_of(cfg: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Any:
+    """The settings of a job of a sweep.
+
+    Args:
+        cfg: of the sweep.
+        loader: composes configs.
+        overrides: of the job.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    job = loader.load_sweep_config(cfg, overrides)
+    return config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name])
 
 
 def settings_of_jobs(name: str | None, data: str | None, own: Sequence[str], swept: Sequence[str]) -> list[str]:
