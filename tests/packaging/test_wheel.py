@@ -7,6 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+from maskgit_lab import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_A_LIBRARY = re.compile(r"^## As a library$.*?^```python$(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -65,6 +68,12 @@ def test_it_has_every_module_and_config_and_sweep(wheel):
     assert not list(wheel.rglob("test_*"))
     (entry,) = wheel.glob("*.dist-info/entry_points.txt")
     assert "maskgit-lab = maskgit_lab.launch.program:main" in entry.read_text()
+
+
+def test_the_version_is_one(wheel):
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == __version__
+    assert (wheel / f"maskgit_lab-{__version__}.dist-info").is_dir()
 
 
 def test_the_readmes_lines_run_from_it_without_what_the_library_does_not_need(wheel, tiny_run):
