@@ -13,7 +13,7 @@ from maskgit_lab.code import Code
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
 from maskgit_lab.runs.codes import Codes
-from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, LAST
+from maskgit_lab.runs.names import CHECKPOINTS, CKPT, CONFIG, LAST
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
 from maskgit_lab.settings import TrainConf, checked
@@ -30,11 +30,16 @@ PICTURES = {"reconstructions", "samples", "filling", "curve"}
 CACHE, RUN = "cache:", "run:"  # before a path in the record
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path names a checkpoint of a run, and not its folder."""
+    return path.suffix == CKPT and path.parent.name == CHECKPOINTS
+
+
 class RunFolder:
     """A run on the disk: `config.yaml`, `run.json` (what is done), `checkpoints/`, `results.jsonl`, `pictures/`.
 
     Args:
-        path: the folder.
+        path: the folder; or one of its checkpoints, which then takes the place of the last.
         cache: the folder of what runs share; None: where it lay from the run when the run was last trained.
 
     Raises:
@@ -42,8 +47,9 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
-        self.path = path
-        self.record = Record.read(path)
+        self._weights = path.name if is_checkpoint(path) else LAST
+        self.path = path.parent.parent if is_checkpoint(path) else path
+        self.record = Record.read(self.path)
         self.cache = Path(cache) if cache is not None else self._own_cache()
 
     def _own_cache(self) -> Path:
@@ -60,8 +66,8 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The transformer's last checkpoint."""
-        return self.checkpoints / LAST
+        """The transformer's last checkpoint, or the one that was named."""
+        return self.checkpoints / self._weights
 
     @property
     def results(self) -> Results:

@@ -17,7 +17,7 @@ from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_schedule, load_transformer
@@ -66,8 +66,8 @@ def open_trained(
 
 
 def is_run(path: Path) -> bool:
-    """Whether a `checkpoint=` is the folder of a run, and not a file."""
-    return path.is_dir() or not path.suffix
+    """Whether a `checkpoint=` is a run, by its folder or one of its checkpoints, and not a file of its own."""
+    return path.is_dir() or not path.suffix or is_checkpoint(path)
 
 
 def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Trained:

@@ -16,7 +16,6 @@ from maskgit_lab.settings.callbacks import counted_callbacks
 from maskgit_lab.settings.commands import CommonConf, TrainConf
 from maskgit_lab.settings.fields import check_steps
 from maskgit_lab.settings.flags import counted, limits
-from maskgit_lab.settings.renamed import RENAMED
 
 S = TypeVar("S")
 
@@ -125,8 +124,6 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and not part.startswith("function-"))
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        if key in RENAMED:
-            return f"{key}: there is no such setting here: give {RENAMED[key]}"
         return f"{key}: there is no such setting"
     if first["type"].startswith("missing"):
         return f"{key} is needed: give it as {key}=VALUE"
