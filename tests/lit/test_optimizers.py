@@ -20,7 +20,7 @@ OPTIMIZERS = {
     LION: {},
 }
 SCHEDULERS = {
-    "OneCycleLR": {"max_lr": 0.02, "total_steps": "total_steps"},
+    "OneCycleLR": {"max_lr": 0.02, "total_steps": "total_steps", "cycle_momentum": False},
     "CosineAnnealingLR": {"T_max": "total_steps"},
     "StepLR": {"step_size": 3, "gamma": 0.5},
 }
