@@ -6,7 +6,7 @@ import pytest
 from lightning import Trainer
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.settings import Hardware
+from maskgit_lab.settings import CommonConf, EvaluateHardware, Hardware, checked, of_today
 from maskgit_lab.settings.callbacks import HARMLESS as HARMLESS_CALLBACKS
 from maskgit_lab.settings.callbacks import counted_callbacks, works_in
 from maskgit_lab.settings.flags import FLAGS, HARMLESS, LIMITING, counted, limits, with_flags
@@ -58,11 +58,30 @@ def test_flags_count_unless_they_are_harmless_or_off():
     assert counted({"limit_train_batches": 1}) == {"limit_train_batches": 1}
 
 
+def test_an_evaluation_takes_no_flags():
+    with pytest.raises(UserError, match=r"trainer.profiler: there is no such setting of evaluate.py"):
+        EvaluateHardware(flags={"profiler": "simple"})
+
+
+def test_settings_of_earlier_versions_have_the_names_of_today():
+    before = {"mvtm": {"optim": {"lr": 1.0, "betas": [0.9, 0.96]}}, "cas": None, "seed": 3}
+    adamw = {"_target_": "torch.optim.AdamW", "_partial_": True, "betas": [0.9, 0.96]}
+    assert of_today(before) == {"mvtm": {"optim": {"lr": 1.0, "optimizer": adamw}}, "cas": None, "seed": 3}
+    assert of_today(of_today(before)) == of_today(before) and "betas" in before["mvtm"]["optim"]
+
+
 def test_limits_in_words():
     assert limits({"limit_train_batches": 10, "fast_dev_run": True, "profiler": "simple"}) == (
         "fast_dev_run=true limit_train_batches=10"
     )
     assert limits({"profiler": "simple", "limit_val_batches": 1.0}) is None
+
+
+def test_a_limited_run_says_so_in_its_rows():
+    limited = {"trainer": {"flags": {"limit_train_batches": 10}}}
+    assert checked(CommonConf, limited).debug == "limit_train_batches=10"
+    assert checked(CommonConf, limited | {"debug": "tiny"}).debug == "tiny"
+    assert checked(CommonConf, {}).debug is None
 
 
 def test_callbacks_count_unless_they_are_known_to_be_harmless():

@@ -16,7 +16,7 @@ from maskgit_lab.runs.codes import Codes
 from maskgit_lab.runs.names import CHECKPOINTS, CKPT, CONFIG, LAST
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
-from maskgit_lab.settings import TrainConf, checked
+from maskgit_lab.settings import TrainConf, checked, of_today
 
 # What is done in a run of each stage, one after the other.
 PARTS = {
@@ -68,6 +68,11 @@ class RunFolder:
     def checkpoint(self) -> Path:
         """The transformer's last checkpoint, or the one that was named."""
         return self.checkpoints / self._weights
+
+    @property
+    def named_checkpoint(self) -> str | None:
+        """The name of the checkpoint in use where it is not the last."""
+        return None if self.checkpoint.name == LAST else self.checkpoint.stem
 
     @property
     def results(self) -> Results:
@@ -163,7 +168,8 @@ class RunFolder:
         path = self.path / CONFIG
         try:
             is_own = file_sha256(path) == self.record.config
-            settings = checked(TrainConf, yaml.safe_load(path.read_text(encoding="utf-8"))) if is_own else None
+            text = path.read_text(encoding="utf-8")
+            settings = checked(TrainConf, of_today(yaml.safe_load(text))) if is_own else None
         except UserError as error:
             raise UserError(f"the settings in {path} cannot be used here: {error}") from error
         except (yaml.YAMLError, OSError, ValueError, TypeError) as error:
