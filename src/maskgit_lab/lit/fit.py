@@ -194,9 +194,8 @@ def _made(arguments: Mapping[str, Any]) -> Trainer:
 
 
 def _refused(error: Exception) -> UserError:
-    return UserError(
-        f"Lightning refuses these settings ({first_line(error).partition('. ')[0]}): change the flags of trainer or the callbacks"
-    )
+    why = first_line(error).partition(". ")[0]
+    return UserError(f"Lightning refuses these settings ({why}): change the flags of trainer or the callbacks")
 
 
 def _strategy(hardware: Hardware, extras: Extras, automatic: bool) -> Strategy | str:
