@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -30,6 +31,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
         )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some space and give the same command again, which continues from what is there"
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
