@@ -14,6 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def sentence(error: Exception, schema: type, help_command: str) -> str:
     """The error in one sentence.
@@ -31,8 +33,6 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: free some space and give the same command again, which continues from what is there"
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
@@ -42,10 +42,16 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
         name = key or missing[1]
         return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}: fix it, or choose another place"
+    if isinstance(error, OSError) and (error.filename or error.errno in FULL):
+        return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _of_the_disk(error: OSError) -> str:
+    if error.errno in FULL:
+        return "the disk is full: free some space and give the same command again, which continues from what is there"
+    return f"{error.filename}: {error.strerror}: fix it, or choose another place"
 
 
 def _with_hint(text: str, schema: type, help_command: str) -> str:

@@ -35,7 +35,9 @@ ADVICE = (  # warnings that a user of these commands can do nothing about
     r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
 )
-SETTINGS = dict.fromkeys(("CAS", "CAS classifier"), "cas")  # groups of settings that are not called after the title of their training
+SETTINGS = dict.fromkeys(
+    ("CAS", "CAS classifier"), "cas"
+)  # groups of settings that are not called after the title of their training
 
 
 def seed_all(seed: int) -> None:

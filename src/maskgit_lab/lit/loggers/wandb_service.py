@@ -1,7 +1,7 @@
 """The end of a W&B run whose server may be gone.
 
-W&B's own `finish_timeout` does not help there: while the server is gone, its service process holds back what it is sent,
-the request to finish included, and tries to send what came before for hours.
+W&B's own `finish_timeout` does not help there: while the server is gone, its service process holds back what it is
+given, the request to finish included, and tries to send what came before for hours.
 """
 
 from __future__ import annotations
