@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from maskgit_lab.settings.renamed import RENAMED
 
 SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", re.MULTILINE)
 ALIKE = 0.7  # how similar a name has to be to be suggested, from 0 to 1
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sentence(error: Exception, schema: type, help_command: str) -> str:
@@ -39,8 +41,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
         name = key or missing[1]
         return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}: fix it, or choose another place"
+    if isinstance(error, OSError) and (error.filename or error.errno in FULL):
+        return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
 
@@ -56,6 +58,12 @@ def _of_hydra(error: Exception) -> str | None:
     if several := SEVERAL.match(str(error)):
         return f"{several[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
     return None
+
+
+def _of_the_disk(error: OSError) -> str:
+    if error.errno in FULL:
+        return "the disk is full: free some space and give the same command again, which continues from what is there"
+    return f"{error.filename}: {error.strerror}: fix it, or choose another place"
 
 
 def _with_hint(text: str, schema: type, help_command: str) -> str:

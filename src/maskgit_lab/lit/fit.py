@@ -42,6 +42,9 @@ ADVICE = (  # warnings that a user of these commands can do nothing about
     r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
 )
+SETTINGS = dict.fromkeys(
+    ("CAS", "CAS classifier"), "cas"
+)  # groups of settings that are not called after the title of their training
 
 
 def seed_all(seed: int) -> None:
@@ -109,7 +112,8 @@ def fit(
     if extras.flags.get("profiler") and extras.reports is not None:
         terminal.note("profile", f"written to {extras.reports}")
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
-        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower its learning rate")
+        key = SETTINGS.get(title, title)
+        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower {key}.optim.lr")
     return {name: float(value) for name, value in metrics.items()}
 
 

@@ -35,6 +35,6 @@ class Drawing(Callback):
         net = pl_module.best_net
         trained = {module: module.training for module in net.modules()}
         with torch.no_grad():
-            self.draw(net.eval(), epochs, trainer.fit_loop.epoch_loop._batches_that_stepped)
+            self.draw(net.eval(), epochs, trainer.fit_loop.epoch_loop._batches_that_stepped - 1)
         for module, mode in trained.items():
             module.training = mode
