@@ -14,7 +14,8 @@ from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.loggers import evaluation_logger
 from maskgit_lab.evaluation.reference import RealImages, real_images
-from maskgit_lab.lit.logger import in_wandb_sweep
+from maskgit_lab.lit.loggers.group import check_loggers
+from maskgit_lab.lit.loggers.wandb import in_wandb_sweep
 from maskgit_lab.runs.codes import check_choice
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.opening import held
@@ -50,6 +51,7 @@ def prepare(settings: EvaluateConf) -> Prepared:
     """What is evaluated and how, once everything is checked that can be before a process is started."""
     whole, folder = check(settings)
     check_extractors(whole)
+    check_loggers(whole.logger)
     is_trained = folder is None or folder.is_done("mvtm")
     data = None
     if (folder is not None and (planning.needs_data(whole) or not is_trained)) or settings.data:

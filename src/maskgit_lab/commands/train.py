@@ -16,7 +16,8 @@ from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import in_wandb_sweep
+from maskgit_lab.lit.loggers.group import check_loggers
+from maskgit_lab.lit.loggers.wandb import in_wandb_sweep
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.runs.opening import Wanted, opened
 from maskgit_lab.runs.record import ClassifierRecord
@@ -35,6 +36,7 @@ def prepare(settings: TrainConf) -> ImageData:
     """The images, once everything is checked that can be before a process is started or anything is computed."""
     data = list_images(settings)
     preflight(settings, data)
+    check_loggers(settings.logger)
     if settings.stage in ("tokenizer", "all"):
         check_extractors(settings)
     if settings.stage == "all":
@@ -68,7 +70,7 @@ def train(run: Run[TrainConf], data: ImageData) -> None:
     tokenizer = load_or_train_tokenizer(run, data)
     codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
     if codes is not None and stage != "tokens":
-        train_transformer(run, codes)
+        train_transformer(run, codes, tokenizer)
     if stage in ("tokens", "mvtm"):
         return
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)

@@ -118,10 +118,7 @@ class Evaluation:
         missing = self.missing()
         logger, todo = self.run.logger, {id(source) for source in missing}
         measured = dict(zip(self.points, self.sources, strict=True))
-        if logger.is_fresh:
-            for row in self.rows:
-                if id(measured[identity(row)]) not in todo:
-                    logger.point(row)
+        logger.earlier([row for row in self.rows if id(measured[identity(row)]) not in todo])
         new = self._measure(missing) if missing else []
         rows = self.rows if self.results is not None else new
         logger.points(rows)
@@ -272,7 +269,7 @@ def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
     classes, counts = source.labels.unique(return_counts=True)
     columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
     chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
-    return torch.stack([source.pipeline.images(tokens_nN[indices].long()) for indices in chosen])
+    return torch.stack([source.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
 
 
 def _summary(row: Row, source: Source) -> str:

@@ -1,39 +1,47 @@
-"""The runs in W&B: one for a training and what is first measured of it, one for whatever else a command measures."""
+"""What the loggers are given of a run: one log for a training and what is first measured of it, one for whatever else a
+command measures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from maskgit_lab.evaluation.curve import Evaluation
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.lit.logger import curve_settings, logging_to_wandb
-from maskgit_lab.runs.naming import run_name
+from maskgit_lab.lit.loggers.base import Described
+from maskgit_lab.lit.loggers.group import logging
+from maskgit_lab.lit.loggers.wandb import curve_settings
+from maskgit_lab.runs.naming import data_name
 from maskgit_lab.runs.run import Logger, Run
 from maskgit_lab.sampling.loading import decoder_of
-from maskgit_lab.settings import CommonConf, TrainConf, plain
+from maskgit_lab.settings import PLACES, CommonConf, TrainConf, plain
+
+LONGEST_NAME = 128
 
 
 def training_logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
-    """The logger of `train.py`."""
+    """The loggers of `train.py`."""
     record, asked = run.record, run.asked
     is_first = next(iter(record.measured), asked) == asked
     decoder, schedule = decoder_of(run.settings)
-    return logging_to_wandb(
-        **plain(run.settings.logger),
-        name=run_name(overrides),
+    own = curve_settings({"schedule": schedule.name, **decoder.settings})
+    about = Described(
+        name=readable_name(overrides) or f"{data_name(run.settings.data or {})} {schedule.name}",
         job_type="train",
         id=record.wandb_id if is_first else f"{record.wandb_id}-{asked}",
         folder=run.folder.path,
-        config=plain(run.settings) | curve_settings({"schedule": schedule.name, **decoder.settings}),
-        say=lambda line: run.console.note("wandb", line),
+        config={**_settings(run), **own, "overrides": list(overrides)},
+        say=lambda line: run.console.note("logger", line),
     )
+    return logging(run.settings.logger, about)
 
 
 def evaluation_logger(
     run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[str], news: bool
 ) -> AbstractContextManager[Logger]:
-    """The logger of `evaluate.py`: images of other origin than a model have none.
+    """The loggers of `evaluate.py`: images of other origin than a model have none.
 
     Args:
         run: what is evaluated.
@@ -43,14 +51,26 @@ def evaluation_logger(
     """
     if evaluation.place is None or not evaluation.is_of_model or not news:
         return nullcontext(run.logger)
-    of_run = {"run": run.record.fingerprint} if run.home is not None else {}
-    config = {**of_run, **curve_settings(evaluation.settings[0])}
-    return logging_to_wandb(
-        **plain(run.settings.logger),
-        name=run_name(overrides),
+    origin = {"run": run.record.fingerprint} if run.home is not None else {}
+    own = curve_settings(evaluation.settings[0])
+    about = Described(
+        name=readable_name(overrides),
         job_type="evaluate",
-        id=fingerprint({"evaluate": list(overrides), **config}),
+        id=fingerprint({"evaluate": list(overrides), **origin, **own}),
         folder=evaluation.place,
-        config={"overrides": list(overrides), **config},
-        say=lambda line: run.console.note("wandb", line),
+        config={**_settings(run), **own, "overrides": list(overrides), "origin": origin},
+        say=lambda line: run.console.note("logger", line),
     )
+    return logging(run.settings.logger, about)
+
+
+def readable_name(overrides: Sequence[str]) -> str:
+    """Overrides as a person writes them, without those of places; of paths, the end."""
+    parts = [override.lstrip("+").partition("=") for override in overrides]
+    kept = [(key, value) for key, _, value in parts if key.partition(".")[0] not in PLACES]
+    return " ".join(f"{key}={value.rstrip('/').rpartition('/')[2]}" for key, value in kept)[:LONGEST_NAME]
+
+
+def _settings(run: Run[Any]) -> dict[str, Any]:
+    """The settings of what is trained and measured, nested as W&B shows and groups them."""
+    return {key: value for key, value in plain(run.settings).items() if key not in PLACES or key == "trainer"}

@@ -12,6 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
+from maskgit_lab.settings.renamed import RENAMED
+
+ALIKE = 0.7  # how similar a name has to be to be suggested, from 0 to 1
 
 
 def sentence(error: Exception, schema: type, help_command: str) -> str:
@@ -30,6 +33,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
         )
+    if swept := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", str(error), re.M):
+        return f"{swept[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
@@ -72,10 +77,21 @@ def _beside(error: BaseException | None) -> list[str]:
 
 
 def _unknown_key(key: str, known: list[str], help_command: str) -> str:
+    if instead := _instead(key, known):
+        return f"{key}: there is no such setting; instead give {instead}"
+    known = [name for name in known if not key.startswith(f"{name}.")]
     ends = {name.rpartition(".")[2]: name for name in _by_depth(known)}
     hint = _hint(key, ends) if "." not in key else ""
     hint = hint or _hint(key, known)
     return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
+
+
+def _instead(key: str, known: Sequence[str]) -> str | None:
+    """What takes the place of a name that users of Lightning know, if this command has it."""
+    instead = RENAMED.get(key)
+    if instead is None or "mvtm" in known:
+        return instead
+    return instead if instead.partition(" ")[0] in known else None
 
 
 def _by_depth(keys: list[str]) -> list[str]:
@@ -85,7 +101,7 @@ def _by_depth(keys: list[str]) -> list[str]:
 
 def _hint(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
     """The nearest of some names, or what it stands for."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=ALIKE)
     if not close:
         return ""
     return f" (did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?)"

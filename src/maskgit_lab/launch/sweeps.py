@@ -30,6 +30,7 @@ from maskgit_lab.runs.opening import Wanted, existing
 from maskgit_lab.runs.origin import check_rows
 from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf
 from maskgit_lab.stages.code import training_code
+from maskgit_lab.usage import as_typed
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -81,7 +82,8 @@ class Sweep:
         reasons = self._launch(todo, launch) if todo else []
         failed = [(job, reason) for job, reason in zip(todo, reasons, strict=True) if reason is not None]
         for overrides, reason in failed:
-            print(f"failed     {reason}\n           python {self.verb}.py {shlex.join(overrides)}", file=sys.stderr)
+            command = as_typed(f"python {self.verb}.py")
+            print(f"failed     {reason}\n           {command} {shlex.join(overrides)}", file=sys.stderr)
         if failed:
             raise UserError(
                 f"{len(failed)} of {len(jobs)} jobs failed and the others are finished: fix what is shown above, and "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.lit.monitoring.measures import masked_measures
 from maskgit_lab.masking.corruption import corrupt, draw_mask, drop_labels
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY
@@ -55,6 +56,9 @@ class LitMVTM(TrainedModule):
         counted_BN = mask_BN if options.loss_on == "masked" else torch.ones_like(mask_BN)
         loss = masked_cross_entropy(logits_BNK, tokens_BN, counted_BN, options.label_smoothing)
         self.log("mvtm/loss", loss)
+        if self.watched:
+            measures = masked_measures(logits_BNK, tokens_BN, mask_BN, options.label_smoothing)
+            self.log_dict({f"mvtm/{name}": value for name, value in measures.items()})
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

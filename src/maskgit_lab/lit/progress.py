@@ -1,9 +1,13 @@
-"""The suite's progress bar for Lightning's training loop."""
+"""How far a training is: a bar on a terminal, and a line for each epoch in a log."""
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import ExitStack
+from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskgit_lab.console import Terminal
@@ -11,11 +15,19 @@ from maskgit_lab.lit.base import TrainedModule
 
 
 class StageBar(Callback):
-    """One bar over all steps of a training, with the last loss beside it."""
+    """One bar over all steps of a training, with the last loss beside it.
 
-    def __init__(self, terminal: Terminal, title: str) -> None:
+    Args:
+        terminal: shows it.
+        title: of the bar.
+        in_lines: where the output is not a terminal, a line for each epoch takes its place.
+    """
+
+    def __init__(self, terminal: Terminal, title: str, in_lines: bool = False) -> None:
         self.terminal = terminal
         self.title = title
+        self.has_bar = terminal.console.is_terminal
+        self.in_lines = in_lines and not self.has_bar
         self._open = ExitStack()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -24,14 +36,39 @@ class StageBar(Callback):
         self._module = pl_module
         self._advance = self._open.enter_context(self.terminal.bar(self.title, pl_module.total_steps()))
         self._advance((trainer.fit_loop.total_batch_idx + 1) // pl_module.accumulate)
+        self._began, self._first = time.perf_counter(), trainer.current_epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts to count."""
+        self._epoch_began = self._trained = time.perf_counter()
+        self._items, self._is_validated = 0, False
+        self._losses: list[torch.Tensor] = []  # on the device, which then need not be waited for
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        """Keeps the learning rate, before the schedule goes on."""
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
         """Advances the bar."""
         loss = outputs["loss"] if isinstance(outputs, dict) else None
-        steps = int(self._module.ends_step(batch_idx))
-        self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")
+        if self.has_bar:
+            steps = int(self._module.ends_step(batch_idx))
+            self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")
+        if self.in_lines and loss is not None:
+            self._losses.append(loss)
+            self._items += len(batch[0]) * trainer.world_size
+            self._trained = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch has scores."""
+        self._is_validated = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prints the line of an epoch."""
+        if self.in_lines and self._losses:
+            self.terminal.say(f"{'':<10} {'  '.join(self._words(trainer))}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Closes the bar."""
@@ -40,3 +77,29 @@ class StageBar(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Closes the bar."""
         self._open.close()
+
+    def _words(self, trainer: Trainer) -> list[str]:
+        """What is known of an epoch at its end: its mean loss, the first score of its validation, its speed."""
+        steps = math.ceil(trainer.num_training_batches / self._module.accumulate)
+        epochs, total = trainer.current_epoch + 1, math.ceil(self._module.total_steps() / steps)
+        loss = float(torch.stack(self._losses).mean()) * trainer.accumulate_grad_batches
+        scores = [
+            f"{name.partition('/')[2]} {float(value):.4g}"
+            for name, value in trainer.callback_metrics.items()
+            if "/val_" in name and self._is_validated
+        ]
+        speed = self._items / max(self._trained - self._epoch_began, 1e-9)
+        seconds = (time.perf_counter() - self._began) / (epochs - self._first) * (total - epochs)
+        left = [f"eta {_duration(seconds)}"] if total > epochs else []
+        shown = [f"epoch {epochs}/{total}", f"loss {loss:.4g}", *scores[:1], f"lr {self._lr:.2g}"]
+        return [*shown, f"{speed:,.0f} images/s", *left]
+
+
+def _duration(seconds: float) -> str:
+    """In the two largest units."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= 48:
+        return f"{int(hours // 24)} d {int(hours % 24)} h"
+    if hours >= 1:
+        return f"{int(hours)} h {int(minutes % 60)} min"
+    return f"{int(minutes)} min {int(seconds % 60)} s" if minutes >= 1 else f"{seconds:.0f} s"

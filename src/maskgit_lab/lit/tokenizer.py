@@ -5,23 +5,23 @@ Shapes: B images, H x W pixels, K codes, M = B h w latents of width D.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor, nn
 
 from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.lit.dead_codes import CodeUse
+from maskgit_lab.lit.monitoring.measures import code_measures, gradient_norm
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
 from maskgit_lab.settings import DeadCodes, Optim, TokenizerLosses
 
 CODE_USE = "code_use"
-N_LOGGED = 8  # reconstructions at each validation
 
 
 class LitTokenizer(TrainedModule):
@@ -65,7 +65,7 @@ class LitTokenizer(TrainedModule):
     def configure_optimizers(self) -> Any:
         """One optimiser for the VQGAN and one for the discriminator, if there is one."""
         networks = [self.net] + ([self.discriminator] if self.discriminator is not None else [])
-        made = [self.optimizer_for(network.parameters()) for network in networks]
+        made = [self.optimizer_for(network) for network in networks]
         return [optimizer for optimizer, _ in made], [scheduler for _, scheduler in made]
 
     def on_fit_start(self) -> None:
@@ -77,14 +77,16 @@ class LitTokenizer(TrainedModule):
         images = batch[0]
         optimizers = _as_list(self.optimizers())
         reconstructions, losses = self._generator_losses(images)
-        total = torch.stack([getattr(self.weights, name) * loss for name, loss in losses.items()]).sum()
-        self._descend(optimizers[0], total, batch_idx)
+        weighted = {name: getattr(self.weights, name) * loss for name, loss in losses.items()}
+        total = torch.stack(list(weighted.values())).sum()
+        self._descend(optimizers[0], total, batch_idx, "gradient_norm")
         if self.discriminator is not None:
             losses |= self._discriminator_step(optimizers[1], images, reconstructions.detach(), batch_idx)
         if self.ends_step(batch_idx):
             for scheduler in _as_list(self.lr_schedulers()):
                 scheduler.step()
-        self.log_dict({f"tokenizer/{name}": loss.detach() for name, loss in losses.items()})
+        self.log("tokenizer/loss", total.detach())
+        self._log_details(losses | {f"weighted_{name}": loss for name, loss in weighted.items()})
         return {"loss": total.detach()}
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
@@ -111,9 +113,6 @@ class LitTokenizer(TrainedModule):
         error = F.mse_loss(reconstructions, images)
         self.log("tokenizer/val_mse", error, on_epoch=True, batch_size=len(images), sync_dist=True)
         self.val_use.count(codes)
-        if batch_idx == 0 and isinstance(self.logger, WandbLogger):
-            pairs = torch.cat([images[:N_LOGGED], reconstructions[:N_LOGGED]], dim=2)
-            self.logger.log_image("tokenizer/reconstructions", list(pairs.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Codebook usage over all held-out images."""
@@ -128,6 +127,8 @@ class LitTokenizer(TrainedModule):
         reconstructions, latents, quantized = self.net(images)
         self.code_use.count(quantized.codes)
         self.code_use.latents = latents.detach()
+        if self.watched:
+            self._log_details(code_measures(quantized.codes, self.net.codebook_size))
         losses = {
             "pixel": F.mse_loss(reconstructions, images),
             "codebook": codebook_loss(latents, quantized.codebook_latents),
@@ -150,17 +151,27 @@ class LitTokenizer(TrainedModule):
         images = images.detach().requires_grad_()
         real_B, fake_B = self.discriminator(images), self.discriminator(reconstructions)
         losses = {"discriminator": discriminator_loss(real_B, fake_B), "r1": r1_penalty(real_B, images)}
-        self._descend(optimizer, losses["discriminator"] + self.weights.r1 * losses["r1"], batch_idx)
+        total = losses["discriminator"] + self.weights.r1 * losses["r1"]
+        self._descend(optimizer, total, batch_idx, "discriminator_gradient_norm")
+        self._log_details({"logits_real": real_B.mean(), "logits_fake": fake_B.mean()})
         return losses
 
-    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, batch_idx: int) -> None:
-        """Accumulates the gradients of a batch and takes the step if they are complete."""
+    def _descend(self, optimizer: LightningOptimizer, loss: Tensor, batch_idx: int, norm: str) -> None:
+        """Accumulates the gradients of a batch and takes the step if they are complete; logs their norm."""
         self.manual_backward(loss / self.accumulate)
         if self.ends_step(batch_idx):
+            if self.watched:
+                parameters = [p for group in optimizer.optimizer.param_groups for p in group["params"]]
+                self._log_details({norm: gradient_norm(parameters)})
             if self.optim.gradient_clip > 0:
                 self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
             optimizer.step()
             optimizer.zero_grad()
+
+    def _log_details(self, values: Mapping[str, Tensor]) -> None:
+        """Logs numbers of this batch, if it is watched."""
+        if self.watched:
+            self.log_dict({f"tokenizer/{name}": value.detach() for name, value in values.items()})
 
 
 def _as_list(one_or_more: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from wandb.apis.public import Run as ApiRun
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.lit.logger import TABLE, why_offline
+from maskgit_lab.lit.loggers.wandb import CONSTANTS, CURVES, STEP, TABLE, why_offline
 from maskgit_lab.runs.results import SETTINGS, identity, origin
 
 PREFIX = "eval/"
@@ -106,13 +106,18 @@ def _runs(project: str, entity: str, filters: Mapping[str, Any]) -> Iterator[Api
 
 
 def _rows_of(run: ApiRun) -> Iterator[dict[str, Any]]:
+    """A point is what all points of a run share, which is in its config, with what was logged of it alone."""
+    shared = run.config.get(CONSTANTS) or {}
     for logged in run.scan_history(use_cache=False):
         values = {
-            key.removeprefix(PREFIX): value for key, value in logged.items() if key.startswith(PREFIX) and key != TABLE
+            key.removeprefix(PREFIX): value
+            for key, value in logged.items()
+            if key.startswith(PREFIX) and key not in (TABLE, CURVES)
         }
-        row = {key: _as_measured(key, value) for key, value in values.items()}
-        if isinstance(row.get("n_samples"), int):
-            yield row
+        if values.keys() - {STEP.removeprefix(PREFIX)}:
+            row = {key: _as_measured(key, value) for key, value in {**shared, **values}.items()}
+            if isinstance(row.get("n_samples"), int):
+                yield row
 
 
 def _as_measured(key: str, value: Any) -> Any:

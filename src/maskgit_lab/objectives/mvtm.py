@@ -27,11 +27,21 @@ def masked_cross_entropy(
     With `label_smoothing=0.1` it is the paper's training loss, with 0 its NLL. A mask that is True everywhere gives
     the loss over all positions.
     """
+    return masked_cross_entropy_by_image(logits_BNK, targets_BN, mask_BN, label_smoothing).mean()
+
+
+def masked_cross_entropy_by_image(
+    logits_BNK: Float[Tensor, "B N K"],
+    targets_BN: Int64[Tensor, "B N"],
+    mask_BN: Bool[Tensor, "B N"],
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, " B"]:
+    """The same averaged within each image only."""
     loss_BN = F.cross_entropy(
         logits_BNK.float().transpose(1, 2), targets_BN, reduction="none", label_smoothing=label_smoothing
     )
-    per_image_B = (loss_BN * mask_BN).sum(dim=1) / mask_BN.sum(dim=1).clamp(min=1)
-    return per_image_B.mean()
+    per_image_B: Tensor = (loss_BN * mask_BN).sum(dim=1) / mask_BN.sum(dim=1).clamp(min=1)
+    return per_image_B
 
 
 @torch.no_grad()

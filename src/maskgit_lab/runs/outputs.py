@@ -8,7 +8,8 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.runs.names import CODE
 from maskgit_lab.runs.results import GRIDS, RESULTS
 
-OF_RESULTS = {".lock", RESULTS, CODE, "evaluation", GRIDS, "samples", "wandb"}  # what evaluate.py leaves in a folder
+# What evaluate.py and its loggers leave in a folder.
+OF_RESULTS = {".lock", RESULTS, CODE, "evaluation", GRIDS, "samples", "wandb", "tensorboard", "curve.csv", "loggers"}
 
 
 def new_folder(out: Path) -> Path:

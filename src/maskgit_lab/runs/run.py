@@ -29,12 +29,13 @@ T = TypeVar("T")
 class Logger(Protocol):
     """Where a run's numbers and pictures go besides its folder."""
 
-    lightning: Any  # the logger of Lightning's trainer; None without one
-
     @property
-    def is_fresh(self) -> bool:
-        """Whether it has no points yet, as far as can be known."""
+    def lightning(self) -> Sequence[Any]:
+        """The loggers of Lightning's trainer."""
         ...
+
+    def earlier(self, rows: Sequence[Row]) -> None:
+        """Points that were measured before this command, for a logger that has none yet, as far as it can know."""
 
     def point(self, row: Row) -> None:
         """One point of the curve."""
@@ -45,20 +46,24 @@ class Logger(Protocol):
     def scores(self, group: str, scores: Mapping[str, float]) -> None:
         """Numbers that are measured once in a run."""
 
-    def pictures(self, pictures: Mapping[str, Path]) -> None:
-        """PNG files by their names."""
+    def pictures(self, pictures: Mapping[str, Path], step: int | None = None) -> None:
+        """PNG files by their names, and the step of the training that they show; None: after it."""
+
+    def checkpoints(self, paths: Sequence[Path]) -> None:
+        """The files of the trained model."""
 
 
 class NoLogger:
     """Keeps nothing."""
 
-    lightning = None
-    is_fresh = False
+    lightning: Sequence[Any] = ()
 
+    def earlier(self, rows: Sequence[Row]) -> None: ...
     def point(self, row: Row) -> None: ...
     def points(self, rows: Sequence[Row]) -> None: ...
     def scores(self, group: str, scores: Mapping[str, float]) -> None: ...
-    def pictures(self, pictures: Mapping[str, Path]) -> None: ...
+    def pictures(self, pictures: Mapping[str, Path], step: int | None = None) -> None: ...
+    def checkpoints(self, paths: Sequence[Path]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

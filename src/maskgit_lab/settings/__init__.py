@@ -7,6 +7,7 @@ what a value may be stands beside its field. Settings with a `_target_` are chec
 from maskgit_lab.settings.checking import (
     EVALUATION,
     PLACES,
+    added_to_training,
     checked,
     evaluation_fingerprint,
     plain,
@@ -71,6 +72,7 @@ __all__ = [
     "TokensConf",
     "TrainConf",
     "WandbReportConf",
+    "added_to_training",
     "checked",
     "evaluation_fingerprint",
     "plain",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from maskgit_lab.metrics import registry
+from maskgit_lab.objects import PARTIAL, TARGET
 from maskgit_lab.settings.fields import (
     MISSING,
     STRICT,
     Amount,
-    Betas,
     Count,
     Extractor,
     Folder,
@@ -29,6 +29,7 @@ from maskgit_lab.settings.fields import (
     rule,
     some_of,
 )
+from maskgit_lab.settings.flags import check_flags
 
 
 @dataclass(config=STRICT)
@@ -39,10 +40,13 @@ class Optim:
     batch_size: Count  # images of one step, over all devices and accumulated batches
     lr: Positive
     max_steps: Count | None = None  # ends the training early; null: after the epochs
-    betas: Betas = field(default_factory=lambda: [0.9, 0.999])
+    # With _target_ and its own settings; it gets the parameters, lr and weight_decay.
+    optimizer: dict[str, Any] = field(default_factory=lambda: {TARGET: "torch.optim.AdamW", PARTIAL: True})
     weight_decay: Amount = 0.0  # decoupled, on matrices only
     warmup_steps: Whole = 0  # linear, from 0 to lr
     decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
+    # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up.
+    scheduler: dict[str, Any] | None = None
     gradient_clip: Amount = 0.0  # largest gradient norm; 0 does not clip
     ema_decay: Share = 0.0  # of the weights that are evaluated; 0 keeps no average
 
@@ -172,12 +176,16 @@ class EvalConf:
 
 @dataclass(config=STRICT)
 class LoggerConf:
-    """Weights & Biases."""
+    """The loggers besides a run's own files, and the settings of Weights & Biases."""
 
+    use: dict[str, Any] = field(default_factory=dict)  # by name, each with _target_: any of Lightning's loggers
     mode: Annotated[str, one_of("auto", "online", "offline", "none")] = "auto"  # auto: online where that is possible
     project: str = "maskgit-lab"
     entity: str | None = None
-    group: str | None = None
+    group: str | None = None  # null: the sweep
+    tags: list[str] = field(default_factory=list)
+    notes: str | None = None
+    log_model: bool = False  # uploads checkpoints and a table of samples as artifacts
 
 
 @dataclass(config=STRICT)
@@ -205,3 +213,10 @@ class Hardware:
     threads: Threads | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: Count = 5
     validate_every_epochs: Count = 5
+    log_every_n_steps: Count = 10  # rows of metrics.csv
+    pictures_every_epochs: Count | None = 10  # reconstructions and samples of a training; null: none
+    flags: dict[str, Any] = field(default_factory=dict)  # of lightning.Trainer, each given as trainer.NAME
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for a flag that Lightning does not have, or that has another name here."""
+        check_flags(self.flags, [each.name for each in fields(self)])

@@ -5,9 +5,12 @@ import threading
 
 import pytest
 
-from maskgit_lab.lit.logger import curve_settings, in_wandb_sweep, logging_to_wandb
+from maskgit_lab.lit.loggers.base import Described
+from maskgit_lab.lit.loggers.group import logging as logging_to
+from maskgit_lab.lit.loggers.wandb import curve_settings, in_wandb_sweep
 from maskgit_lab.runs.results import Results
 from maskgit_lab.runs.run import NoLogger
+from maskgit_lab.settings import LoggerConf
 from wandb_server import WandbServer, in_use, serving
 
 SETTINGS = {
@@ -26,12 +29,14 @@ ROWS = [
 ]
 
 
-def logging(folder, **run):
-    named = {"project": "lab-project", "entity": None, "group": "mask_schedule", "job_type": "train", "id": "r1"}
-    name = {"name": "schedule_cosine+seed_1"}
-    return logging_to_wandb(
-        **{"mode": "auto", "folder": folder, "config": curve_settings(SETTINGS), "say": print} | named | name | run
-    )
+USE = {"wandb": {"_target_": "lightning.pytorch.loggers.WandbLogger"}}
+ABOUT = {"name": "schedule=cosine seed=1", "job_type": "train", "id": "r1"}
+
+
+def logging(folder, id="r1", **conf):
+    settings = LoggerConf(**{"use": USE, "project": "lab-project", "group": "mask_schedule"} | conf)
+    config = curve_settings(SETTINGS) | {"decode": {"choice_temperature": 4.5}}
+    return logging_to(settings, Described(**ABOUT | {"id": id}, folder=folder, config=config, say=print))
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +45,12 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wandb")
     with serving() as server, in_use(server.environment, folder):
         with pytest.raises(KeyboardInterrupt), logging(folder) as first:
-            assert first.is_fresh and first.lightning is not None
-            for row in ROWS[:2]:
-                first.point(row)
+            assert len(first.lightning) == 1
+            first.earlier(ROWS[:1])
+            first.point(ROWS[1])
             raise KeyboardInterrupt
         with logging(folder) as second:
-            assert not second.is_fresh
+            second.earlier(ROWS[:2])  # which are there
             second.point(ROWS[2])
             second.points(ROWS)
         yield server
@@ -60,7 +65,7 @@ def defined(server: WandbServer, key: str) -> dict:
 
 def test_a_run_has_its_sweep_its_verb_and_its_overrides(server):
     run = server.runs["r1"]
-    assert (run.group, run.job_type, run.display_name) == ("mask_schedule", "train", "schedule_cosine+seed_1")
+    assert (run.group, run.job_type, run.display_name) == ("mask_schedule", "train", "schedule=cosine seed=1")
     assert run.project == "lab-project" and list(server.runs) == ["r1"]
     assert run.config["schedule_name"] == run.config["decode_schedule_name"] == "cosine"
 
@@ -68,14 +73,27 @@ def test_a_run_has_its_sweep_its_verb_and_its_overrides(server):
 def test_the_best_value_is_the_summary_and_t_is_the_axis(server):
     summary = server.runs["r1"].summary
     assert summary["eval/fd_classifier"] == {"min": 4.2} and summary["eval/inception_score"] == {"max": 9.6}
-    assert summary["eval/nll"] == {"min": 1.3} and summary["eval/kid_subsets"] == 10
-    for key in ("fd_classifier", "inception_score", "nll", "features"):
+    assert summary["eval/nll"] == {"min": 1.3}
+    assert (summary["best/fd_classifier"], summary["best/fd_classifier_T"]) == (4.2, 8)
+    assert (summary["best/inception_score"], summary["best/inception_score_T"]) == (9.6, 8)
+    for key in ("fd_classifier", "inception_score", "nll"):
         assert defined(server, f"eval/{key}")["step"] == "eval/steps"
 
 
-def test_whole_rows_are_logged_their_settings_included(server):
-    points = [row for row in server.runs["r1"].history if "eval/n_samples" in row]
-    assert [{key: point[f"eval/{key}"] for key in row} for point, row in zip(points, ROWS, strict=True)] == ROWS
+def test_what_all_points_share_is_in_the_config_and_no_panel(server):
+    points = [row for row in server.runs["r1"].history if "eval/nll" in row]
+    assert {key for point in points for key in point if key.startswith("eval/")} == {
+        f"eval/{key}" for key in ("steps", "fd_classifier", "kd_classifier_std", "inception_score", "nll")
+    }
+    shared = server.runs["r1"].config["measured_with"]
+    logged = [{key.removeprefix("eval/"): value for key, value in p.items() if key.startswith("eval/")} for p in points]
+    assert [shared | point for point in logged] == ROWS
+
+
+def test_the_curves_are_drawn_over_t_on_a_logarithmic_axis(server):
+    (figure,) = [json.loads(file) for name, file in server.runs["r1"].files.items() if "plotly/eval/curves" in name]
+    assert figure["layout"]["xaxis"]["type"] == "log" and figure["layout"]["xaxis"]["ticktext"] == ["4", "8", "16"]
+    assert figure["data"][0]["x"] == [4, 8, 16] and figure["data"][0]["y"] == [4.7, 4.2, 4.4]
 
 
 def test_the_table_has_each_point_once_although_the_run_was_resumed(server):
@@ -103,7 +121,7 @@ def test_an_agents_run_is_the_agents(tmp_path):
             logger.point(ROWS[0])
         (run,) = server.runs.values()
     assert (run.name, run.project, run.sweep, run.group) == ("chosen", "of-the-sweep", "swp", "swp")
-    assert run.display_name == "schedule_cosine+seed_1" and run.job_type == "train"
+    assert run.display_name == "schedule=cosine seed=1" and run.job_type == "train"
 
 
 def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_cache, tmp_path):
@@ -117,7 +135,7 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
             said = command("evaluate", *asked)
             assert (said.code, said.err) == (0, "")
         logged = server.runs["chosen"]
-    assert [row["eval/steps"] for row in logged.history if "eval/n_samples" in row] == [2, 3]
+    assert [row["eval/steps"] for row in logged.history if "eval/fd_classifier" in row] == [2, 3]
     assert logged.job_type == "evaluate" and logged.config["schedule_name"] == "cosine"
     assert Results(run / "results.jsonl").rows() == before  # measured once
 
@@ -126,7 +144,8 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
 def test_without_wandb_nothing_is_kept(tmp_path, how):
     mode = {} if how else {"mode": "none"}
     with in_use(how, tmp_path), logging(tmp_path, **mode) as logger:
-        assert isinstance(logger, NoLogger) and logger.lightning is None and not logger.is_fresh
+        assert isinstance(logger, NoLogger) and not logger.lightning
+        logger.earlier(ROWS)
         logger.point(ROWS[0])
         logger.points(ROWS)
         logger.scores("tokenizer", {"mse": 0.1})

@@ -1,0 +1,1 @@
+"""What is seen of a training while it goes on: `metrics.csv`, loggers and pictures. Nothing here changes a result."""
