@@ -92,7 +92,8 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: in
     """The decoder that the settings of the group `decode` describe.
 
     Args:
-        decode: `_target_`, `schedule` (a name, or None) and the decoder's own settings.
+        decode: `_target_`, `schedule` (a name, the dotted name of a class of one's own, or None) and the decoder's own
+            settings.
         trained: the schedule of the training, which is used where none is named.
         steps: T.
 
@@ -102,8 +103,17 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: in
     own = {key: value for key, value in decode.items() if key not in COMMON}
     kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
     known = getattr(kind, "__dataclass_fields__", {})
-    values = {"schedule": named_schedule(decode.get("schedule"), trained), "steps": steps}
+    values = {"schedule": _chosen_schedule(decode.get("schedule"), trained), "steps": steps}
     return build(own, "decode", Decoder, **{key: value for key, value in values.items() if key in known})  # type: ignore[type-abstract]
+
+
+def _chosen_schedule(name: str | None, trained: Schedule) -> Schedule:
+    """The schedule that `decode.schedule` names; a dotted name is that of a class, as in `_target_`."""
+    if name is None or "." not in name or name == trained.name:
+        return named_schedule(name, trained)
+    if name == f"{type(trained).__module__}.{type(trained).__qualname__}":
+        return trained  # with the settings of its training
+    return build({TARGET: name}, "decode.schedule", Schedule)  # type: ignore[type-abstract]
 
 
 def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedule:
