@@ -91,6 +91,21 @@ def test_without_a_run_the_command_that_makes_one_is_named(tmp_path):
         opened("one_decoding.ipynb", "open", f"OUTPUTS = {str(tmp_path)!r}")
 
 
+@pytest.mark.parametrize(
+    ("name", "cell", "parameters", "message"),
+    [
+        ("one_decoding.ipynb", "open", "RUN = 'nowhere'", "RUN = nowhere is not a folder"),
+        ("one_decoding.ipynb", "open", "RUN = RUNS; CLASS = 10", "CLASS = 10: choose one from 0 to 9"),
+        ("ablation.ipynb", "read", "SOURCE = 'w&b'", "choose folder or wandb"),
+        ("ablation.ipynb", "read", "RUNS = 'nowhere'", "runs=nowhere does not exist"),
+        ("ablation.ipynb", "read", "DEBUG = True; STUDY = 1", "STUDY = 1: choose one of the studies above, from 0 to 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(tiny_run, name, cell, parameters, message):
+    with pytest.raises(UserError, match=message):
+        opened(name, cell, f"RUNS = {str(tiny_run)!r}; {parameters}")
+
+
 def test_the_newest_run_that_is_no_debug_run_is_decoded(run, tmp_path, capsys):
     whole = Path(shutil.copytree(run, tmp_path / "whole"))
     (whole / CONFIG).write_text((whole / CONFIG).read_text().replace("debug: tiny", "debug: null"))
