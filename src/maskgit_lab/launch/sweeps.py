@@ -23,6 +23,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.evaluation.code import asked_for, measuring_code, origin_of
 from maskgit_lab.runs.codes import Stale
+from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
@@ -198,7 +199,7 @@ def _trained_runs(folder: Path) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    found = [record.parent for record in sorted(folder.expanduser().rglob(RECORD))]
+    found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
     trained = [str(path) for path in found if RunFolder(path).is_done("mvtm")]
     if not trained:
         raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")

@@ -1,4 +1,4 @@
-"""Finding runs: every folder of a run below some folders, as the report and `clean.py` look for them."""
+"""Finding runs: every folder of a run below some folders, as the report, `clean.py` and sweeps look for them."""
 
 from __future__ import annotations
 
