@@ -91,6 +91,21 @@ def test_without_a_run_the_command_that_makes_one_is_named(tmp_path):
         opened("one_decoding.ipynb", "open", f"OUTPUTS = {str(tmp_path)!r}")
 
 
+@pytest.mark.parametrize(
+    ("name", "cell", "parameters", "message"),
+    [
+        ("one_decoding.ipynb", "open", "RUN = 'nowhere'", "RUN = nowhere is not a folder"),
+        ("one_decoding.ipynb", "open", "RUN = RUNS; CLASS = 10", "CLASS = 10: choose one from 0 to 9"),
+        ("ablation.ipynb", "read", "SOURCE = 'w&b'", "choose folder or wandb"),
+        ("ablation.ipynb", "read", "RUNS = 'nowhere'", "runs=nowhere does not exist"),
+        ("ablation.ipynb", "read", "DEBUG = True; STUDY = 1", "STUDY = 1: choose one of the studies above, from 0 to 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(tiny_run, name, cell, parameters, message):
+    with pytest.raises(UserError, match=message):
+        opened(name, cell, f"RUNS = {str(tiny_run)!r}; {parameters}")
+
+
 def test_the_newest_run_that_is_no_debug_run_is_decoded(run, tmp_path, capsys):
     whole = Path(shutil.copytree(run, tmp_path / "whole"))
     (whole / CONFIG).write_text((whole / CONFIG).read_text().replace("debug: tiny", "debug: null"))
@@ -119,7 +134,7 @@ def test_the_ablation_leaves_debug_runs_out(tmp_path, capsys):
     assert "left out: 1 debug run (DEBUG = True shows them)" in said
     assert f"shown below: study 0, no debug runs, of\n  {tmp_path / 'runs' / 'whole'}: settings not known" in said
     names = opened("ablation.ipynb", "read", f"RUNS = {str(tmp_path / 'runs')!r}; DEBUG = True; STUDY = 1")
-    assert names["study"].debug == "overfit" and "study 1, a try with debug=overfit, of" in capsys.readouterr().out
+    assert names["study"].debug == "overfit" and "study 1, debug runs (overfit), of" in capsys.readouterr().out
     with pytest.raises(UserError, match="the only run is a debug run below"):
         opened("ablation.ipynb", "read", f"RUNS = {str(tmp_path / 'tries')!r}")
 
@@ -146,7 +161,7 @@ def test_the_ablation_is_read_from_a_folder(execute, ablation):
     shown = execute("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
     assert shown.warnings == ""
     assert shown.n_pictures == 2
-    assert "study 0, a try with debug=tiny, of" in shown.text and f"  {ablation / 'linear_1'}: debug=tiny" in shown.text
+    assert "study 0, debug runs (tiny), of" in shown.text and f"  {ablation / 'linear_1'}: debug=tiny" in shown.text
     assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds [0, 1]" in shown.text
     assert "and the paper's (by FID in Table 3): +1.00, 95 % interval +1.00 to +1.00." in shown.text
     assert "ours:  cosine < linear < square_root" in shown.text
