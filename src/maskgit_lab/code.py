@@ -26,7 +26,10 @@ PACKAGE = "maskgit_lab"
 # What settings say is known by their values. The other modules decide what is printed and where files lie.
 NEUTRAL = tuple(
     f"{PACKAGE}.{name}"
-    for name in ("code", "console", "errors", "fingerprints", "lit.progress", "metrics.registry", "runs", "settings")
+    for name in (
+        *("code", "console", "errors", "fingerprints", "lit.progress", "metrics.registry", "runs", "settings"),
+        "usage",
+    )
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MOST_NAMED = 5

@@ -32,7 +32,7 @@ def in_this_process(monkeypatch):
         state = Singleton.get_state()
         GlobalHydra.instance().clear()
         with self._log(job).open("w") as log, redirect_stdout(log):
-            code = call(self.script.stem, job)
+            code = call(self.command[1], job)
         Singleton.set_state(state)
         return None if code == 0 else "it failed"
 

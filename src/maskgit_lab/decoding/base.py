@@ -88,7 +88,7 @@ class Decoder(ABC):
         return replace(self, steps=steps) if "steps" in self.settings else self  # type: ignore[type-var]
 
 
-def build_decoder(decode: Mapping[str, Any], trained: Schedule, steps: int) -> Decoder:
+def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: int) -> Decoder:
     """The decoder that the settings of the group `decode` describe.
 
     Args:
@@ -112,7 +112,7 @@ def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedul
     Raises:
         UserError: there is no such schedule, or it needs settings of its own.
     """
-    every = schedules.Schedule.__subclasses__()
+    every = [kind for kind in schedules.Schedule.__subclasses__() if not kind.__name__.startswith("_")]
     own = {kind.config_name(): kind for kind in every if kind.__module__ != schedules.__name__}
     known = own | {kind.config_name(): kind for kind in every if kind.__module__ == schedules.__name__}
     if trained is not None and (name in (None, trained.name) or known.get(name) is type(trained)):

@@ -135,7 +135,7 @@ class Generated(Source):
             labels = self.labels[batch.start : batch.stop]
             made = self.pipeline.sample(labels, seeds, batch_size=len(batch))
             seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)
-            yield {"images": made.images, "tokens": made.tokens.int(), "seconds": seconds}
+            yield {"images": made.pixels, "tokens": made.tokens.int(), "seconds": seconds}
 
     def images(self, shards: Shards) -> Images | None:
         kept = "images" in next(iter(shards), {})

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from maskgit_lab import config
+from maskgit_lab import config, usage
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch import arguments, extras
 from maskgit_lab.launch.completion import completed
@@ -38,12 +38,10 @@ class Command:
 
     Args:
         verb: `train` or `sample`: the module under `commands`, and the name of the primary config.
-        script: the entry point's `__file__`; `conf/` lies beside it.
     """
 
-    def __init__(self, verb: str, script: str) -> None:
+    def __init__(self, verb: str) -> None:
         self.verb = verb
-        self.script = Path(script).resolve()
         self.schema = config.SCHEMAS[verb]
         self.composed = self.wants_help = False
         self.wants_traceback = os.environ.get(FULL_ERROR) == "1" and OURS not in os.environ
@@ -52,12 +50,16 @@ class Command:
         """Composes the config from the command line and runs the verb on it."""
         if not self.wants_traceback:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to read them
+        usage.remember(sys.argv[0])
         config.register()
         extras.register()
-        conf = self.script.parent / "conf"
+        conf, here = usage.configs() / "conf", Path.cwd()
+        if str(here) not in sys.path:
+            sys.path.append(str(here))  # for classes of the user's own
         try:
             sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
-            config.register_sweeps(self.script.parent / "sweeps")
+            for folder in (usage.configs(), here):
+                config.register_sweeps(folder / "sweeps")
             with completed(sys.argv):
                 hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
@@ -74,7 +76,8 @@ class Command:
         """Does the work, and returns what a search over settings looks at."""
         self.composed = True
         if self.wants_help:
-            print(help_text(cfg, HydraConfig.get(), self.schema, GlobalHydra.instance().config_loader()))
+            text = help_text(cfg, HydraConfig.get(), self.schema, GlobalHydra.instance().config_loader())
+            print(usage.as_typed(text))
             return None
         try:
             return self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
@@ -93,7 +96,7 @@ class Command:
             return None
         from maskgit_lab.launch.processes import in_processes  # imports torch
 
-        command = self.script, overrides
+        command = self.verb, overrides
         return in_processes(
             settings.trainer, command, lambda: verb.prepare(settings), lambda made: verb.run(settings, overrides, made)
         )
@@ -111,5 +114,5 @@ class Command:
         sys.exit(EXIT_USER_ERROR)
 
     def _sentence(self, error: Exception) -> str:
-        text = sentence(error, self.schema, f"`python {self.script.name} --help`")
-        return " ".join(text.split())  # names of files may have lines of their own
+        text = sentence(error, self.schema, f"`python {self.verb}.py --help`")
+        return usage.as_typed(" ".join(text.split()))  # names of files may have lines of their own

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -22,13 +21,13 @@ OTHER_ENDED = re.compile(r"closed by peer|reset by peer|socket closed", re.IGNOR
 
 
 def in_processes(
-    hardware: Hardware, command: tuple[Path, list[str]], prepare: Callable[[], T], work: Callable[[T], R]
+    hardware: Hardware, command: tuple[str, list[str]], prepare: Callable[[], T], work: Callable[[T], R]
 ) -> R | None:
     """Does some work in a process for each device.
 
     Args:
         hardware: how many devices there are to be.
-        command: the script and the overrides of this job, which start the other processes.
+        command: the verb and the overrides of this job, which start the other processes.
         prepare: finds what cannot work, before any process is started, and in each of them again.
         work: is given what `prepare` returns, in each of the processes.
 

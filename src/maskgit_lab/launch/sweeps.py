@@ -24,6 +24,7 @@ from maskgit_lab.runs.codes import Stale
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
 from maskgit_lab.settings import SweepConf
+from maskgit_lab.usage import as_typed
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -74,7 +75,8 @@ class Sweep:
         reasons = self._launch(todo, launch) if todo else []
         failed = [(job, reason) for job, reason in zip(todo, reasons, strict=True) if reason is not None]
         for overrides, reason in failed:
-            print(f"failed     {reason}\n           python {self.verb}.py {shlex.join(overrides)}", file=sys.stderr)
+            command = as_typed(f"python {self.verb}.py")
+            print(f"failed     {reason}\n           {command} {shlex.join(overrides)}", file=sys.stderr)
         if failed:
             raise UserError(
                 f"{len(failed)} of {len(jobs)} jobs failed and the others are finished: fix what is shown above, and "

@@ -23,6 +23,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.evaluation.optimized import is_better_lower
 from maskgit_lab.launch.sweeps import OF_SWEEP, name_of_data, reason_of, settings_of, settings_of_jobs
+from maskgit_lab.usage import as_typed
 
 
 class Search:
@@ -152,7 +153,8 @@ class _Trials(Launcher):
         choose = min if self.search.is_lower_better else max
         value, job = choose(self.values, key=lambda trial: trial[0])
         self.terminal.note("best", f"{self.search.key} = {value:.6g}")
-        self.terminal.say(f"{'':<10} python {self.search.cfg.hydra.job.name}.py {shlex.join(job)}")
+        command = as_typed(f"python {self.search.cfg.hydra.job.name}.py")
+        self.terminal.say(f"{'':<10} {command} {shlex.join(job)}")
 
 
 def _sampler(settings: DictConfig) -> Any:
