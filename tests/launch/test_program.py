@@ -105,6 +105,36 @@ def test_sweeps_of_the_working_folder_are_found(command, tmp_path):
     assert said.code == 2 and "sweeps/mine.yaml cannot be read" in said.err
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("conf/train.yaml", "lr: 0.1", "begin its defaults with base_train, or start the command in another folder"),
+        ("conf/schedule/mine.yaml", "a: [", "mine.yaml, line 1, is not valid YAML (expected the node content"),
+        ("conf/schedule/mine.yaml", "_target_: absent_module.Mine", "No module named 'absent_module'"),
+        ("conf/schedule/mine.yaml", "_target_: own_text.Mine", "has no attribute 'Mine'"),
+        ("conf/schedule/other.yaml", "", "schedule=mine: there is no such option; choose one of arccos"),
+        ("conf", "", "schedule=mine: there is no such option"),
+        ("sweeps", "", "schedule=mine: there is no such option"),
+    ],
+)
+def test_mistakes_in_the_working_folder_are_sentences(command, tmp_path, file, text, sentence):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    (tmp_path / "own_text.py").write_text("")
+    said = command("train", "schedule=mine", "debug=tiny", "logger=none")
+    assert said.code == 2 and sentence in said.err and len(said.err.splitlines()) == 1
+
+
+def test_a_folder_that_is_gone_is_a_sentence(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    said = command("train")
+    assert said.code == 2 and "the working folder does not exist any more" in said.err
+    monkeypatch.chdir(tmp_path)
+
+
 def test_processes_for_devices_need_no_script(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config, usage
 from maskgit_lab.errors import UserError
-from maskgit_lab.launch import arguments, extras
+from maskgit_lab.launch import arguments, extras, folder
 from maskgit_lab.launch.completion import completed
 from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
@@ -53,17 +53,15 @@ class Command:
         usage.remember(sys.argv[0])
         config.register()
         extras.register()
-        conf, here = usage.configs() / "conf", Path.cwd()
-        if str(here) not in sys.path:
-            sys.path.append(str(here))  # for classes of the user's own
         try:
+            conf = folder.enter(self.verb)
             sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
-            for folder in (usage.configs(), here):
-                config.register_sweeps(folder / "sweeps")
             with completed(sys.argv):
                 hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
+        except yaml.YAMLError as error:
+            self._leave(folder.unreadable(error))
         except ValueError as error:  # Hydra's own, for groups without a name
             if self.composed:
                 raise

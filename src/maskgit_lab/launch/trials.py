@@ -6,22 +6,24 @@ import logging
 import shlex
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.evaluation.optimized import is_better_lower
 from maskgit_lab.launch.sweeps import OF_SWEEP, name_of_data, reason_of, settings_of, settings_of_jobs
-
-RESULTS = "optimization_results.yaml"  # Optuna's sweeper writes it
+from maskgit_lab.usage import as_typed
 
 
 class Search:
@@ -85,8 +87,11 @@ class Search:
             sweeper = OptunaSweeperImpl(**{**self.settings, "sampler": _sampler(self.settings["sampler"])})
             sweeper.job_idx, sweeper.launcher = 0, trials
             sweeper.config, sweeper.hydra_context = self.cfg, context
+            Path(self.cfg.hydra.sweep.dir).mkdir(
+                parents=True, exist_ok=True
+            )  # where Optuna's sweeper writes at the end
             sweeper.sweep(arguments)
-        except (UserError, OSError):
+        except (UserError, HydraException, OmegaConfBaseException, OSError):
             raise
         except Exception as error:  # of all kinds, for ranges and samplers that do not fit
             raise UserError(f"hydra/sweeper=optuna stopped ({first_line(error)}): change what is searched") from error
@@ -148,7 +153,8 @@ class _Trials(Launcher):
         choose = min if self.search.is_lower_better else max
         value, job = choose(self.values, key=lambda trial: trial[0])
         self.terminal.note("best", f"{self.search.key} = {value:.6g}")
-        self.terminal.say(f"{'':<10} python {self.search.cfg.hydra.job.name}.py {shlex.join(job)}")
+        command = as_typed(f"python {self.search.cfg.hydra.job.name}.py")
+        self.terminal.say(f"{'':<10} {command} {shlex.join(job)}")
 
 
 def _sampler(settings: DictConfig) -> Any:
