@@ -95,7 +95,7 @@ def test_the_best_checkpoint_is_evaluated_and_sampled_like_a_run(command, train,
     first, second = rows(tmp_path / "run")
     assert first["model"] != second["model"] and (first.get("checkpoint"), second["checkpoint"]) == (None, "best")
     assert command("sample", f"checkpoint={best}", "out=samples", "n=1", "classes=[3]", "decode.steps=2").code == 0
-    expect_refused(command("sample", f"checkpoint={best.with_name('none.ckpt')}", "out=b"), "train it again")
+    expect_refused(command("sample", f"checkpoint={best.with_name('none.ckpt')}", "out=b"), "there is no checkpoint")
 
 
 def test_weights_of_another_run_begin_a_training_anew(train, tiny_run, tmp_path):

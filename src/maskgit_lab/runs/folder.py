@@ -47,6 +47,8 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
+        if is_checkpoint(path) and not path.exists():
+            raise UserError(f"there is no checkpoint {path}: name one that is there, or the folder of its run")
         self._weights = path.name if is_checkpoint(path) else LAST
         self.path = path.parent.parent if is_checkpoint(path) else path
         self.record = Record.read(self.path)
