@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(RUN)/uv)
 READY := $(VENV)/.installed
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test lint format docs lock clean
 
 help: ## Lists these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,9 @@ lint: $(READY) ## Style, types and layers
 format: $(READY) ## Fixes what can be fixed automatically
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
+
+docs: $(READY) ## The documentation as a site in site/; a broken link, anchor or docstring is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --quiet --strict
 
 lock: $(READY) ## Writes the newest versions that pyproject.toml allows to requirements.txt
 	$(UV) pip compile -q --upgrade --universal --extra dev --extra huggingface --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt

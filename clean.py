@@ -3,4 +3,4 @@
 from maskgit_lab.launch.cli import Command
 
 if __name__ == "__main__":
-    Command("clean", __file__)()
+    Command("clean")()

@@ -3,4 +3,4 @@
 from maskgit_lab.launch.cli import Command
 
 if __name__ == "__main__":
-    Command("sample", __file__)()
+    Command("sample")()

@@ -24,7 +24,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from maskgit_lab.data.external import open_images
 from maskgit_lab.evaluation.batches import extract
-from maskgit_lab.metrics.features import FeatureExtractor, Features, to_uint8
+from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.pretrained import InceptionFeatures, ResNet56Features
 from maskgit_lab.metrics.reference import reference_of
 from maskgit_lab.metrics.scores import Choices, sample_scores

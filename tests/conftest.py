@@ -43,7 +43,7 @@ def call(verb: str, arguments: Sequence[str]) -> int:
     before = sys.argv, os.environ.get(cli.FULL_ERROR)
     sys.argv = [f"{verb}.py", *arguments]
     try:
-        cli.Command(verb, str(ROOT / f"{verb}.py"))()
+        cli.Command(verb)()
     except SystemExit as stop:
         return int(stop.code or 0)
     finally:

@@ -1,3 +1,17 @@
 """MaskGIT for experiments: the paper's training, schedules, decoding and evaluation, with one folder a section."""
 
+from importlib import import_module
+
 __version__ = "0.1.0"
+__all__ = ["Pipeline", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """`Pipeline`, and with it torch, once it is asked for.
+
+    It is imported by name, and `__init__.pyi` has it for type checkers: an import statement here would make the
+    transformer part of the code of everything, the tokenizer's included (see `code.py`).
+    """
+    if name != "Pipeline":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("maskgit_lab.sampling.pipeline").Pipeline

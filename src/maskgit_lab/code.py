@@ -28,7 +28,7 @@ NEUTRAL = tuple(
     f"{PACKAGE}.{name}"
     for name in (
         *("code", "console", "errors", "fingerprints", "lit.monitoring", "lit.progress", "metrics.registry"),
-        *("runs", "settings", "stages.watching"),
+        *("runs", "settings", "stages.watching", "usage"),
     )
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -7,8 +7,12 @@ import torch
 from maskgit_lab.errors import UserError
 
 
-def device_of(accelerator: str) -> torch.device:
+def device_of(accelerator: str, key: str = "accelerator") -> torch.device:
     """The device that Lightning's name of an accelerator stands for: `auto`, `cpu`, `gpu`, `cuda` or `mps`.
+
+    Args:
+        accelerator: the name.
+        key: the setting or argument that has it, for errors.
 
     Raises:
         UserError: this machine has none.
@@ -19,5 +23,5 @@ def device_of(accelerator: str) -> torch.device:
         return torch.device(there[0])
     name = next((n for n in there if n != "cpu"), "") if accelerator == "gpu" else accelerator
     if name not in there:
-        raise UserError(f"accelerator={accelerator} is not on this machine: choose auto or one of {', '.join(there)}")
+        raise UserError(f"{key}={accelerator} is not on this machine: choose auto or one of {', '.join(there)}")
     return torch.device(name)

@@ -8,3 +8,8 @@ class UserError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, short enough to quote in a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")[:200]
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra of this package, in the checkout: it is on no index."""
+    return f"uv pip install '.[{extra}]'"

@@ -12,17 +12,16 @@ CODE_FILES = ("*.py", "*.yaml", "*.toml")
 
 @cache
 def commit() -> dict[str, str | bool]:
-    """`commit`, and `clean`: whether code and configs are as committed; empty without a repository.
+    """`commit`, and `clean`: whether code and configs are as committed; empty unless the package is in a repository.
 
-    Of the package's own folder if it is in a repository, and else of the working folder.
+    A repository that only surrounds an installed package, such as one with an environment in it, is not the package's.
     """
-    for folder in (Path(__file__).parent, Path.cwd()):
-        head = _git(folder, "rev-parse", "HEAD")
-        if head is not None and _git(folder, "check-ignore", "-q", str(folder)) is None:
-            root = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
-            status = _git(Path(root), "status", "--porcelain", "--", *CODE_FILES)
-            return {"commit": head, "clean": status == ""}
-    return {}
+    folder = Path(__file__).parent
+    head = _git(folder, "rev-parse", "HEAD")
+    if head is None or _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return {}
+    root = _git(folder, "rev-parse", "--show-toplevel") or str(folder)
+    return {"commit": head, "clean": _git(Path(root), "status", "--porcelain", "--", *CODE_FILES) == ""}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -14,7 +14,8 @@ from maskgit_lab.ablation.sharing import compare, comparison
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE
-from maskgit_lab.report.seeds import seeds_of_tau, shared_seeds
+from maskgit_lab.report.agreement import seeds_of_tau
+from maskgit_lab.report.seeds import shared_seeds
 from maskgit_lab.report.tables import compared, sweet_spots
 from synthetic_runs import row
 

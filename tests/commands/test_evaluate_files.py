@@ -87,6 +87,15 @@ def test_a_transformers_file_is_evaluated_without_its_run(command, run, tiny_cac
     assert said.code == 2 and "out is needed" in said.err
 
 
+def test_what_sample_writes_is_evaluated(command, tiny_run, tmp_path, few):
+    assert command("sample", f"checkpoint={tiny_run}", "classes=[3,7]", "n=2", "out=s", "decode.steps=1").code == 0
+    asked = ["features=inception", "features.weights=random", "eval.metrics=[fid]", *QUIET, "out=e"]
+    said = command("evaluate", "samples=s", "eval.reference=s", *asked)
+    assert said.code == 0, said.err
+    (row,) = rows(tmp_path / "e")
+    assert row["n_samples"] == 4 and row["fd_inception_random"] == pytest.approx(0, abs=1e-3)
+
+
 def test_another_extractor_for_precision_and_recall(command, run, tiny_cache, tmp_path):
     asked = ["eval.precision_features=vgg16", "eval.precision_weights=random", "eval.n_samples=4", "decode.steps=[2]"]
     settings = [

@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from maskgit_lab.launch.cli import _quoted
+from maskgit_lab.launch.arguments import _quoted
 from refusals import expect_refused
 from synthetic_runs import make_run, make_sweep, row
 

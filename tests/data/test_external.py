@@ -7,7 +7,8 @@ from PIL import Image
 
 from maskgit_lab.data.external import ArrayImages, open_images
 from maskgit_lab.errors import UserError
-from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.metrics.pixels import to_uint8
+from maskgit_lab.sampling.drawing import draw_grid
 
 
 def damage(path, array, position, value):
@@ -53,6 +54,18 @@ def test_a_folder_is_read_in_name_order_without_its_other_files(tmp_path, array)
     images = open_images(tmp_path, "samples")
     assert (pixels(images) == array[[1, 0, 2, 4, 3]]).all() and images.labels.tolist() == [0] * 5
     assert (pixels(images.subset([4, 1])) == array[[3, 0]]).all()
+
+
+def test_the_grid_that_sample_draws_is_no_image_but_another_file_of_its_name_is(tmp_path, array):
+    for i in range(3):
+        Image.fromarray(array[i]).save(tmp_path / f"{i}.png")
+    draw_grid(torch.zeros(1, 1, 3, 6, 8, dtype=torch.uint8), tmp_path / "grid.png", title="Samples", row_names=["a"])
+    assert len(open_images(tmp_path, "samples")) == 3
+    Image.fromarray(array[3]).save(tmp_path / "grid.png")
+    assert len(open_images(tmp_path, "samples")) == 4
+    Image.fromarray(array[3].repeat(2, axis=0)).save(tmp_path / "grid.png")
+    with pytest.raises(UserError, match=r"grid\.png has 8 x 12 pixels"):
+        open_images(tmp_path, "samples")
 
 
 @pytest.mark.parametrize("classes", [np.arange(5.0), np.arange(4), np.array(list("abcde"))])

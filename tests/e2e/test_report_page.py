@@ -1,5 +1,6 @@
 """The report in a browser: it draws, shows its points, fits a phone, and makes no request."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DISTANCE = "#study-1-fd_classifier"
+PAPER = 703  # pixels of a page of A4 between its margins
 LOCAL = ("file:", "data:", "blob:")
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 
@@ -128,6 +130,63 @@ def test_samples_are_shown_pixel_by_pixel(opened):
 def test_there_are_no_errors_and_no_requests(opened):
     assert opened.errors == []
     assert opened.requests and all(url.startswith(LOCAL) for url in opened.requests)
+
+
+def brightness(page: Page, selector: str, colour: str) -> float:
+    """Of a computed colour, from 0 to 1."""
+    text = page.eval_on_selector(selector, f"e => getComputedStyle(e).{colour}")
+    return sum(int(part) for part in re.findall(r"\d+", text)[:3]) / (3 * 255)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_lines_and_axes_can_be_read_on_a_light_and_on_a_dark_page(browser, report, scheme):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page.goto(report.as_uri())
+    page.wait_for_selector(f"{DISTANCE} .main-svg")
+    paper, is_dark = brightness(page, "body", "backgroundColor"), scheme == "dark"
+    assert (paper < 0.2) == is_dark
+    texts = ("body", "h4", "figcaption p", ".fact span", ".warnings li", ".legend button", "th", "td", ".ranks text")
+    for selector in (*texts, ".switch"):
+        assert abs(brightness(page, selector, "color") - paper) > 0.4, selector
+    assert abs(brightness(page, f"{DISTANCE} .xtick text", "fill") - paper) > 0.4
+    lines = page.eval_on_selector_all(
+        f"{DISTANCE} .js-line", "several => several.map(e => getComputedStyle(e).stroke).join(' ')"
+    )
+    black, white = "rgb(0, 0, 0)", "rgb(242, 244, 247)"
+    assert (white in lines, black in lines) == (is_dark, not is_dark)
+    assert page.eval_on_selector(".legend [data-schedule=linear] path", "e => getComputedStyle(e).stroke") == (
+        white if is_dark else black
+    )
+    page.close()
+
+
+def test_on_paper_nothing_is_cut_hidden_or_dark(browser, report, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    page.goto(report.as_uri())
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER, "height": 1030})
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
+    cut = page.evaluate(
+        """width => [...document.querySelectorAll(".plot .main-svg, table, .ranks, .legend, img, dd")]
+            .filter(e => e.getBoundingClientRect().right > width + 1).map(e => e.outerHTML.slice(0, 80))""",
+        PAPER,
+    )
+    assert cut == []
+    assert page.locator("details:not([open])").count() == 0 and not page.locator(".switch").first.is_visible()
+    assert page.eval_on_selector(".scroll", "e => getComputedStyle(e).overflowX") == "visible"
+    lines = page.eval_on_selector_all(
+        f"{DISTANCE} .js-line", "all => all.map(e => getComputedStyle(e).stroke).join(' ')"
+    )
+    assert "rgb(0, 0, 0)" in lines and brightness(page, "body", "color") < 0.3
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    page.wait_for_function(
+        f"document.querySelector('{DISTANCE} .main-svg').getBoundingClientRect().width < 600"  # as before on a screen
+    )
+    assert page.locator("details[open]").count() == 0
+    page.close()
 
 
 def test_the_map_turns_into_a_surface_and_back(browser, report):

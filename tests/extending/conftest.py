@@ -1,36 +1,37 @@
-"""A place outside the package for what a user adds, forgotten after the test."""
+"""An empty working folder with what docs/extending.md says, forgotten after the test."""
 
 import gc
 import sys
 
 import pytest
 
+from evaluations import QUIET
+from following import follow
+from maskgit_lab.metrics import registry
+
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    """Writes a module that Python finds, and gives its name."""
-    (tmp_path / "own").mkdir()
-    monkeypatch.syspath_prepend(tmp_path / "own")
-    written = []
+def command(command, tmp_path):
+    def run(verb: str, *arguments: str):
+        place = ["--config-dir", str(tmp_path / "conf")] if (tmp_path / "conf").is_dir() else []
+        return command(verb, *place, *arguments)
 
-    def write(name: str, source: str) -> str:
-        (tmp_path / "own" / f"{name}.py").write_text(source)
-        written.append(name)
-        return name
+    return run
 
-    yield write
-    for name in written:
-        sys.modules.pop(name, None)
+
+@pytest.fixture
+def followed(command, tiny_cache, tmp_path, monkeypatch):
+    """Follows a section of docs/extending.md; gives what its commands printed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before, known = set(sys.modules), dict(registry.TABLE)
+
+    def run(title: str) -> list:
+        return follow("extending.md", title, tmp_path, command, f"cache_dir={tiny_cache}", *QUIET)
+
+    yield run
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
+    registry.TABLE.clear()
+    registry.TABLE.update(known)
     gc.collect()  # classes that know their subclasses forget these
-
-
-@pytest.fixture
-def option(tmp_path):
-    """Writes an option of a group; gives the arguments by which Hydra finds it."""
-
-    def write(group: str, name: str, text: str) -> list[str]:
-        (tmp_path / "conf" / group).mkdir(parents=True)
-        (tmp_path / "conf" / group / f"{name}.yaml").write_text(text)
-        return ["--config-dir", str(tmp_path / "conf"), f"{group}={name}"]
-
-    return write

@@ -27,15 +27,16 @@ time.sleep(30 if what == "long" else 0.2)
 
 
 @pytest.fixture
-def script(tmp_path):
-    path = tmp_path / "script.py"
-    path.write_text(SCRIPT)
-    return path
+def command(tmp_path, monkeypatch):
+    """A module that does what its argument says."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    monkeypatch.syspath_prepend(tmp_path)
+    return ["script"]
 
 
-def test_a_failure_is_one_line_and_stops_no_other(script, tmp_path):
+def test_a_failure_is_one_line_and_stops_no_other(command, tmp_path):
     jobs = [[f"what={what}"] for what in ("refused", "crash", "killed", "silent", "fine")]
-    reasons = LocalJobs(script, [{}, {}], tmp_path / "logs").run(jobs)
+    reasons = LocalJobs(command, [{}, {}], tmp_path / "logs").run(jobs)
     assert reasons == [
         "the disk is full: empty it",
         "RuntimeError: out of everything",
@@ -46,8 +47,8 @@ def test_a_failure_is_one_line_and_stops_no_other(script, tmp_path):
     assert (tmp_path / "fine.ended").exists() and len(list((tmp_path / "logs").iterdir())) == 5
 
 
-def test_so_many_run_at_once_each_with_its_own_environment(script, tmp_path):
-    LocalJobs(script, [{"SLOT": "a"}, {"SLOT": "b"}], tmp_path / "logs").run([[f"what={i}"] for i in range(4)])
+def test_so_many_run_at_once_each_with_its_own_environment(command, tmp_path):
+    LocalJobs(command, [{"SLOT": "a"}, {"SLOT": "b"}], tmp_path / "logs").run([[f"what={i}"] for i in range(4)])
     began = {i: (tmp_path / f"{i}.began").read_text().split() for i in range(4)}
     ended = [float((tmp_path / f"{i}.ended").read_text()) for i in range(4)]
     for i in (2, 3):  # a job of the second pair waits for one of the first
@@ -56,10 +57,10 @@ def test_so_many_run_at_once_each_with_its_own_environment(script, tmp_path):
     assert sorted(began[i][2] for i in (0, 1)) == ["a", "b"]
 
 
-def test_a_sweep_that_is_told_to_end_ends_its_jobs(script, tmp_path):
+def test_a_sweep_that_is_told_to_end_ends_its_jobs(command, tmp_path):
     code = "import sys; from pathlib import Path; from maskgit_lab.launch.local import LocalJobs\n"
-    code += "LocalJobs(Path(sys.argv[1]), [{}], Path(sys.argv[2])).run([['what=long']])"
-    sweep = subprocess.Popen([sys.executable, "-c", code, script, tmp_path / "logs"], stderr=subprocess.DEVNULL)
+    code += "LocalJobs(sys.argv[1:], [{}], Path('logs')).run([['what=long']])"  # -c: with this folder on the path
+    sweep = subprocess.Popen([sys.executable, "-c", code, *command], cwd=tmp_path, stderr=subprocess.DEVNULL)
     while not (tmp_path / "long.began").exists() or not (tmp_path / "long.began").read_text():
         time.sleep(0.05)
     sweep.send_signal(signal.SIGTERM)

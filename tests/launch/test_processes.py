@@ -18,7 +18,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.launch.processes import OTHER_ENDED, in_processes
 from maskgit_lab.settings import Hardware
 
-COMMAND = (Path("train.py"), ["seed=1"])
+COMMAND = ("train", ["seed=1"])
 OTHER = """
 import os, sys, time, torch
 from torch import distributed

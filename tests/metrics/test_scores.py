@@ -11,7 +11,8 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.batches import extract
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics import scores as scores_module
-from maskgit_lab.metrics.features import ClassifierFeatures, Features, to_uint8
+from maskgit_lab.metrics.features import ClassifierFeatures, Features
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.reference import reference_of
 from maskgit_lab.metrics.scores import Choices, accuracy, precision_recall, sample_scores
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance

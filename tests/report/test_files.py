@@ -15,12 +15,13 @@ from maskgit_lab.ablation.reading import Run, find_runs, short_names
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
+from maskgit_lab.report.agreement import MEANING, NAME, order_sentences
 from maskgit_lab.report.chapters import Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.files import write_report
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.samples import encode
-from maskgit_lab.report.sentences import faults_of, how_to_read, order_sentences, warnings
+from maskgit_lab.report.sentences import facts, faults_of, how_to_read, warnings
 from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
 from maskgit_lab.report.words import NONE
 from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row, write_code
@@ -90,14 +91,34 @@ def test_the_order_in_words():
     rows = [row(s, seed, t) for s in SCHEDULES for seed in (0, 1) for t in (4, 8)]
     study = study_of(*rows)
     text = order_sentences(study, rank(curves(study.main, study.distance), bootstrap=20, seed=0))
-    assert "Our order of 7 schedules" in text[0] and "95 % interval" in text[0] and "bootstrap over seeds" in text[2]
+    assert "our order of 7 schedules" in text[0] and "95 % interval" in text[0] and "bootstrap over seeds" in text[2]
     one = study_of(*(each for each in rows if each["seed"] == 0))
     text = order_sentences(one, rank(curves(one.main, one.distance), bootstrap=20, seed=0))
-    assert "no interval, since there is one seed only" in text[0] and "bootstrap" not in text[2]
+    assert "no interval, since there is one seed only" in text[0] and text[2] == MEANING
     assert "One seed (0)" in how_to_read(one) and "from the lowest to the highest" in how_to_read(study)
     assert "one model for each schedule" not in how_to_read(study)
     (few,) = order_sentences(study_of(row("cosine", 0, 8)), None)
     assert few.startswith("1 of the paper's seven schedules is measured here") and "none is given" in few
+
+
+def test_tau_is_one_number_with_one_name_everywhere(tmp_path):
+    runs = find_runs(make_sweep(tmp_path, SCHEDULES, steps=(4, 8)))
+    (study,) = studies(runs)
+    ranking = rank(curves(study.main, study.distance), bootstrap=50, seed=0)
+    assert ranking is not None and ranking.order.tau is not None
+    tau = f"{ranking.order.tau:+.2f}"
+    assert facts(study, ranking)[-1][0] == f"τ = {tau}" and facts(study, ranking)[-1][1].startswith(NAME)
+    for text in pages(runs):
+        text = text.replace("\\", "").replace("&#39;", "'")
+        assert text.count(f"τ = {tau}") == 1 and f"(by FID in Table 3): {tau}, 95 % interval" in text
+        assert MEANING in text and text.count("Kendall") == text.count(NAME) == 2
+
+
+def test_tau_of_ties_is_undefined():
+    study = study_of(*(row(s, 0, t, fd_classifier=5.0) for s in SCHEDULES for t in (4, 8)))
+    ranking = rank(curves(study.main, study.distance), bootstrap=20, seed=0)
+    assert ranking is not None and facts(study, ranking)[-1][0] == "τ undefined"
+    assert order_sentences(study, ranking)[0].endswith("undefined, since one of the two orders is all ties.")
 
 
 def test_seeds_of_the_samples_alone_are_named_as_such():
@@ -131,7 +152,7 @@ def test_every_link_of_the_markdown_is_a_file(out):
     text = (out / "report.md").read_text()
     links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
     assert len(links) == 6 + 7 and all((out / link).is_file() for link in links)
-    assert "| cosine | concave | 8 | **7.61 ± 0.04**" in text and "Kendall's tau +1.00" in text
+    assert "| cosine | concave | 8 | **7.61 ± 0.04**" in text and "(by FID in Table 3): +1.00" in text
 
 
 def test_the_csv_files_hold_every_row_and_every_point(out):

@@ -1,10 +1,12 @@
 """Panels and maps, and what Plotly is given of them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from matplotlib.figure import Figure
 
 from maskgit_lab.ablation.published import fid_curves, table3
 from maskgit_lab.ablation.reading import Run, find_runs
@@ -12,7 +14,7 @@ from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
 from maskgit_lab.report.maps import Map, all_maps
-from maskgit_lab.report.matplotlib_figures import draw_map
+from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.styles import PAPERS, styles
@@ -106,6 +108,42 @@ def test_the_star_of_a_line_is_where_the_tables_have_its_best_t():
     (line,) = curve_panels(study)[0].lines
     assert line.curve.x == (4, 8, 16) and line.curve.mean_X.tolist() == [7, 6, 5.5] and line.best == 1
     assert line.hover[1][-1] == "its best T" and line.hover[2][-1] != "its best T"
+
+
+CONSTANT = {"fd_classifier": 3.5, "inception_score": 9.0, "precision": 0.0, "recall": 1.0, "cas_top1": 0.98 + 1e-16}
+
+
+def test_an_axis_of_equal_values_stays_close_to_them(tmp_path, monkeypatch):
+    panels = curve_panels(study_of(*(row("cosine", 0, t, **CONSTANT) for t in (2, 4, 8))))
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+    draw_panels(panels, "title", tmp_path / "panels")
+    for panel, axes in zip(panels, drawn[0].axes, strict=False):
+        low, high = panel_spec(panel)["layout"]["yaxis"]["range"]
+        value = CONSTANT[panel.metric.key]
+        assert low < value < high and high - low <= max(0.11 * value, 0.11)
+        assert axes.get_ylim() == pytest.approx((low, high)) and len(axes.get_yticks()) > 2
+    *_, cas = curve_panels(study_of(row("cosine", 0, 8), row("cosine", 0, 4)))
+    assert cas.y_room is None and "range" not in panel_spec(cas)["layout"]["yaxis"]
+
+
+def test_a_map_with_holes_or_few_points_is_no_surface(tmp_path):
+    rows = [row("cosine", 0, t, choice_temperature=c) for t in (4, 8, 16) for c in (1.0, 4.5, 9.0)]
+    (whole,) = all_maps(study_of(*rows))
+    (holed,) = all_maps(study_of(*(each for each in rows if (each["steps"], each["choice_temperature"]) != (8, 9.0))))
+    (small,) = all_maps(study_of(*(each for each in rows if each["steps"] != 8)))
+    assert whole.is_surface and surface_spec(whole) is not None and whole.note.endswith("1 seed.")
+    for each in (holed, small):
+        assert not each.is_surface and surface_spec(each) is None
+    assert holed.note.endswith("1 of 9 cells were not measured (–).")  # noqa: RUF001
+    cells, holes = map_spec(holed)["data"]
+    assert cells["z"][2][1] is None and "zsmooth" not in cells and "connectgaps" not in cells
+    assert (holes["x"], holes["y"], holes["text"]) == (["8"], ["9"], ["–"])  # noqa: RUF001
+    assert "not measured" in holes["hovertext"][0] and len(map_spec(whole)["data"]) == 1
+    go.Figure(map_spec(holed))
+    draw_map(holed, "title", tmp_path / "map")
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / "map.svg").read_text())
+    assert texts.count("–") == 1  # noqa: RUF001
 
 
 def test_a_cell_that_was_not_measured_is_left_empty():

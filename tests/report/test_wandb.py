@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from maskgit_lab.ablation.reading import find_runs
+from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.errors import UserError
+from maskgit_lab.report.chapters import make_report
 from maskgit_lab.runs.results import RESULTS, Results
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
@@ -45,7 +46,9 @@ def serve(server, ids, group="mask_schedule"):
 def publish_all(folder: Path, **where) -> None:
     from maskgit_lab.report.wandb import publish  # not sooner: wandb-workspaces warns as it is imported
 
-    publish(studies(find_runs(folder)), str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
+    runs = find_runs(folder)
+    made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0)
+    publish(made.chapters, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
 
 
 def grids(server) -> list[dict]:
@@ -97,11 +100,12 @@ def test_samples_a_run_comparer_and_the_table(server, sweep):
     assert panels(runs, "Run Comparer") == [{"diffOnly": "split"}]
     assert runs["runSets"][0]["grouping"] == []
     (view,) = server.views
-    (table,) = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
+    table, order = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
     head, line, *rows = table.splitlines()
     assert head.startswith("| schedule | shape |") and "paper: FID" in head
     assert len(rows) == 7 and len({row.count("|") for row in (head, line, *rows)}) == 1
     assert any(row.startswith("| cosine | concave | ") and "5.05" in row for row in rows)
+    assert order.startswith("Kendall's tau-b between our order of 3 schedules (by FD at the best T")
 
 
 def test_runs_are_chosen_by_their_sweep_if_it_holds_no_others(server, sweep):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from maskgit_lab.evaluation.pictures import draw_curve
@@ -111,6 +112,13 @@ def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):
     draw_curve([{"steps": 1, "features": "classifier", "inception_score": 2.0}], tmp_path / "narrow.png", "title")
     with Image.open(tmp_path / "wide.png") as wide, Image.open(tmp_path / "narrow.png") as narrow:
         assert wide.width > 2 * narrow.width and wide.height == narrow.height
+
+
+def test_the_curve_of_a_constant_stays_close_to_it(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+    draw_curve([{"steps": t, "features": "classifier", "inception_score": 2.0} for t in (1, 2)], tmp_path / "c.png", "")
+    assert drawn[0].axes[0].get_ylim() == pytest.approx((1.9, 2.1))
 
 
 def test_a_grid_shows_its_images(tmp_path):

@@ -13,7 +13,7 @@ from maskgit_lab.runs.housekeeping import Item, Kind, Survey, size_of, survey
 from maskgit_lab.runs.in_use import kept_free
 from maskgit_lab.settings import UNUSED, CleanConf
 
-WIDTH = 80  # columns
+WIDTH = 80  # columns, also of logs
 UNITS = ("kB", "MB", "GB", "TB")
 MOST_NAMED = 3  # runs that need an entry; of more, the number is given
 
@@ -50,8 +50,8 @@ def _show(terminal: Terminal, found: Survey) -> None:
 def _show_items(terminal: Terminal, items: Sequence[Item]) -> None:
     """Two lines each, so that paths can be copied whole and numbers stand below each other."""
     for item in items:
-        terminal.say(f"{_size(item.size):>10} {_age(item.changed):>9}  {item.path}")
-        terminal.say(_wrapped(_about(item), 22))
+        terminal.say(f"{_size(item.size):>10} {_age(item.changed):>9}  {item.path}", whole=True)
+        terminal.say(_wrapped(_about(item), 22, terminal), whole=True)
 
 
 def _about(item: Item) -> str:
@@ -71,7 +71,7 @@ def _names(paths: Sequence[Path]) -> str:
 def _show_where(terminal: Terminal, found: Survey) -> None:
     where = ", ".join(map(str, found.folders))
     text = f"searched {where}; runs elsewhere are not seen: name all folders that share this cache with runs=[...]"
-    terminal.note("note", _wrapped(text, 11).lstrip())
+    terminal.note("note", _wrapped(text, 11, terminal).lstrip())
 
 
 def _remove(terminal: Terminal, chosen: Sequence[Item]) -> None:
@@ -101,11 +101,11 @@ def _age(changed: float) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
 
 
-def _wrapped(text: str, indent: int) -> str:
-    """Lines of 80 columns, in which no path is broken."""
-    space = " " * indent
+def _wrapped(text: str, indent: int, terminal: Terminal) -> str:
+    """Lines of 80 columns at most, in which no path is broken."""
+    space, width = " " * indent, min(WIDTH, terminal.width)
     return textwrap.fill(
-        text, WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
     )
 
 

@@ -17,11 +17,11 @@ from maskgit_lab.nets.files import save_net
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.runs.results import knobs
-from maskgit_lab.sampling.loading import decoding_of, open_run
+from maskgit_lab.sampling.loading import TOKENIZER, TRANSFORMER, decoding_of, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import ExportConf, training
 
-TOKENIZER, TRANSFORMER, CARD_FILE = "tokenizer.safetensors", "transformer.safetensors", "README.md"
+CARD_FILE = "README.md"
 CARD = """---
 library_name: maskgit_lab
 tags: [maskgit, vqgan, image-generation]

@@ -31,12 +31,15 @@ def run(settings: ReportConf) -> None:
     if where:
         terminal.note("where", f"{where}: {_rows(runs):,} of {_rows(found):,} rows")
     out = Path(settings.out).expanduser()
-    _print(terminal, write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed, where=where))
+    report = write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed, where=where)
+    _print(terminal, report)
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:
         from maskgit_lab.report.wandb import publish  # slow to import, and rarely needed
 
-        publish(every, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group, where)
+        publish(
+            report.chapters, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group, where
+        )
 
 
 def _about(runs: Sequence[Run], every: Sequence[Study]) -> str:
@@ -51,7 +54,8 @@ def _rows(runs: Sequence[Run]) -> int:
 def _print(terminal: Terminal, report: Report) -> None:
     for chapter in report.chapters:
         terminal.say("")
-        terminal.table(chapter.study.title, chapter.table.flat_head, chapter.table.rows)
+        table = chapter.table
+        terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
         for text in (*chapter.order, *chapter.warnings):
             terminal.say(text)
     for text in report.faults:

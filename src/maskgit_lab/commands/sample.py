@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.external import GRID
+from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.sampling.drawing import draw_grid
 from maskgit_lab.sampling.files import folder_names
 from maskgit_lab.sampling.loading import is_run, open_trained
-from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import SampleConf, tokenizer_file
 from maskgit_lab.stages.code import note_other_code
-
-GRID = "grid.png"
 
 
 def run(settings: SampleConf) -> None:
@@ -28,7 +26,7 @@ def run(settings: SampleConf) -> None:
         settings.checkpoint,
         tokenizer_file(settings.tokenizer),
         settings.decode,
-        settings.accelerator,
+        device_of(settings.accelerator),
         settings.cache_dir,
     ).pipeline
     console = Terminal()
@@ -36,15 +34,15 @@ def run(settings: SampleConf) -> None:
         note_other_code(RunFolder(path), console)
     classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
     out = new_folder(Path(settings.out))
-    labels = torch.tensor(classes).repeat_interleave(n)
-    # An image is that of its class and its number, whatever else is asked for.
-    seeds = [mix_seeds(settings.seed, steps, label, number) for label in classes for number in range(n)]
+    labels = [label for label in classes for _ in range(n)]
     schedule = pipeline.decoder.settings.get("decode_schedule", "no")
     with (
         console.stage("samples", f"{len(labels)} images at T = {steps}, {schedule} schedule"),
         console.bar("samples", len(labels)) as advance,
     ):
-        images = pipeline.sample(labels, seeds, batch_size=settings.batch_size, advance=advance).images
+        images = pipeline.sample(
+            labels, settings.seed, steps=steps, batch_size=settings.batch_size, advance=advance
+        ).pixels
         _write(images.unflatten(0, (len(classes), n)), [pipeline.class_names[c] for c in classes], out)
     console.note("written", str(out))
 

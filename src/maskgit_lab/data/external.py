@@ -25,6 +25,8 @@ from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
 
 IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), and the classes if it has them
+GRID = "grid.png"  # an overview that `sample.py` draws of the images in a folder, and is not one of them
+OVERVIEW = {"Source": "maskgit_lab: an overview of images"}  # written in it
 
 
 class ExternalImages(Images, ABC):
@@ -43,7 +45,7 @@ class ExternalImages(Images, ABC):
 
 
 class FolderImages(ExternalImages):
-    """All images below a folder, in the order of their names.
+    """All images below a folder, in the order of their names, but for the grid that `sample.py` draws of them.
 
     Raises:
         UserError: there are none, or they differ in size.
@@ -58,6 +60,7 @@ class FolderImages(ExternalImages):
             for name in names
             if name.lower().endswith(IMG_EXTENSIONS)
         )
+        found = [path for path in found if not _is_overview(Path(path), folder)]
         if not found:
             raise UserError(f"{folder} has no images: give a folder that has ({', '.join(IMG_EXTENSIONS)})")
         self.title = folder.name
@@ -92,6 +95,17 @@ class FolderImages(ExternalImages):
                 )
         assert first is not None
         return first[1][1], first[1][0]
+
+
+def _is_overview(path: Path, folder: Path) -> bool:
+    """Whether a file is the grid that this suite drew of the images in a folder, by what is written in it."""
+    if path != folder / GRID:
+        return False
+    try:
+        with Image.open(path) as picture:
+            return picture.info.items() >= OVERVIEW.items()
+    except Exception:  # it is damaged, which is found where it is read as an image
+        return False
 
 
 class ArrayImages(ExternalImages):

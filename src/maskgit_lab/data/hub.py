@@ -8,7 +8,7 @@ from maskgit_lab.data.folders import framed, framing_of
 from maskgit_lab.data.pictures import PictureRows
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.views import Views
-from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.errors import UserError, first_line, install
 
 
 def huggingface(
@@ -53,7 +53,7 @@ def _load(path: str, data_files: dict[str, str] | None, split: str) -> Any:
         import datasets
     except ImportError as error:
         raise UserError(
-            "data=huggingface needs the datasets library: install it with pip install 'maskgit_lab[huggingface]'"
+            f"data=huggingface needs the datasets library: give {install('huggingface')} in the checkout"
         ) from error
     try:
         datasets.disable_progress_bars()

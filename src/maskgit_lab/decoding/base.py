@@ -88,11 +88,12 @@ class Decoder(ABC):
         return replace(self, steps=steps) if "steps" in self.settings else self  # type: ignore[type-var]
 
 
-def build_decoder(decode: Mapping[str, Any], trained: Schedule, steps: int) -> Decoder:
+def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: int) -> Decoder:
     """The decoder that the settings of the group `decode` describe.
 
     Args:
-        decode: `_target_`, `schedule` (a name, or None) and the decoder's own settings.
+        decode: `_target_`, `schedule` (a name, the dotted name of a class of one's own, or None) and the decoder's own
+            settings.
         trained: the schedule of the training, which is used where none is named.
         steps: T.
 
@@ -102,8 +103,17 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule, steps: int) -> D
     own = {key: value for key, value in decode.items() if key not in COMMON}
     kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
     known = getattr(kind, "__dataclass_fields__", {})
-    values = {"schedule": named_schedule(decode.get("schedule"), trained), "steps": steps}
+    values = {"schedule": _chosen_schedule(decode.get("schedule"), trained), "steps": steps}
     return build(own, "decode", Decoder, **{key: value for key, value in values.items() if key in known})  # type: ignore[type-abstract]
+
+
+def _chosen_schedule(name: str | None, trained: Schedule) -> Schedule:
+    """The schedule that `decode.schedule` names; a dotted name is that of a class, as in `_target_`."""
+    if name is None or "." not in name or name == trained.name:
+        return named_schedule(name, trained)
+    if name == f"{type(trained).__module__}.{type(trained).__qualname__}":
+        return trained  # with the settings of its training
+    return build({TARGET: name}, "decode.schedule", Schedule)  # type: ignore[type-abstract]
 
 
 def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedule:
@@ -112,7 +122,7 @@ def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedul
     Raises:
         UserError: there is no such schedule, or it needs settings of its own.
     """
-    every = schedules.Schedule.__subclasses__()
+    every = [kind for kind in schedules.Schedule.__subclasses__() if not kind.__name__.startswith("_")]
     own = {kind.config_name(): kind for kind in every if kind.__module__ != schedules.__name__}
     known = own | {kind.config_name(): kind for kind in every if kind.__module__ == schedules.__name__}
     if trained is not None and (name in (None, trained.name) or known.get(name) is type(trained)):

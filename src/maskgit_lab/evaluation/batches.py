@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from maskgit_lab.data.source import Images
 from maskgit_lab.lit.hardware import workers
-from maskgit_lab.metrics.features import FeatureExtractor, Features, to_uint8
+from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.memory import in_parts_that_fit
 from maskgit_lab.settings import CommonConf

@@ -14,6 +14,7 @@ from maskgit_lab.evaluation.reference import SPLITS, real_images
 from maskgit_lab.fingerprints import file_sha256, fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
+from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
 from maskgit_lab.runs.run import Run
@@ -36,6 +37,8 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
     named += [settings.classifier.net] if settings.features.name == "classifier" and settings.classifier else []
     if isinstance(settings, TrainConf):
         named += [settings.tokenizer.net, settings.mvtm.net, settings.schedule]
+    if "." in (schedule := settings.decode.get("schedule") or ""):  # a class, and no name
+        named.append({TARGET: schedule})
     parts = [f"{HERE}.curve", f"{HERE}.reconstruction", *([f"{HERE}.likelihood"] if "nll" in metrics else [])]
     asked = [metric for metric in registry.TABLE.values() if metric.name in metrics]
     return code_of(*parts, *targets_in(named), *(name for metric in asked for name in _modules(metric)), *roots)

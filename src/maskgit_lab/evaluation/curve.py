@@ -269,7 +269,7 @@ def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
     classes, counts = source.labels.unique(return_counts=True)
     columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
     chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
-    return torch.stack([source.pipeline.images(tokens_nN[indices].long()) for indices in chosen])
+    return torch.stack([source.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
 
 
 def _summary(row: Row, source: Source) -> str:

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from maskgit_lab.axes import room_around
 from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
-from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Run
@@ -56,12 +57,12 @@ def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> No
         samples = pipeline.sample(labels, seeds, batch_size=AT_ONCE, keep_history=True)
         assert samples.history is not None
         title = f"{data.name}: samples by class, {name} schedule, T = {conf.picture_steps}"
-        grid = samples.images.unflatten(0, (len(names), conf.picture_columns))
+        grid = samples.pixels.unflatten(0, (len(names), conf.picture_columns))
         draw_grid(grid, run.folder.picture("samples"), title=title, row_names=names)
         first = slice(None, None, conf.picture_columns)
         masked_CThw = (samples.history[first] == pipeline.model.mask_id).unflatten(-1, pipeline.grid)
         title = f"Decoding step by step, {name} schedule"
-        _draw_filling(samples.images[first], masked_CThw, names, title, run.folder.picture("filling"))
+        _draw_filling(samples.pixels[first], masked_CThw, names, title, run.folder.picture("filling"))
         draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {name} schedule")
     run.logger.pictures(run.folder.pictures())
 
@@ -84,6 +85,10 @@ def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Seque
         points = [(row["steps"], row[metric.key]) for row in ordered if metric.key in row]
         style = "--" if metric.better is None else "o-"
         axes.plot(*zip(*points, strict=True), style, color=colour, label=metric.label, markersize=4)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    values = (row[metric.key] for row in ordered for metric in metrics if metric.key in row)
+    if (room := room_around(values)) is not None:
+        axes.set_ylim(room)
     steps = [row["steps"] for row in ordered]
     axes.set_xscale("log", base=2)
     axes.set_xticks(steps, [str(t) for t in steps], fontsize=8)

@@ -28,7 +28,7 @@ from maskgit_lab.nets.files import read_about
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import open_valid
-from maskgit_lab.sampling.loading import Trained, is_run, open_files, open_run
+from maskgit_lab.sampling.loading import Trained, files_of, is_run, open_files, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
 from maskgit_lab.settings import tokenizer_file as given_tokenizer
@@ -55,7 +55,7 @@ def check_arguments(settings: EvaluateConf) -> None:
         return
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
         if value is None:
-            raise UserError(f"{key} is needed, since {settings.checkpoint} is a file and not a run: give {key}=VALUE")
+            raise UserError(f"{key} is needed, since {settings.checkpoint} is not a run: give {key}=VALUE")
 
 
 def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
@@ -191,7 +191,8 @@ def _of_model(
     pipeline = trained.pipeline
     assert isinstance(pipeline.tokenizer, nn.Module)
     weights = weights_digest(pipeline.model, pipeline.tokenizer)
-    source = Generated(trained, weights, labels, run.settings.seed, name)
+    checkpoint = run.home.named_checkpoint if run.home is not None else None
+    source = Generated(trained, weights, labels, run.settings.seed, name, checkpoint)
     made_by = (type(part).__module__ for part in (pipeline.model, pipeline.tokenizer, pipeline.decoder))
     return Evaluation(
         run=run,
@@ -208,8 +209,8 @@ def _of_model(
 def _of_files(
     run: Run[CommonConf], settings: EvaluateConf, data: ImageData | None, real: RealImages, place: Path | None
 ) -> Evaluation:
-    conf, path = run.settings, Path(settings.checkpoint or "").expanduser()
-    tokenizer = given_tokenizer(settings.tokenizer)
+    conf = run.settings
+    path, tokenizer = files_of(Path(settings.checkpoint or "").expanduser(), given_tokenizer(settings.tokenizer))
     trained = open_files(path, tokenizer, conf.decode, run.device)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     evaluation = _of_model(run, data, trained, extractor, real, has_codes=False, name=None)

@@ -14,7 +14,8 @@ from maskgit_lab.console import Advance
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.evaluation.batches import extract, float_batches, in_batches
 from maskgit_lab.metrics import registry
-from maskgit_lab.metrics.features import FeatureExtractor, to_uint8
+from maskgit_lab.metrics.features import FeatureExtractor
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.scores import finite
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
 from maskgit_lab.objectives.quantization import codebook_perplexity

@@ -6,21 +6,24 @@ Torch is imported only once the config is composed, so that `--help` and typing 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from maskgit_lab import config
+from maskgit_lab import config, usage
 from maskgit_lab.errors import UserError
+from maskgit_lab.launch import arguments, extras
+from maskgit_lab.launch.completion import completed
+from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
@@ -35,26 +38,30 @@ class Command:
 
     Args:
         verb: `train` or `sample`: the module under `commands`, and the name of the primary config.
-        script: the entry point's `__file__`; `conf/` lies beside it.
     """
 
-    def __init__(self, verb: str, script: str) -> None:
+    def __init__(self, verb: str) -> None:
         self.verb = verb
-        self.script = Path(script).resolve()
         self.schema = config.SCHEMAS[verb]
-        self.composed = False
+        self.composed = self.wants_help = False
         self.wants_traceback = os.environ.get(FULL_ERROR) == "1" and OURS not in os.environ
 
     def __call__(self) -> None:
         """Composes the config from the command line and runs the verb on it."""
         if not self.wants_traceback:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to read them
-        sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
+        usage.remember(sys.argv[0])
         config.register()
-        conf = str(self.script.parent / "conf")
+        extras.register()
+        conf, here = usage.configs() / "conf", Path.cwd()
+        if str(here) not in sys.path:
+            sys.path.append(str(here))  # for classes of the user's own
         try:
-            config.register_sweeps(self.script.parent / "sweeps")
-            hydra.main(version_base="1.3", config_path=conf, config_name=self.verb)(self._task)()
+            sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
+            for folder in (usage.configs(), here):
+                config.register_sweeps(folder / "sweeps")
+            with completed(sys.argv):
+                hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
         except ValueError as error:  # Hydra's own, for groups without a name
@@ -65,53 +72,47 @@ class Command:
             print("interrupted: the same command continues from what was saved", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
 
-    def _task(self, cfg: DictConfig) -> str | None:
-        """Does the work; a job of a sweep returns why it has failed, for the end of the sweep to show."""
+    def _task(self, cfg: DictConfig) -> float | None:
+        """Does the work, and returns what a search over settings looks at."""
         self.composed = True
+        if self.wants_help:
+            text = help_text(cfg, HydraConfig.get(), self.schema, GlobalHydra.instance().config_loader())
+            print(usage.as_typed(text))
+            return None
         try:
-            self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
+            return self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
         except USER_ERRORS as error:
-            if not _is_job_of_sweep():
-                self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
-            return self._sentence(error)
-        return None
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher runs it in a process of its own
+                raise UserError(self._sentence(error)) from error
+            self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
 
-    def _work(self, settings: Any, overrides: list[str]) -> None:
+    def _work(self, settings: Any, overrides: list[str]) -> float | None:
         """Verbs that prepare something run in a process for each device."""
         if {"decode.steps", "eval.steps"} <= {override.lstrip("+").partition("=")[0] for override in overrides}:
             raise UserError("eval.steps is another name of decode.steps: give only one of them")
         verb = import_module(f"maskgit_lab.commands.{self.verb}")
         if not hasattr(verb, "prepare"):
             verb.run(settings)
-            return
+            return None
         from maskgit_lab.launch.processes import in_processes  # imports torch
 
-        command = self.script, overrides
-        in_processes(
+        command = self.verb, overrides
+        return in_processes(
             settings.trainer, command, lambda: verb.prepare(settings), lambda made: verb.run(settings, overrides, made)
         )
 
-    def _leave(self, error: Exception) -> None:
+    def _without_help(self, given: list[str]) -> list[str]:
+        """The arguments that compose the config, where help is asked for: Hydra's own would list all of it, slowly."""
+        self.wants_help = bool({"-h", "--help"} & set(given))
+        kept = [argument for argument in given if argument not in ("-h", "--help", "-m", "--multirun")]
+        return [*kept, "hydra.mode=RUN"] if self.wants_help else given
+
+    def _leave(self, error: Exception) -> NoReturn:
         if self.wants_traceback:
             raise error
         print(f"error: {self._sentence(error)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
 
     def _sentence(self, error: Exception) -> str:
-        text = sentence(error, self.schema, f"`python {self.script.name} --help`")
-        return " ".join(text.split())  # names of files may have lines of their own
-
-
-def _quoted(argument: str) -> str:
-    """An argument with quotes around a text in which commas are no sweep, unless they are there; others as they are."""
-    parts = re.fullmatch(r"(\+{0,2}where=)(?!null$)(.*)", argument, re.DOTALL)
-    if parts is None or re.fullmatch(r"(['\"]).*\1", parts[2], re.DOTALL):
-        return argument
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), parts[2])
-    return f"{parts[1]}'{escaped}'"
-
-
-def _is_job_of_sweep() -> bool:
-    """Whether a launcher runs this job in a process that it has started, such as on a cluster."""
-    hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and hydra.runtime.choices["hydra/sweeper"] == "jobs"
+        text = sentence(error, self.schema, f"`python {self.verb}.py --help`")
+        return usage.as_typed(" ".join(text.split()))  # names of files may have lines of their own

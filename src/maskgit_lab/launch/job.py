@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def run_job(script: Path, overrides: Sequence[str], place: Path, environment: Mapping[str, str], log: Path) -> None:
-    """Runs a command in a process of its own.
+def run_job(command: Sequence[str], place: Path, environment: Mapping[str, str], log: Path) -> None:
+    """Runs a command in a process of its own, like `python -m` does.
 
     Args:
-        script: its entry point.
-        overrides: of its settings.
+        command: a module and its arguments.
         place: the working directory.
         environment: all of it.
         log: takes what it prints.
@@ -24,9 +23,8 @@ def run_job(script: Path, overrides: Sequence[str], place: Path, environment: Ma
     os.environ.update(environment)
     _redirect(log)
     _share_threads()
-    sys.argv = [str(script), *overrides]
-    sys.path[0] = str(script.parent)
-    runpy.run_path(str(script), run_name="__main__")
+    sys.argv = list(command)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
 def _redirect(log: Path) -> None:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.optimized import printed_value
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.launch.job import run_job
 from maskgit_lab.runs.naming import run_name
@@ -90,13 +90,13 @@ class LocalJobs:
     """Runs jobs of a command.
 
     Args:
-        script: the command's entry point.
+        command: a module and its first arguments, before the overrides of a job.
         slots: the environment of each of the jobs that run at once.
         logs: the folder of what the jobs print.
     """
 
-    def __init__(self, script: Path, slots: Sequence[Slot], logs: Path) -> None:
-        self.script = script
+    def __init__(self, command: Sequence[str], slots: Sequence[Slot], logs: Path) -> None:
+        self.command = command
         self.slots = slots
         self.logs = logs
         self.terminal = Terminal()
@@ -117,11 +117,18 @@ class LocalJobs:
                     reasons[job.number] = self._finish(job, len(jobs))
         return reasons
 
+    def value(self, overrides: Sequence[str]) -> float | None:
+        """What a job that has been run prints as its `optimized_metric`."""
+        return printed_value(self._log(list(overrides)).read_text(encoding="utf-8", errors="replace"))
+
+    def _log(self, overrides: list[str]) -> Path:
+        return self.logs / f"{run_name(overrides)}-{fingerprint({'job': overrides})}.log"
+
     def _start(self, number: int, overrides: list[str], slot: Slot, count: int) -> _Running:
-        log = self.logs / f"{run_name(overrides)}-{fingerprint({'job': overrides})}.log"
+        log = self._log(overrides)
         self.terminal.note("job", f"{number + 1} of {count}: {shlex.join(overrides)}; its log is {log}")
-        arguments = (self.script.resolve(), overrides, Path.cwd(), {**os.environ, **slot}, log.resolve())
-        process = _context(self.script.stem, slot).Process(target=run_job, args=arguments)  # type: ignore[attr-defined]
+        arguments = ([*self.command, *overrides], Path.cwd(), {**os.environ, **slot}, log.resolve())
+        process = _context(self.command, slot).Process(target=run_job, args=arguments)  # type: ignore[attr-defined]
         process.start()
         return _Running(number, slot, log, process)
 
@@ -135,7 +142,7 @@ class LocalJobs:
         return reason
 
 
-def _context(verb: str, slot: Slot) -> BaseContext:
+def _context(command: Sequence[str], slot: Slot) -> BaseContext:
     """How the process of a job begins.
 
     Imports take longer than the rest of a short job's start. On Linux they are done once, by a server that forks a
@@ -144,7 +151,7 @@ def _context(verb: str, slot: Slot) -> BaseContext:
     if sys.platform != "linux" or VISIBLE_GPUS in slot:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"maskgit_lab.commands.{verb}"])
+    context.set_forkserver_preload([f"maskgit_lab.commands.{command[-1]}"])
     return context
 
 
@@ -183,9 +190,3 @@ def _why(code: int, log: Path) -> str | None:
     if errors := ERROR.findall(printed):
         return str(errors[-1])
     return printed.splitlines()[-1] if printed else f"exit code {code}"
-
-
-def script_of(hydra: Any) -> Path:
-    """The entry point of a command, from Hydra's own settings."""
-    conf = next(source.path for source in hydra.runtime.config_sources if source.provider == "main")
-    return Path(conf).parent / f"{hydra.job.name}.py"

@@ -13,7 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
+from maskgit_lab.settings.renamed import RENAMED
 
+SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", re.MULTILINE)
+ALIKE = 0.7  # how similar a name has to be to be suggested, from 0 to 1
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -27,12 +30,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     """
     if isinstance(error, UserError):
         return _with_hint(str(error), schema, help_command)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
-    if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
-        )
+    if of_hydra := _of_hydra(error):
+        return of_hydra
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
@@ -46,6 +45,19 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _of_hydra(error: Exception) -> str | None:
+    """What Hydra refuses before it composes a config."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+        )
+    if several := SEVERAL.match(str(error)):
+        return f"{several[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
+    return None
 
 
 def _of_the_disk(error: OSError) -> str:
@@ -81,10 +93,21 @@ def _beside(error: BaseException | None) -> list[str]:
 
 
 def _unknown_key(key: str, known: list[str], help_command: str) -> str:
+    if instead := _instead(key, known):
+        return f"{key}: there is no such setting; instead give {instead}"
+    known = [name for name in known if not key.startswith(f"{name}.")]
     ends = {name.rpartition(".")[2]: name for name in _by_depth(known)}
     hint = _hint(key, ends) if "." not in key else ""
     hint = hint or _hint(key, known)
     return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
+
+
+def _instead(key: str, known: Sequence[str]) -> str | None:
+    """What takes the place of a name that users of Lightning know, if this command has it."""
+    instead = RENAMED.get(key)
+    if instead is None or "mvtm" in known:
+        return instead
+    return instead if instead.partition(" ")[0] in known else None
 
 
 def _by_depth(keys: list[str]) -> list[str]:
@@ -94,7 +117,7 @@ def _by_depth(keys: list[str]) -> list[str]:
 
 def _hint(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
     """The nearest of some names, or what it stands for."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=ALIKE)
     if not close:
         return ""
     return f" (did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?)"

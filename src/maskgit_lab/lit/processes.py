@@ -12,7 +12,6 @@ import sys
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -46,8 +45,8 @@ def is_started(hardware: Hardware) -> bool:
     return False
 
 
-def start(script: Path, arguments: Sequence[str], devices: int) -> int:
-    """Runs a script in one process per device of this machine; returns the exit code.
+def start(verb: str, arguments: Sequence[str], devices: int) -> int:
+    """Runs a command in one process per device of this machine; returns the exit code.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, or a signal to terminate.
@@ -65,7 +64,8 @@ def start(script: Path, arguments: Sequence[str], devices: int) -> int:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)(str(script), *arguments)
+        # -P: without the working folder as the first on the path, which a command adds as the last.
+        elastic_launch(config, sys.executable)("-P", "-m", "maskgit_lab", verb, *arguments)
     except ChildFailedError as error:
         return max(1, error.get_first_failure()[1].exitcode)
     except SignalException as error:

@@ -60,8 +60,3 @@ class ClassifierFeatures:
         """Features and class logits of 8-bit images."""
         features_nF = self.net.features(images.to(self.net.head.weight.device).float() / 255)
         return Features(features_nF.cpu(), self.net.head(features_nF).cpu())
-
-
-def to_uint8(images: Float[Tensor, "*batch 3 H W"]) -> UInt8[Tensor, "*batch 3 H W"]:
-    """Images in [0, 1], rounded to 8 bits as an image file would hold them."""
-    return (images * 255).round().clamp(0, 255).to(torch.uint8)

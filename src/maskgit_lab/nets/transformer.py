@@ -6,6 +6,8 @@ tokens in all (the last is the mask token), D width, H heads.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -65,6 +67,7 @@ class Transformer(Described):
     """
 
     kind = "transformer"
+    layer: ClassVar[type[nn.Module]] = Layer  # of the same arguments, (B, S, D) to (B, S, D); subclasses name others
 
     def __init__(
         self,
@@ -91,7 +94,7 @@ class Transformer(Described):
         self.position_embedding = nn.Embedding(n_tokens + 1, width)
         self.embedding_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
         self.embedding_dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(Layer(width, heads, mlp_width, dropout) for _ in range(depth))
+        self.layers = nn.ModuleList(self.layer(width, heads, mlp_width, dropout) for _ in range(depth))
         self.head = nn.Sequential(
             nn.Linear(width, width), nn.GELU(approximate="tanh"), nn.LayerNorm(width, eps=LAYERNORM_EPS)
         )

@@ -12,6 +12,7 @@ from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
+from maskgit_lab.report.agreement import order_sentences
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
@@ -98,7 +99,7 @@ def _chapter(
         maps=all_maps(study),
         table=papers_form(study),
         ranking=ranking,
-        order=sentences.order_sentences(study, ranking),
+        order=order_sentences(study, ranking),
         pictures=pictures,
         run_names=[names[run.path] for run in study.runs],
     )

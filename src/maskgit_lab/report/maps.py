@@ -17,7 +17,9 @@ from maskgit_lab.ablation.points import DECODE_SCHEDULE, Point
 from maskgit_lab.ablation.published import in_order
 from maskgit_lab.ablation.sharing import Comparison, compare
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.words import count, format_knob, format_seeds, format_value, label
+from maskgit_lab.report.words import NONE, count, format_knob, format_seeds, format_value, label
+
+FEWEST = 3  # rows and columns of a surface
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Map:
     y: Sequence[str]  # names of the rows
     cells: Sequence[Sequence[Cell]]  # one list a row
     value_title: str  # FID or FD
-    # The columns and rows as numbers, where the map can be drawn as a surface
+    # The columns and rows as numbers; None where they are words
     numbers: tuple[Sequence[float], Sequence[float]] | None = None
     about_seeds: str = ""  # what is compared, where the cells have different seeds
 
@@ -63,10 +65,18 @@ class Map:
         return np.log10(values) if (values[np.isfinite(values)] > 0).all() else values
 
     @property
+    def is_surface(self) -> bool:
+        """Whether it can be drawn as a surface: over numbers, without a hole, and with enough points for a shape."""
+        is_whole = bool(np.isfinite(self.values_YX).all())
+        return self.numbers is not None and is_whole and min(self.values_YX.shape) >= FEWEST
+
+    @property
     def note(self) -> str:
-        """Where the best cell is."""
+        """Where the best cell is, and how many were not measured."""
         row, column = self.best
-        return f"Best: {', '.join(self.cells[row][column].hover)}.{self.about_seeds}"
+        n_holes = int((~np.isfinite(self.values_YX)).sum())
+        holes = f" {n_holes} of {self.values_YX.size} cells were not measured ({NONE})." if n_holes else ""
+        return f"Best: {', '.join(self.cells[row][column].hover)}.{self.about_seeds}{holes}"
 
 
 def all_maps(study: Study) -> list[Map]:

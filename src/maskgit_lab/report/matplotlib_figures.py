@@ -15,7 +15,7 @@ from maskgit_lab.ablation.published import in_order
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
 from maskgit_lab.report.styles import BEST
-from maskgit_lab.report.words import format_value, label
+from maskgit_lab.report.words import NONE, format_value, label
 
 # Text stays text in the SVG; with a salt, and without a date, the same results give the same bytes.
 RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "maskgit_lab", "font.size": 9, "axes.spines.top": False}
@@ -23,6 +23,7 @@ RC |= {"axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "axes.a
 DPI = 150
 PANEL_SIZE = (3.4, 2.9)  # inches
 LETTERS = 13  # of a title, for each inch of its figure
+ENTRY = 1.3  # inches of an entry of the legend
 GREY = "#6b7686"
 X_MARGIN = 1.12  # of a logarithmic axis, as a factor at either end
 
@@ -68,7 +69,8 @@ def _draw_legend(figure: Figure, grid: Any) -> None:
     handles = {name: handle for one in grid for handle, name in zip(*one.get_legend_handles_labels(), strict=True)}
     names = in_order(handles)
     shown = [handles[name] for name in names], [label(name) for name in names]
-    figure.legend(*shown, loc="outside lower center", ncols=min(8, len(names)), frameon=False)
+    columns = min(len(names), int(figure.get_figwidth() / ENTRY))
+    figure.legend(*shown, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def _write_cells(axes: Any, drawn: Map) -> None:
@@ -76,8 +78,9 @@ def _write_cells(axes: Any, drawn: Map) -> None:
     middle = (np.nanmin(colours) + np.nanmax(colours)) / 2
     for row, column in np.ndindex(colours.shape):
         colour = "white" if colours[row, column] > middle else "black"
-        text = drawn.cells[row][column].text
-        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+        is_hole = np.isnan(colours[row, column])
+        text = NONE if is_hole else drawn.cells[row][column].text
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=GREY if is_hole else colour)
     row, column = drawn.best
     frame = mpl.patches.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=BEST, linewidth=2.5)
     axes.add_patch(frame)
@@ -97,6 +100,10 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     if panel.is_log_y:
         axes.set_yscale("log")
         axes.set_yticks(panel.y_ticks, [f"{tick:g}" for tick in panel.y_ticks])
+    else:
+        axes.ticklabel_format(axis="y", useOffset=False)
+        if panel.y_room is not None:
+            axes.set_ylim(panel.y_room)
     axes.set_xticks(panel.x_ticks, [f"{tick:g}" for tick in panel.x_ticks])
     axes.minorticks_off()
     axes.set_title(panel.title, fontsize=9, parse_math=False)

@@ -13,7 +13,7 @@ from maskgit_lab.ablation.published import table3
 from maskgit_lab.report.chapters import Chapter, Report
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.sentences import facts, how_to_read
-from maskgit_lab.report.styles import styles
+from maskgit_lab.report.styles import DARK, styles
 from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_spots
 from maskgit_lab.report.words import count, label
 
@@ -23,7 +23,10 @@ POLICY = (
     "font-src data:"
 )
 EDGE_NOTE = "† at the edge of the T that were measured: a better one may lie beyond."
-PAPER_NOTE = "The paper's numbers are of ImageNet 256 x 256 with 50,000 samples; its NLL is of its own tokens."
+PAPER_NOTE = (
+    "The paper's numbers are of ImageNet 256 x 256 with 50,000 samples. NLL is in nats a token; the paper's tokens are "
+    "others than those here."
+)
 # Outlines within a box from -5 to 5, by the names of Plotly's markers.
 OUTLINES = {
     "circle": Markup('<circle r="4"/>'),
@@ -72,6 +75,11 @@ def escape_markdown(text: object) -> str:
     return re.sub(r"([\\|*_<`\[])", r"\\\1", str(text)).replace("\n", " ")
 
 
+def breakable(text: str) -> Markup:
+    """A name that a narrow column may break after an underscore."""
+    return Markup("_<wbr>").join(text.split("_"))
+
+
 def _specs(chapter: Chapter) -> dict[str, Any]:
     """The figures of a chapter for Plotly, by the ids of their places."""
     panels = [*chapter.pair, *chapter.panels, *(panel for several in chapter.knobs.values() for panel in several)]
@@ -95,10 +103,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    environment.filters |= {"label": label, "count": count, "md": escape_markdown}
+    environment.filters |= {"label": label, "count": count, "md": escape_markdown, "breakable": breakable}
     for used in (facts, how_to_read, pairs_table, settings_table, styles, sweet_spots, table3):
         environment.globals[used.__name__] = used
-    environment.globals |= {"OUTLINES": OUTLINES, "EDGE_NOTE": EDGE_NOTE, "PAPER_NOTE": PAPER_NOTE}
+    environment.globals |= {"OUTLINES": OUTLINES, "EDGE_NOTE": EDGE_NOTE, "PAPER_NOTE": PAPER_NOTE, "DARK": DARK}
     return environment
 
 

@@ -12,6 +12,7 @@ from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import fid_curves, table3
 from maskgit_lab.ablation.sharing import compare
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.axes import room_around
 from maskgit_lab.metrics.registry import TABLE, Metric
 from maskgit_lab.report.styles import Style, styles
 from maskgit_lab.report.words import format_value, label
@@ -57,8 +58,16 @@ class Panel:
     @property
     def y_range(self) -> tuple[float, float]:
         """Of everything that is drawn, without margins."""
-        values = [*_values(self.lines), *(level for _, level in self.levels)]
-        return min(values), max(values)
+        return min(self._drawn), max(self._drawn)
+
+    @property
+    def y_room(self) -> tuple[float, float] | None:
+        """What the axis covers where the values are all equal, or nearly; None: what the values span."""
+        return room_around(self._drawn)
+
+    @property
+    def _drawn(self) -> list[float]:
+        return [*_values(self.lines), *(level for _, level in self.levels)]
 
     @property
     def is_log_y(self) -> bool:

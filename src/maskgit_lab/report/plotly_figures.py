@@ -1,5 +1,6 @@
 """Panels and maps for Plotly, as the plain dictionaries that its JavaScript reads.
 
+Their colours are those of a light page, which the page exchanges for darker surroundings.
 `plotly.graph_objects.Figure` takes them too. They are made without that package's Python classes, whose checks would
 take most of the time of a report.
 """
@@ -14,12 +15,12 @@ import numpy as np
 
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
-from maskgit_lab.report.styles import BEST
-from maskgit_lab.report.words import format_value, label
+from maskgit_lab.report.styles import AXIS, BEST, GRID, INK, LEVEL, PAPER
+from maskgit_lab.report.words import NONE, format_value, label
 
 Spec = dict[str, Any]
 
-INK, GRID, AXIS, LEVEL, CLEAR = "#1c2430", "#e6e9ee", "#aab2bd", "#6b7686", "rgba(0,0,0,0)"
+CLEAR = "rgba(0,0,0,0)"
 FONT = {
     "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif",
     "size": 12,
@@ -27,6 +28,7 @@ FONT = {
 }
 CIVIDIS = {"colorscale": "Cividis", "reversescale": True, "showscale": False}
 MARGIN = 0.04  # of an axis, at either end
+FOOT, HEAD = 0.06, 0.14  # of an axis with a level, below and above what is drawn
 
 
 def panel_spec(panel: Panel) -> Spec:
@@ -37,11 +39,13 @@ def panel_spec(panel: Panel) -> Spec:
     layout["xaxis"] |= _ticks(panel.x_ticks) | (_log_range(panel.x_range) if panel.is_log_x else {})
     if panel.is_log_y:
         layout["yaxis"] |= _ticks(panel.y_ticks) | _log_range(panel.y_range)
+    elif (room := _linear_range(panel)) is not None:
+        layout["yaxis"]["range"] = room
     return {"data": data, "layout": layout}
 
 
 def map_spec(drawn: Map) -> Spec:
-    """A map with its values written into the cells; the best cell has a star."""
+    """A map with its values written into the cells; the best cell has a star, and one that was not measured a dash."""
     row, column = drawn.best
     cells = [[cell.text.replace("\n", "<br>") for cell in line] for line in drawn.cells]
     cells[row][column] = f"<b>★ {cells[row][column]}</b>"
@@ -54,12 +58,12 @@ def map_spec(drawn: Map) -> Spec:
     if drawn.numbers is None:
         layout["yaxis"]["autorange"] = "reversed"
         layout["shapes"] = [_frame(drawn.x.index(name), i) for i, name in enumerate(drawn.y) if name in drawn.x]
-    return {"data": [trace], "layout": layout}
+    return {"data": [trace, *_dashes(drawn)], "layout": layout}
 
 
 def surface_spec(drawn: Map) -> Spec | None:
-    """The same map as a surface in three dimensions, if its axes are numbers."""
-    if drawn.numbers is None:
+    """The same map as a surface in three dimensions, if it can be drawn as one."""
+    if drawn.numbers is None or not drawn.is_surface:
         return None
     x, y = (list(numbers) for numbers in drawn.numbers)
     row, column = drawn.best
@@ -82,11 +86,22 @@ def surface_spec(drawn: Map) -> Spec | None:
     }
     star["marker"] = {"size": 6, "color": BEST, "symbol": "diamond"}
     titles = {"xaxis": drawn.x_title, "yaxis": drawn.y_title, "zaxis": drawn.value_title}
-    scene: Spec = {axis: {"title": {"text": title}} for axis, title in titles.items()}
+    look = {"gridcolor": GRID, "color": INK}
+    scene: Spec = {axis: {**look, "title": {"text": title}} for axis, title in titles.items()}
     scene["xaxis"] |= {"tickvals": x, "ticktext": list(drawn.x)}
     scene["camera"] = {"eye": {"x": 1.7, "y": -1.9, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.2}}
     layout = {"font": FONT, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "scene": scene}
     return {"data": [surface, star], "layout": layout | {"showlegend": False, "paper_bgcolor": CLEAR}}
+
+
+def _dashes(drawn: Map) -> list[Spec]:
+    """Marks in the cells that were not measured."""
+    holes = [(row, column) for row, column in np.argwhere(~np.isfinite(drawn.values_YX)).tolist()]
+    if not holes:
+        return []
+    marks: Spec = {"type": "scatter", "mode": "text", "text": [NONE] * len(holes), "textfont": {"color": LEVEL}}
+    marks |= {"x": [drawn.x[column] for _, column in holes], "y": [drawn.y[row] for row, _ in holes]}
+    return [marks | {"hovertext": [_joined(drawn.cells[r][c].hover) for r, c in holes], "hoverinfo": "text"}]
 
 
 def _plain(values_YX: np.ndarray) -> list[Any]:
@@ -123,7 +138,7 @@ def _traces(line: Line) -> list[Spec]:
     traces.append(group | look | {"x": x, "y": mean, "hovertext": texts, "marker": marker})
     if line.best is not None:
         at = {key: [values[line.best]] for key, values in (("x", x), ("y", mean), ("hovertext", texts))}
-        star = {"symbol": "star", "size": 15, "color": colour, "line": {"color": "#ffffff", "width": 1.2}}
+        star = {"symbol": "star", "size": 15, "color": colour, "line": {"color": PAPER, "width": 1.2}}
         traces.append(group | at | {"hoverinfo": "text", "mode": "markers", "marker": star})
     return traces
 
@@ -149,12 +164,20 @@ def _log_range(ends: tuple[float, float]) -> Spec:
     return {"type": "log", "range": [low - margin, high + margin]}
 
 
+def _linear_range(panel: Panel) -> list[float] | None:
+    """Around equal values, or with room for what is written above a level; None: Plotly's own choice."""
+    if panel.y_room is not None or not panel.levels:
+        return None if panel.y_room is None else list(panel.y_room)
+    low, high = panel.y_range
+    return [low - FOOT * (high - low), high + HEAD * (high - low)]
+
+
 def _layout(x_title: str, y_title: str) -> Spec:
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "ticks": "outside", "tickcolor": AXIS}
     return {
         **{"font": FONT, "showlegend": False, "hovermode": "closest", "dragmode": False},
         **{"paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR},
-        **{"margin": {"l": 48, "r": 10, "t": 8, "b": 42}, "hoverlabel": {"align": "left", "bgcolor": "#ffffff"}},
+        **{"margin": {"l": 48, "r": 10, "t": 8, "b": 42}, "hoverlabel": {"align": "left", "bgcolor": PAPER}},
         "xaxis": {**axis, "title": {"text": x_title, "standoff": 8}},
         "yaxis": {**axis, "title": {"text": y_title, "standoff": 6}, "automargin": True},
     }

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from maskgit_lab.ablation.curves import Curve
-from maskgit_lab.ablation.ranking import Ranking
 from maskgit_lab.ablation.sharing import Comparison, comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import format_seeds, label
@@ -19,13 +18,6 @@ def shared_seeds(study: Study) -> list[str]:
         return []
     measured = f"Not every schedule and T was measured with the same seeds: {_by_schedule(found.measured)}."
     return [f"{measured} {_compared(found)}"]
-
-
-def seeds_of_tau(study: Study, ranking: Ranking) -> list[str]:
-    """The seeds of the ranking, where those of the table are fewer for a schedule that is not the paper's."""
-    if ranking.seeds == comparison(study).seeds:
-        return []
-    return [f"Tau compares the paper's schedules alone, on {format_seeds(ranking.seeds)}."] if ranking.seeds else []
 
 
 def _compared(found: Comparison) -> str:

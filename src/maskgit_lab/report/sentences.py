@@ -1,4 +1,4 @@
-"""The sentences of the report: how to read the curves, how the order agrees with the paper's, and warnings."""
+"""The sentences of the report: its opening, how to read the curves, facts and warnings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.ablation.ranking import FEWEST, Agreement, Ranking
+from maskgit_lab.ablation.ranking import Ranking
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.agreement import tau_fact
 from maskgit_lab.report.provenance import provenance
-from maskgit_lab.report.seeds import seeds_of_tau, shared_seeds
+from maskgit_lab.report.seeds import shared_seeds
 from maskgit_lab.report.words import count, format_value, is_or_are, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 
@@ -60,23 +61,6 @@ def how_to_read(study: Study) -> str:
     if has_band and len(models) == len(drawn):
         text += " There is one model for each schedule: the seeds are of its samples, not of its training."
     return f"{text} A star marks the best T of its line. The T axis is logarithmic."
-
-
-def order_sentences(study: Study, ranking: Ranking | None) -> list[str]:
-    """Kendall's tau of the order and of the best T, with what it was computed from."""
-    if ranking is None:
-        n = sum(one.schedule in table3() for one in curves(study.main, study.distance))
-        return [
-            f"{n} of the paper's seven schedules {'is' if n == 1 else 'are'} measured here: "
-            f"Kendall's tau needs at least {FEWEST}, so none is given."
-        ]
-    n, distance = len(ranking.schedules), study.distance.label
-    order = (
-        f"Our order of {n} schedules (by {distance} at each one's best T, mean over seeds) against the paper's Table 3"
-    )
-    shift = "The best T of each schedule here against the best T in Table 3 (does it move right as in the paper?)"
-    taus = [f"{order}: {_tau(ranking.order)}", f"{shift}: {_tau(ranking.shift)}"]
-    return [*taus, *seeds_of_tau(study, ranking), _about_intervals(ranking)]
 
 
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
@@ -134,41 +118,4 @@ def facts(study: Study, ranking: Ranking | None) -> list[tuple[str, str]]:
         best = min(drawn, key=lambda curve: curve.best_value)
         lowest = f"the lowest {study.distance.label}: {format_value(best.best_value)}"
         found.insert(0, (f"{label(best.schedule)}, T = {best.best_steps}", lowest))
-    if ranking is not None:
-        found += [_tau_fact(ranking.order, "order"), _tau_fact(ranking.shift, "best T")]
-    return found
-
-
-def _tau_fact(agreement: Agreement, of: str) -> tuple[str, str]:
-    number = "no tau" if agreement.tau is None else f"τ = {agreement.tau:+.2f}"
-    interval = "no interval" if agreement.interval is None else _interval(agreement.interval)
-    return number, f"Kendall's tau of our {of} and the paper's; {interval}"
-
-
-def _tau(agreement: Agreement) -> str:
-    if agreement.tau is None:
-        return "no tau, since one of the two orders is all ties."
-    if agreement.interval is None:
-        return f"Kendall's tau {agreement.tau:+.2f}; no interval, since there is one seed only."
-    return f"Kendall's tau {agreement.tau:+.2f}, {_interval(agreement.interval)}."
-
-
-def _interval(ends: tuple[float, float]) -> str:
-    return f"95 % interval {ends[0]:+.2f} to {ends[1]:+.2f}"
-
-
-def _about_intervals(ranking: Ranking) -> str:
-    text = "Tau is 1 for the same order, 0 for no relation and -1 for the reverse; ties count by tau-b."
-    if ranking.order.interval is None:
-        return text
-    least, most = min(ranking.repeats), max(ranking.repeats)
-    seeds = f"{most} seeds" if least == most else f"{least} to {most} seeds"
-    text += (
-        f" The intervals are percentiles of a bootstrap over seeds: {ranking.bootstrap:,} times, within each schedule, "
-        f"its seeds are drawn with replacement, and mean, best T and tau are computed again. With {seeds} a schedule "
-        "they are rough"
-    )
-    text += ", and a schedule with one seed stays as it is." if least == 1 else "."
-    if undefined := ranking.shift.n_undefined:
-        text += f" {undefined:,} resamples in which all best T are equal have no tau and are left out."
-    return text
+    return found if ranking is None else [*found, tau_fact(ranking)]

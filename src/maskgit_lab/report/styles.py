@@ -7,15 +7,29 @@ from dataclasses import dataclass
 
 from maskgit_lab.ablation.published import in_order
 
+# The colours of figures beside those of the schedules.
+INK, PAPER, GRID, AXIS, LEVEL = "#1c2430", "#ffffff", "#e6e9ee", "#aab2bd", "#6b7686"
+# What colours become on a dark page, where black and the darker ones could hardly be seen.
+DARK = {
+    **{INK: "#e3e7ed", PAPER: "#14181f", GRID: "#2a313b", AXIS: "#5b6572", LEVEL: "#98a2b0"},
+    **{"#000000": "#f2f4f7", "#0072B2": "#3a93dc", "#56B4E9": "#9ad4f7", "#009E73": "#1fbf90", "#D55E00": "#f0771c"},
+    **{"#CC79A7": "#dd92bb", "#7A7A7A": "#a2a2a2", "#A6761D": "#c8963c", "#4D4D4D": "#cfcfcf"},
+}
+
 
 @dataclass(frozen=True)
 class Style:
     """The look of a schedule's line."""
 
-    colour: str  # as #RRGGBB
+    colour: str  # as #RRGGBB, on white
     dash: str  # its lengths of ink and gap in pixels, such as "6,3"; "": a whole line
     marker: str  # by Plotly's name
     matplotlib_marker: str  # by Matplotlib's name
+
+    @property
+    def dark(self) -> str:
+        """The colour on a dark page."""
+        return DARK.get(self.colour, self.colour)
 
     @property
     def matplotlib_dash(self) -> tuple[int, tuple[float, ...] | None]:

@@ -109,8 +109,10 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     measured = [
         key for name in metrics for key in (name, name + registry.SPREAD) if any(key in row for _, row in found)
     ]
-    keys = ["samples", "features", "n_samples", "reference", *measured]
-    return Table(["where", *keys], [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found])
+    words = ["samples", "features", "reference"]
+    keys = [*words, "n_samples", *measured]
+    cells = [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found]
+    return Table(["where", *keys], cells, n_texts=1 + len(words))
 
 
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:

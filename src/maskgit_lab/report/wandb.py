@@ -17,9 +17,9 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.report.pages import markdown_table
+from maskgit_lab.report.chapters import Chapter
+from maskgit_lab.report.pages import escape_markdown, markdown_table
 from maskgit_lab.report.styles import styles
-from maskgit_lab.report.tables import papers_form
 from maskgit_lab.runs.names import RECORD
 
 LOGGED = re.compile(r"(?:offline-)?run-\d+_\d+-(.+)")  # W&B's folder of a run, which names its id
@@ -32,12 +32,12 @@ PANEL_WIDTH, PANEL_HEIGHT, WIDTH = 8, 8, 24  # of the grid's cells
 
 
 def publish(
-    every: Sequence[Study], runs: str, project: str, entity: str | None, group: str | None, where: str = ""
+    every: Sequence[Chapter], runs: str, project: str, entity: str | None, group: str | None, where: str = ""
 ) -> None:
     """Saves the W&B Report of studies and prints its address; studies without a run in W&B are left out, with a note.
 
     Args:
-        every: what to compare.
+        every: what the page says of each study.
         runs: the folder that they were read from.
         project: of the runs and the report.
         entity: whose project it is; None: the account's own.
@@ -48,7 +48,7 @@ def publish(
         UserError: there is no account, its server does not answer, or none of the runs is there.
     """
     terminal, place = Terminal(), {"entity": default_entity(entity), "project": project}
-    ids = [_ids(study) for study in every]
+    ids = [_ids(chapter.study) for chapter in every]
     logged = logged_runs(**place, ids=sorted({name for several in ids for name in several}))
     groups = {name: sweep for name, sweep in logged.items() if group in (None, sweep)}
     if not groups:
@@ -58,12 +58,12 @@ def publish(
         )
     blocks: list[wr.BlockTypes] = [wr.TableOfContents()]
     shown = []
-    for study, several in zip(every, ids, strict=True):
+    for chapter, several in zip(every, ids, strict=True):
         if own := [name for name in several if name in groups]:
-            shown.append(study.data)
-            blocks += _blocks(study, {**place, "name": RUNSET, "filters": _filter(own, groups)})
+            shown.append(chapter.study.data)
+            blocks += _blocks(chapter, {**place, "name": RUNSET, "filters": _filter(own, groups)})
         else:
-            terminal.note("wandb", f"left out, since none of its runs is there: {study.title}")
+            terminal.note("wandb", f"left out, since none of its runs is there: {chapter.study.title}")
     title = f"Mask schedules and decoding steps on {' and '.join(sorted(set(shown)))}"[:MOST_LETTERS]
     about = "MaskGIT: how good samples are over the number of decoding steps T, for each mask schedule."
     about += f" Filtered by {where}." if where else ""
@@ -99,18 +99,19 @@ def _filter(own: Sequence[str], groups: Mapping[str, str | None]) -> Any:
     return expr.And(expr.Metric(kind).isin(sorted(str(value) for value in values)))
 
 
-def _blocks(study: Study, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
+def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
     """The blocks of a study.
 
     Args:
-        study: what is compared.
+        chapter: what the page says of it.
         runs: what W&B's `Runset` takes to choose its runs.
     """
-    keys = _keys(study)
+    study, keys = chapter.study, _keys(chapter.study)
     layout = wr.Layout(w=WIDTH, h=PANEL_HEIGHT + 4)
     return [
         wr.H1(study.title),
-        wr.MarkdownBlock(markdown_table(papers_form(study))),
+        wr.MarkdownBlock(markdown_table(chapter.table)),
+        wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in chapter.order)),
         wr.H2("Curves over T"),
         wr.PanelGrid(
             runsets=[wr.Runset(**runs, groupby=[f"config.{key}" for key in keys])],

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from maskgit_lab.data.external import OVERVIEW
+
 MASK_GREY = 150
 
 
@@ -40,7 +42,7 @@ def draw_grid(
         axes[r, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
     for c, name in enumerate(column_names):
         axes[0, c].set_title(name, fontsize=8)
-    figure.savefig(path)
+    figure.savefig(path, metadata=OVERVIEW)
 
 
 def draw_tiles(images: UInt8[Tensor, "R C 3 H W"], path: Path) -> None:

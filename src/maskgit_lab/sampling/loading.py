@@ -11,13 +11,12 @@ from typing import Any
 import torch
 
 from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder, named_schedule
-from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_schedule, load_transformer
@@ -26,6 +25,7 @@ from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 STEPS = 8  # T, where none is given
 TRAINED_WITH = "trained_with"  # in the description of a file
+TOKENIZER, TRANSFORMER = "tokenizer.safetensors", "transformer.safetensors"  # in the folder of an exported run
 MASKGIT = "maskgit_lab.decoding.parallel.MaskGIT"
 
 
@@ -35,20 +35,19 @@ class Trained:
 
     pipeline: Pipeline
     schedule: Schedule
-    label_dropout: float
     trained_with: str  # the name of the schedule; of a file, it may be of a class that is not known here
 
 
 def open_trained(
-    checkpoint: str, tokenizer: str | None, decode: Mapping[str, Any], accelerator: str, cache: str | None = None
+    checkpoint: str, tokenizer: str | None, decode: Mapping[str, Any], device: torch.device, cache: str | None = None
 ) -> Trained:
     """What a `checkpoint=` names.
 
     Args:
-        checkpoint: the folder of a run, or a transformer's safetensors file.
+        checkpoint: the folder of a run, a folder that `export.py` wrote, or a transformer's safetensors file.
         tokenizer: the tokenizer's file, for a checkpoint that is a file.
         decode: settings of the group `decode` in place of the checkpoint's own.
-        accelerator: where the networks go.
+        device: where the networks go.
         cache: the folder of what runs share; None: the run's.
 
     Raises:
@@ -56,18 +55,25 @@ def open_trained(
     """
     path = Path(checkpoint).expanduser()
     if not is_run(path):
-        return open_files(path, tokenizer, decode, device_of(accelerator))
+        return open_files(*files_of(path, tokenizer), decode, device)
     if tokenizer is not None:
         raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
     folder = RunFolder(path, cache)
     steps = decode.get("steps")
     given = {**decode, "steps": [steps]} if isinstance(steps, int) else decode
-    return open_run(folder, replaced(folder.settings(), TrainConf, {"decode": given}), device_of(accelerator))
+    return open_run(folder, replaced(folder.settings(), TrainConf, {"decode": given}), device)
 
 
 def is_run(path: Path) -> bool:
-    """Whether a `checkpoint=` is the folder of a run, and not a file."""
-    return path.is_dir() or not path.suffix
+    """Whether a `checkpoint=` is a run, by its folder or one of its checkpoints, and not files of its own."""
+    return not (path / TRANSFORMER).is_file() and (path.is_dir() or not path.suffix or is_checkpoint(path))
+
+
+def files_of(path: Path, tokenizer: str | None) -> tuple[Path, str | None]:
+    """The files of a transformer and of its tokenizer: those that are given, or those of a folder of exported files."""
+    if not path.is_dir():
+        return path, tokenizer
+    return path / TRANSFORMER, tokenizer or str(path / TOKENIZER)
 
 
 def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Trained:
@@ -89,8 +95,9 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
         load_tokenizer(settings.tokenizer, tokenizer_file(folder), device),
         decoder,
         folder.data.class_names,
+        settings.mvtm.label_dropout,
     )
-    return _checked(Trained(pipeline, schedule, settings.mvtm.label_dropout, schedule.name))
+    return _checked(Trained(pipeline, schedule, schedule.name))
 
 
 def decoder_of(settings: TrainConf) -> tuple[Decoder, Schedule]:
@@ -136,8 +143,8 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     # Files of earlier versions name one schedule for both.
     names_of_training = [name for name in (said.get(TRAINED_WITH), said.get("schedule")) if isinstance(name, str)]
     trained_with = next(iter(names_of_training), schedule.name)
-    pipeline = Pipeline(model.eval().to(device), codes.to(device), decoder, names)
-    return _checked(Trained(pipeline, schedule, label_dropout, trained_with))
+    pipeline = Pipeline(model.eval().to(device), codes.to(device), decoder, names, label_dropout)
+    return _checked(Trained(pipeline, schedule, trained_with))
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:
@@ -146,12 +153,12 @@ def decoding_of(trained: Trained) -> dict[str, Any]:
     own = {key: value for key, value in settings.items() if key not in ("decoder", "decode_schedule", *COMMON)}
     target = f"{type(decoder).__module__}.{type(decoder).__qualname__}"
     schedule = settings.get("decode_schedule", trained.schedule.name)
-    training = {"label_dropout": trained.label_dropout, TRAINED_WITH: trained.trained_with}
+    training = {"label_dropout": trained.pipeline.label_dropout, TRAINED_WITH: trained.trained_with}
     return {TARGET: target, "schedule": schedule, **training, **own}
 
 
 def _checked(trained: Trained) -> Trained:
-    trained.pipeline.decoder.check(trained.label_dropout)
+    trained.pipeline.decoder.check(trained.pipeline.label_dropout)
     return trained
 
 

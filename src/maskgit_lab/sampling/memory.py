@@ -12,6 +12,28 @@ from maskgit_lab.errors import UserError
 T = TypeVar("T")
 
 
+def in_batches(
+    work: Callable[[range], T], count: int, batch_size: int, advance: Callable[[int], None] = lambda _: None
+) -> list[T]:
+    """What work gives for each batch, in parts that fit the memory of a GPU.
+
+    Args:
+        work: is called with the numbers of the images that it shall work on.
+        count: of all images.
+        batch_size: images worked on at once, if they fit.
+        advance: called with the number of images after each batch.
+
+    Raises:
+        UserError: a single image does not fit.
+    """
+    parts: list[T] = []
+    for start in range(0, count, batch_size):
+        batch = range(start, min(start + batch_size, count))
+        parts += in_parts_that_fit(work, batch)
+        advance(len(batch))
+    return parts
+
+
 def in_parts_that_fit(work: Callable[[range], T], batch: range) -> list[T]:
     """What work gives for a batch: for all of it, or for halves of it where a GPU runs out of memory.
 

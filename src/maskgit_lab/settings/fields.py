@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict
@@ -15,7 +16,14 @@ MOST_STEPS = 100_000
 STRICT = ConfigDict(extra="forbid")
 
 
-def rule(is_valid: Callable[[Any], bool], advice: str) -> AfterValidator:
+@dataclass(frozen=True)
+class Rule(AfterValidator):
+    """A constraint on a field that says what its value may be."""
+
+    advice: str = ""
+
+
+def rule(is_valid: Callable[[Any], bool], advice: str) -> Rule:
     """A constraint on a field, with what to do where it is not met."""
 
     def check(value: Any) -> Any:
@@ -23,15 +31,15 @@ def rule(is_valid: Callable[[Any], bool], advice: str) -> AfterValidator:
             raise ValueError(advice)
         return value
 
-    return AfterValidator(check)
+    return Rule(check, advice)
 
 
-def one_of(*choices: str) -> AfterValidator:
+def one_of(*choices: str) -> Rule:
     """A choice of words."""
     return rule(lambda value: value in choices, f"choose one of {', '.join(choices)}")
 
 
-def some_of(choices: Callable[[], Sequence[str]]) -> AfterValidator:
+def some_of(choices: Callable[[], Sequence[str]]) -> Rule:
     """A list of different words."""
 
     def check(value: list[str]) -> list[str]:
@@ -41,7 +49,7 @@ def some_of(choices: Callable[[], Sequence[str]]) -> AfterValidator:
             raise ValueError("name every one of them once")
         return value
 
-    return AfterValidator(check)
+    return Rule(check, f"choose of {', '.join(choices())}")
 
 
 def check_steps(steps: Sequence[int]) -> None:
@@ -61,7 +69,7 @@ def _checked_steps(steps: list[int]) -> list[int]:
     return steps
 
 
-def at_most(most: int) -> AfterValidator:
+def at_most(most: int) -> Rule:
     """A largest value."""
     return rule(lambda n: n <= most, f"give at most {most}")
 
@@ -73,11 +81,7 @@ Seed = Annotated[int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0
 Amount = Annotated[float, rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative")]
 Positive = Annotated[float, rule(lambda x: 0 < x < math.inf, "give a positive number")]
 Share = Annotated[float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
-Betas = Annotated[
-    list[float],
-    rule(lambda two: len(two) == 2 and all(0 <= beta < 1 for beta in two), "give two numbers from 0 to below 1"),
-]
-Steps = Annotated[list[int], AfterValidator(_checked_steps)]
+Steps = Annotated[list[int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
 Folder = Annotated[str, rule(bool, "name a folder, or leave it out")]
 Threads = Annotated[Count, rule(lambda n: n <= (os.cpu_count() or 1), f"this machine has {os.cpu_count()}")]
 Extractor = Annotated[str, one_of("classifier", "inception", "vgg16", "dinov2", "resnet56_cifar10")]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.lit.monitoring.watched import Watched
-from maskgit_lab.metrics.features import to_uint8
+from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.runs.names import METRICS
