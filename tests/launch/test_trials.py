@@ -2,6 +2,7 @@
 
 import json
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -97,7 +98,7 @@ def test_trials_are_a_group_and_the_same_each_time(command, asked, run):
 @pytest.mark.parametrize(("key", "choose"), [("fd_classifier", min), ("inception_score", max)])
 def test_the_direction_is_that_of_the_metric(command, asked, run, key, choose):
     command("evaluate", *SEARCH, f"checkpoint={run}", f"optimized_metric={key}", "hydra.sweeper.n_trials=3")
-    found = yaml.safe_load(open("outputs/multirun/optimization_results.yaml"))
+    found = yaml.safe_load(Path("outputs/multirun/optimization_results.yaml").read_text())
     assert found["best_value"] == choose(float(job["decode.choice_temperature"]) for job in asked.jobs)
 
 
