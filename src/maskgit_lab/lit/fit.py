@@ -96,8 +96,8 @@ def fit(
     callbacks: list[Callback] = [
         *([monitor] if monitor else []),
         StageBar(terminal, title, in_lines=watched is not None),
+        *pictures,
     ]
-    callbacks += pictures
     if folder is not None:
         callbacks.append(LastCheckpoint(folder, hardware.save_every_epochs, resumed))
     trainer = _trainer(module, hardware, callbacks, folder, loggers, extras, title)
