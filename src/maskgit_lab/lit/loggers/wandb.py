@@ -107,7 +107,7 @@ class WandbRun(RunLogger):
         if not wandb_service.finish(self.run, int(failed), FINISH_SECONDS):
             self.about.say(
                 f"W&B did not answer within {FINISH_SECONDS} s: all of the run is on the disk; upload the rest later "
-                f"with: wandb sync --include-online {folder}"
+                f"with: `wandb sync --include-online {folder}`"
             )
 
     def _ask(self, send: Callable[[], object]) -> None:
@@ -186,7 +186,7 @@ def _start(conf: LoggerConf, own: Mapping[str, Any], about: Described) -> WandbR
     reason = why_offline(conf.mode)
     if reason:
         about.say(
-            f"W&B is offline ({reason}); upload this run later with: wandb sync {about.folder}/wandb/offline-run-*"
+            f"W&B is offline ({reason}); upload this run later with: `wandb sync {about.folder}/wandb/offline-run-*`"
         )
     named = {"name": about.name, "job_type": about.job_type, "id": about.id, "tags": conf.tags or None}
     run = {"project": conf.project, "entity": conf.entity, "group": conf.group, "notes": conf.notes, **named, **own}
