@@ -133,7 +133,7 @@ def test_a_server_that_goes_away_does_not_hold_the_run(tmp_path, monkeypatch):
         assert time.perf_counter() - start < 12
         (folder,) = (tmp_path / "wandb").glob("run-*-r1")
     assert ["W&B does not answer (no connection to 127.0.0.1)" in said[0], len(said)] == [True, 2]
-    assert said[1].endswith(f"upload the rest later with: wandb sync --include-online {folder}")
+    assert said[1].endswith(f"upload the rest later with: `wandb sync --include-online {folder}`")
 
 
 def test_checkpoints_and_samples_are_artifacts_if_asked_for(tmp_path):
