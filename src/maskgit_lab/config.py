@@ -6,7 +6,7 @@ further than this module, `launch` and Hydra's plugins.
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -15,7 +15,18 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.settings import CleanConf, EvaluateConf, ExportConf, ReportConf, SampleConf, TrainConf, checked
+from maskgit_lab.settings import (
+    CleanConf,
+    EvaluateConf,
+    ExportConf,
+    Hardware,
+    Optim,
+    ReportConf,
+    SampleConf,
+    TrainConf,
+    checked,
+)
+from maskgit_lab.settings.flags import with_flags
 
 S = TypeVar("S")
 SCHEMAS: dict[str, type] = {
@@ -42,8 +53,10 @@ def typed(cfg: DictConfig, schema: type[S]) -> S:
         UserError: a value is not allowed.
     """
     fitted = OmegaConf.merge(_open_groups(schema), OmegaConf.to_container(cfg, resolve=True))
-    values = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
-    return checked(schema, values)  # type: ignore[arg-type]
+    values: Any = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
+    if schema is TrainConf:
+        values["trainer"] = with_flags(values["trainer"], [field.name for field in fields(Hardware)])
+    return checked(schema, values)
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
@@ -80,9 +93,16 @@ def schema_keys(schema: type, prefix: str = "") -> list[str]:
 def _open_groups(schema: type) -> Any:
     """A schema for Hydra. Groups of `evaluate.py` and `sample.py` that replace a run's own settings take any key.
 
-    What is given in them is checked once it is known what it replaces.
+    What is given in them is checked once it is known what it replaces. `trainer` of `train.py` takes any flag of
+    lightning.Trainer, which `Hardware` checks, and an optimizer or a schedule the settings of its class.
     """
     node = OmegaConf.structured(schema)
+    if schema is TrainConf:
+        OmegaConf.set_struct(node["trainer"], False)
+        for group in ("mvtm", "tokenizer"):
+            node[group]["optim"] = OmegaConf.structured(Optim)
+            for name in ("optimizer", "scheduler"):
+                OmegaConf.set_struct(node[group]["optim"][name], False)
     for name, hint in get_type_hints(schema).items():
         if _is_open(schema, hint):
             OmegaConf.set_struct(node[name], False)

@@ -13,6 +13,7 @@ from maskgit_lab.errors import UserError, first_line
 
 T = TypeVar("T")
 TARGET = "_target_"
+PARTIAL = "_partial_"  # Hydra's mark of an object that is given further arguments, as every one here may be
 SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -31,7 +32,7 @@ def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     if not _makes(target, kind):
         raise UserError(f"{key}.{TARGET} makes no {kind.__name__}: name a class or a function that does")
-    arguments = {name: value for name, value in node.items() if name != TARGET}
+    arguments = {name: value for name, value in node.items() if name not in (TARGET, PARTIAL)}
     _check_names(target, arguments, key, values)
     own = _checked(target, arguments, key)
     try:

@@ -4,7 +4,7 @@ import pytest
 
 from maskgit_lab import config
 from maskgit_lab.errors import UserError
-from maskgit_lab.launch import arguments
+from maskgit_lab.launch import arguments, program
 from maskgit_lab.launch.extras import Extra
 from maskgit_lab.launch.sentences import sentence
 from refusals import expect_refused
@@ -66,7 +66,7 @@ def test_names_from_elsewhere(key):
 
 @pytest.mark.parametrize("argument", ["max_epochs=5", "+trainer.max_epochs=5"])
 def test_names_from_elsewhere_on_a_command_line(command, argument):
-    expect_refused(command("train", argument), "instead give mvtm.optim.epochs or tokenizer.optim.epochs")
+    expect_refused(command("train", argument), " give mvtm.optim.epochs or tokenizer.optim.epochs")
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,15 @@ def test_completion_shows_what_users_may_choose(command, monkeypatch):
     assert not any("=_" in word for word in words("python train.py tokenizer="))
     assert words("python train.py hydra/launcher=") == ["hydra/launcher=local", "hydra/launcher=slurm"]
     assert "mvtm.optim.lr=" in words("python train.py mvtm.optim.")
+
+
+def test_completion_of_the_console_command(capsys, monkeypatch):
+    def words(line):
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setattr("sys.argv", ["maskgit-lab", "-sc", "query=bash"])
+        program.main()
+        return capsys.readouterr().out.split()
+
+    assert words("maskgit-lab e") == ["evaluate", "export"]
+    assert words("maskgit-lab train schedule=c") == ["schedule=cosine", "schedule=cubic"]
+    assert "checkpoint=" in words("maskgit-lab sample ") and not words("maskgit-lab tidy schedule=")

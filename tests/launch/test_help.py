@@ -10,7 +10,7 @@ from maskgit_lab import config
 from maskgit_lab.launch.help import SETTING, WIDTH, allowed
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
-SCREEN = 56  # lines
+SCREEN = 58  # lines
 
 
 @pytest.mark.parametrize("verb", config.SCHEMAS)

@@ -8,10 +8,11 @@ import torch
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
-from maskgit_lab.lit.base import lr_factor, weight_ema
+from maskgit_lab.lit.base import weight_ema
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
+from maskgit_lab.lit.optimizers import lr_factor
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.checkpoints import read_checkpoint
 from maskgit_lab.nets.classifier import SmallConvNet

@@ -99,8 +99,8 @@ def is_group(conf: Path, key: str) -> bool:
 
 
 def options(conf: Path, group: str) -> list[str]:
-    """The options of a group, without those that only others are made of."""
-    return sorted(file.stem for file in (conf / group).glob("[!_]*.yaml"))
+    """The options of a group, the user's own too, without those that only others are made of."""
+    return sorted({file.stem for place in (conf, Path("conf")) for file in (place / group).glob("[!_]*.yaml")})
 
 
 def _quoted(argument: str) -> str:

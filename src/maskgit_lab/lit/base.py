@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from maskgit_lab.lit.optimizers import make_optimizer, make_scheduler
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
@@ -19,7 +21,7 @@ Batch = Sequence[Tensor]  # what a DataLoader makes of (inputs, label) items
 
 
 class TrainedModule(LightningModule):
-    """Trains `net` with AdamW and a warm-up, and optionally keeps an EMA of its weights.
+    """Trains `net` with the optimizer of its settings, and optionally keeps an EMA of its weights.
 
     The global generator is seeded with (seed, rank, batch) before every batch: ranks draw different noise, and a
     resumed run draws what an uninterrupted one would have drawn.
@@ -52,8 +54,10 @@ class TrainedModule(LightningModule):
         if self.automatic_optimization:
             return int(self.trainer.estimated_stepping_batches)
         _ = self.trainer.estimated_stepping_batches  # sets up the data, whose number of batches is read below
-        steps = math.ceil(self.trainer.num_training_batches / self.accumulate) * self.optim.epochs
-        return min(steps, self.optim.max_steps or steps)
+        trainer = self.trainer
+        assert trainer.max_epochs is not None
+        steps = math.ceil(trainer.num_training_batches / self.accumulate) * trainer.max_epochs
+        return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps // self.n_optimizers)
 
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Seeds the batch."""
@@ -65,30 +69,14 @@ class TrainedModule(LightningModule):
             self.ema.update_parameters(self.net)
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its learning-rate schedule, stepped by Lightning."""
-        optimizer, scheduler = self.optimizer_for(self.net.parameters())
+        """The optimizer and its learning-rate schedule, stepped by Lightning."""
+        optimizer, scheduler = self.optimizer_for(self.net)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def optimizer_for(self, parameters: Iterable[nn.Parameter]) -> tuple[torch.optim.AdamW, LambdaLR]:
-        """AdamW with weight decay on matrices only, and its learning-rate schedule."""
-        chosen = [p for p in parameters if p.requires_grad]
-        groups = [
-            {"params": [p for p in chosen if p.ndim >= 2], "weight_decay": self.optim.weight_decay},
-            {"params": [p for p in chosen if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, betas=(self.optim.betas[0], self.optim.betas[1]))
-        total = self.total_steps()
-        return optimizer, LambdaLR(optimizer, lambda step: lr_factor(step, total, self.optim))
-
-
-def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
-    """The learning rate at a step, in units of `optim.lr`: linear warm-up, then constant or half a cosine to 0."""
-    if step < optim.warmup_steps:
-        return (step + 1) / optim.warmup_steps
-    if optim.decay == "none":
-        return 1.0
-    progress = (step - optim.warmup_steps) / max(1, total_steps - optim.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    def optimizer_for(self, network: nn.Module) -> tuple[Optimizer, LRScheduler]:
+        """The optimizer of a network that the settings name, and its learning-rate schedule."""
+        optimizer = make_optimizer(network, self.optim)
+        return optimizer, make_scheduler(optimizer, self.optim, self.total_steps())
 
 
 # Not Lightning's EMAWeightAveraging: it overwrites the raw weights when training ends, so a finished run cannot be

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, DistributedSampler
+from lightning.pytorch import LightningDataModule, Trainer
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from maskgit_lab.data.source import Labelled
 
@@ -31,16 +31,17 @@ class SeededData(LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[object]:
-        """Shuffled; Lightning sets the sampler's epoch."""
+        """Shuffled; Lightning sets the sampler's epoch. The first items, without augmentation, when overfitting."""
         assert self.trainer is not None
+        if self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            return self._loader(self.train, self.batch_size, _Share(self.train, self.trainer))
         sampler = _Epochs(self.train, self.trainer.world_size, self.trainer.global_rank, shuffle=True, seed=self.seed)
         return self._loader(self.train, self.batch_size, sampler)
 
     def val_dataloader(self) -> DataLoader[object]:
         """In order, split over the processes, and in larger batches, since no gradients are needed."""
         assert self.trainer is not None
-        share = range(self.trainer.global_rank, len(self.val), self.trainer.world_size)
-        return self._loader(self.val, 4 * self.batch_size, share)
+        return self._loader(self.val, 4 * self.batch_size, _Share(self.val, self.trainer))
 
     def _loader(self, items: Labelled, batch_size: int, sampler: object) -> DataLoader[object]:
         workers = self.workers if items.decodes else 0
@@ -51,6 +52,20 @@ class SeededData(LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
         )
+
+
+class _Share(SequentialSampler):
+    """What one process sees of some items, in order; of this type, so that Lightning leaves it when overfitting."""
+
+    def __init__(self, items: Labelled, trainer: Trainer) -> None:
+        super().__init__(items)
+        self.share = range(trainer.global_rank, len(items), trainer.world_size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.share)
+
+    def __len__(self) -> int:
+        return len(self.share)
 
 
 class _Epochs(DistributedSampler[Any]):

@@ -64,6 +64,6 @@ def _replace(module: LitTokenizer, dead_K: Tensor, rows: Tensor) -> None:
         assert isinstance(module.best_net, VQGAN)
         module.best_net.quantizer.codebook[dead_K] = rows
     for state in (optimizer.state.get(codebook, {}) for optimizer in module.trainer.optimizers):
-        for name in ("exp_avg", "exp_avg_sq"):
-            if name in state:
-                state[name][dead_K] = 0
+        for value in state.values():  # moments and the like, whatever the optimizer calls them
+            if isinstance(value, Tensor) and value.shape == codebook.shape:
+                value[dead_K] = 0

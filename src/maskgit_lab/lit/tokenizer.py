@@ -65,7 +65,7 @@ class LitTokenizer(TrainedModule):
     def configure_optimizers(self) -> Any:
         """One optimiser for the VQGAN and one for the discriminator, if there is one."""
         networks = [self.net] + ([self.discriminator] if self.discriminator is not None else [])
-        made = [self.optimizer_for(network.parameters()) for network in networks]
+        made = [self.optimizer_for(network) for network in networks]
         return [optimizer for optimizer, _ in made], [scheduler for _, scheduler in made]
 
     def on_fit_start(self) -> None:

@@ -5,4 +5,5 @@ from __future__ import annotations
 CONFIG, RECORD = "config.yaml", "run.json"
 CODE = "code.json"  # fingerprints of code to the hashes of its files
 LAST = "last.ckpt"
+CKPT = ".ckpt"
 CHECKPOINTS = "checkpoints"

@@ -11,9 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
-from maskgit_lab.objects import TARGET
+from maskgit_lab.objects import PARTIAL, TARGET
+from maskgit_lab.settings.callbacks import counted_callbacks
 from maskgit_lab.settings.commands import CommonConf, TrainConf
 from maskgit_lab.settings.fields import check_steps
+from maskgit_lab.settings.flags import counted, limits
 
 S = TypeVar("S")
 
@@ -39,6 +41,7 @@ def checked(schema: type[S], values: Mapping[str, Any]) -> S:
         raise UserError(_sentence(error)) from error
     if isinstance(made, CommonConf):
         _check_decode(made)
+        made.debug = made.debug or limits(made.trainer.flags)
     return made
 
 
@@ -48,6 +51,18 @@ def plain(settings: Any) -> dict[str, Any]:
     if isinstance(settings, CommonConf):
         values["eval"]["metrics"] = registry.as_given(values["eval"]["metrics"])
     return values
+
+
+def of_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `train.py` as earlier versions recorded them, with the names of today."""
+    found = dict(values)
+    for group in ("mvtm", "tokenizer", "classifier", "cas"):
+        optim = (found.get(group) or {}).get("optim")
+        if isinstance(optim, Mapping) and "betas" in optim:
+            rest = {key: value for key, value in optim.items() if key != "betas"}
+            adamw = {TARGET: "torch.optim.AdamW", PARTIAL: True, "betas": optim["betas"]}
+            found[group] = {**found[group], "optim": {**rest, "optimizer": adamw}}
+    return found
 
 
 def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
@@ -62,7 +77,14 @@ def training(settings: TrainConf) -> dict[str, Any]:
     """What the weights of a run depend on: its settings, except those of places and of the evaluation."""
     values = plain(settings)
     kept = {key: value for key, value in values.items() if key not in (*PLACES, *EVALUATION)}
-    return kept | {"precision": values["trainer"]["precision"]}
+    return kept | {"precision": values["trainer"]["precision"], **added_to_training(settings)}
+
+
+def added_to_training(settings: TrainConf) -> dict[str, Any]:
+    """Flags of the trainer and callbacks that can change weights, with what these depend on."""
+    callbacks = counted_callbacks(settings.callbacks)
+    validated = {"validate_every_epochs": settings.trainer.validate_every_epochs} if callbacks else {}
+    return {"flags": counted(settings.trainer.flags), "callbacks": callbacks, **validated}
 
 
 def run_fingerprint(settings: TrainConf) -> str:

@@ -78,6 +78,23 @@ class TrainConf(CommonConf):
     tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)
     schedule: dict[str, Any] = MISSING  # with _target_
+    callbacks: dict[str, Any] = field(default_factory=dict)  # Lightning's, by name, each with _target_
+    ckpt_path: Folder | None = None  # where the transformer begins: a run, a checkpoint, or a safetensors file
+    ckpt_mode: Annotated[str, one_of("weights", "resume")] | None = None  # needed with ckpt_path
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` unless it is clear where the training of the transformer begins."""
+        if self.ckpt_path is not None and self.ckpt_mode is None:
+            raise UserError(
+                f"ckpt_path={self.ckpt_path} needs ckpt_mode: weights starts a new training from its weights, resume "
+                "goes on with its whole training state (optimizer, learning rate, epochs done)"
+            )
+        if self.ckpt_path is None and self.ckpt_mode is not None:
+            raise UserError(
+                f"ckpt_mode={self.ckpt_mode} needs ckpt_path: give a run, a checkpoint or a file, or neither"
+            )
+        if self.ckpt_path is not None and self.mvtm.weights is not None:
+            raise UserError("ckpt_path and mvtm.weights both name weights to begin with: give one of them")
 
 
 def tokenizer_file(tokenizer: Mapping[str, Any]) -> str | None:
@@ -99,6 +116,11 @@ class EvaluateHardware(Hardware):
     """On what to evaluate."""
 
     precision: Precision | None = None  # type: ignore[assignment]  # of classifiers; null: the run's, or 32-true
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for flags of lightning.Trainer, which are for the training of a run."""
+        if self.flags:
+            raise UserError(f"trainer.{next(iter(self.flags))}: there is no such setting of evaluate.py: leave it out")
 
 
 @dataclass(config=STRICT)

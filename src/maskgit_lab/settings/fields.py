@@ -81,10 +81,6 @@ Seed = Annotated[int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0
 Amount = Annotated[float, rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative")]
 Positive = Annotated[float, rule(lambda x: 0 < x < math.inf, "give a positive number")]
 Share = Annotated[float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
-Betas = Annotated[
-    list[float],
-    rule(lambda two: len(two) == 2 and all(0 <= beta < 1 for beta in two), "give two numbers from 0 to below 1"),
-]
 Steps = Annotated[list[int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
 Folder = Annotated[str, rule(bool, "name a folder, or leave it out")]
 Threads = Annotated[Count, rule(lambda n: n <= (os.cpu_count() or 1), f"this machine has {os.cpu_count()}")]

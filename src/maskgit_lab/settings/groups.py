@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from maskgit_lab.metrics import registry
+from maskgit_lab.objects import PARTIAL, TARGET
 from maskgit_lab.settings.fields import (
     MISSING,
     STRICT,
     Amount,
-    Betas,
     Count,
     Extractor,
     Folder,
@@ -29,6 +29,7 @@ from maskgit_lab.settings.fields import (
     rule,
     some_of,
 )
+from maskgit_lab.settings.flags import check_flags
 
 
 @dataclass(config=STRICT)
@@ -39,12 +40,20 @@ class Optim:
     batch_size: Count  # images of one step, over all devices and accumulated batches
     lr: Positive
     max_steps: Count | None = None  # ends the training early; null: after the epochs
-    betas: Betas = field(default_factory=lambda: [0.9, 0.999])
+    # With _target_ and its own settings; it gets the parameters, lr and weight_decay.
+    optimizer: dict[str, Any] = field(default_factory=lambda: {TARGET: "torch.optim.AdamW", PARTIAL: True})
     weight_decay: Amount = 0.0  # decoupled, on matrices only
     warmup_steps: Whole = 0  # linear, from 0 to lr
     decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
+    # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up.
+    scheduler: dict[str, Any] | None = field(default_factory=lambda: {TARGET: None})
     gradient_clip: Amount = 0.0  # largest gradient norm; 0 does not clip
     ema_decay: Share = 0.0  # of the weights that are evaluated; 0 keeps no average
+
+    @property
+    def own_scheduler(self) -> dict[str, Any] | None:
+        """`scheduler` if it names a class; by default it names none, so that a command line can."""
+        return self.scheduler if self.scheduler and self.scheduler.get(TARGET) is not None else None
 
     @property
     def duration(self) -> str:
@@ -205,3 +214,8 @@ class Hardware:
     threads: Threads | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: Count = 5
     validate_every_epochs: Count = 5
+    flags: dict[str, Any] = field(default_factory=dict)  # of lightning.Trainer, each given as trainer.NAME
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for a flag that Lightning does not have, or that has another name here."""
+        check_flags(self.flags, [each.name for each in fields(self)])

@@ -20,6 +20,8 @@ OF_TRAINER: Mapping[str, str] = {
     "accumulate_grad_batches": "trainer.accumulate",
     "gradient_clip_val": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip",
     "gradient_clip_algorithm": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip, which clips the norm",
+    "limit_test_batches": "eval.n_samples",
+    "limit_predict_batches": "eval.n_samples",
     "check_val_every_n_epoch": "trainer.validate_every_epochs",
     "callbacks": "callbacks=NAME or callbacks=[NAME,NAME]",
     "logger": _LOGGER,

@@ -42,7 +42,7 @@ def load_or_train_classifier(run: Run[CommonConf], data: ImageData, conf: Classi
         "config": asdict(conf),
         "data": data.fingerprint,
         "precision": run.settings.trainer.precision,
-        "code": code_of(__name__, *targets_in([conf.net, run.settings.data])),
+        "code": code_of(__name__, *targets_in([asdict(conf), run.settings.data])),
     }
     path = run.store.path("classifier", ingredients)
     if path.name not in run.memory:

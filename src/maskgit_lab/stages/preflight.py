@@ -13,7 +13,9 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.lit.fit import check_trainer
 from maskgit_lab.lit.hardware import batch_on_device
+from maskgit_lab.lit.optimizers import make_optimizer, make_scheduler
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.objects import build
@@ -22,14 +24,18 @@ from maskgit_lab.runs.naming import find_run
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
 from maskgit_lab.sampling.transformers import build_transformer
-from maskgit_lab.settings import Hardware, TokenizerConf, TrainConf
+from maskgit_lab.settings import Hardware, Optim, TokenizerConf, TrainConf
 from maskgit_lab.stages.classifier import build_classifier
+from maskgit_lab.stages.start import Start, start_of
 from maskgit_lab.tokenizers.base import check_divides
+
+STEPS = 1000  # of a training that is only tried
 
 
 def preflight(settings: TrainConf, data: ImageData) -> None:
     """Raises a `UserError` for settings that fit the schema and that these data or this machine cannot take."""
     _check_hardware(settings.trainer)
+    check_trainer(settings)
     given = _given_weights(settings)
     _check_files(settings, *given)
     decoder, _ = decoder_of(settings)
@@ -52,48 +58,54 @@ def _check_hardware(trainer: Hardware) -> None:
         raise UserError(f"trainer.devices={trainer.devices} is more than the {there} of this machine: lower it")
 
 
-def _check_files(settings: TrainConf, tokenizer: str | None, transformer: str | None) -> None:
+def _check_files(settings: TrainConf, tokenizer: str | None, transformer: Start | None) -> None:
     """What would otherwise be found missing only after hours of training."""
+    if transformer is not None and not transformer.path.exists():
+        raise UserError(
+            f"{transformer.key}={transformer.given} is not there: give the path of "
+            f"{'a file' if transformer.key == 'mvtm.weights' else 'a run or a file'}, or leave it out"
+        )
     files = {
         "tokenizer.weights": tokenizer,
         "tokenizer.perceptual_weights": settings.tokenizer.perceptual_weights,
         "tokens.path": settings.tokens.path,
-        "mvtm.weights": transformer,
     }
     for key, value in files.items():
         if value not in (None, RANDOM) and not Path(value).expanduser().exists():
             raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
 
 
-def _given_weights(settings: TrainConf) -> tuple[str | None, str | None]:
-    """The files `tokenizer.weights` and `mvtm.weights`, without those that the run has already begun with."""
-    tokenizer, transformer = settings.tokenizer.weights, settings.mvtm.weights
-    if (path := find_run(settings)) is None:
+def _given_weights(settings: TrainConf) -> tuple[str | None, Start | None]:
+    """The file `tokenizer.weights` and that of the transformer, without those that the run has already begun with."""
+    tokenizer, transformer = settings.tokenizer.weights, start_of(settings)
+    if (home := find_run(settings)) is None:
         return tokenizer, transformer
-    run = RunFolder(path, settings.cache_dir)
+    run = RunFolder(home, settings.cache_dir)
     if run.record.tokenizer is not None:
-        _check_same(run, "tokenizer.weights", tokenizer, run.record.tokenizer.weights)
-    _check_same(run, "mvtm.weights", transformer, run.record.begun_with)
+        path = None if tokenizer is None else Path(tokenizer).expanduser()
+        _check_same(run, f"tokenizer.weights={tokenizer}", path, run.record.tokenizer.weights)
+    if transformer is not None:
+        _check_same(run, f"{transformer.key}={transformer.given}", transformer.path, run.record.begun_with)
     return (None if run.is_done("tokenizer") else tokenizer), (None if run.checkpoint.exists() else transformer)
 
 
-def _check_same(run: RunFolder, key: str, file: str | None, recorded: str | None) -> None:
+def _check_same(run: RunFolder, given: str, path: Path | None, recorded: str | None) -> None:
     """Raises a `UserError` if a file is another one now than when the run began with it."""
-    path = None if file is None else Path(file).expanduser()
     if path is not None and recorded is not None and path.is_file() and file_sha256(path) != recorded:
         raise UserError(
-            f"{key}={file} is another file than the one that the run in {run.path} began with: put that back, or "
+            f"{given} is another file than the one that the run in {run.path} began with: put that back, or "
             "choose another run_dir"
         )
 
 
 def _run_networks(
-    settings: TrainConf, data: ImageData, tokenizer_file: str | None, transformer_file: str | None
+    settings: TrainConf, data: ImageData, tokenizer_file: str | None, transformer_start: Start | None
 ) -> None:
     images, labels = torch.empty(2, 3, data.size, data.size), torch.zeros(2, dtype=torch.int64)
     net = build_transformer(settings, data.size, data.n_classes)
-    if transformer_file is not None:
-        check_fits(net, Path(transformer_file).expanduser())
+    if transformer_start is not None:
+        transformer_start.check(net, settings)
+    _check_optim(net, settings.mvtm.optim, "mvtm.optim")
     _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build_vqgan(settings.tokenizer)
     _attempt("tokenizer.net", lambda: tokenizer(images))
@@ -103,9 +115,12 @@ def _run_networks(
         size = settings.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
         _run_losses(settings.tokenizer, torch.empty(2, 3, size, size))
+        _check_optim(tokenizer, settings.tokenizer.optim, "tokenizer.optim")
     for key, conf in (("classifier", settings.classifier), ("cas", settings.cas)):
         if conf is not None:
-            _attempt(f"{key}.net", partial(build_classifier(conf, key, data), images))
+            classifier = build_classifier(conf, key, data)
+            _check_optim(classifier, conf.optim, f"{key}.optim")
+            _attempt(f"{key}.net", partial(classifier, images))
 
 
 def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:
@@ -116,6 +131,11 @@ def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:
     if conf.losses.perceptual > 0 and conf.perceptual != "none":
         loss = PerceptualLoss(conf.perceptual, RANDOM)
         _attempt("tokenizer.perceptual", lambda: loss(images, images))
+
+
+def _check_optim(net: nn.Module, optim: Optim, key: str) -> None:
+    """Raises a `UserError` for an optimizer or a schedule that cannot be built for a network."""
+    make_scheduler(make_optimizer(net, optim, key), optim, optim.warmup_steps + STEPS, key)
 
 
 def _attempt(key: str, run: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ from maskgit_lab import ranks
 from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.lit.extras import extras_of
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.objectives.perceptual import PerceptualLoss
@@ -23,7 +24,8 @@ from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
 from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
-from maskgit_lab.settings import TrainConf
+from maskgit_lab.settings import TrainConf, added_to_training
+from maskgit_lab.settings.callbacks import works_in
 from maskgit_lab.stages.images import list_images, readable
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
@@ -85,11 +87,15 @@ def _find_or_train(run: Run[TrainConf], images: ImageData) -> Entry:
 def tokenizer_ingredients(settings: TrainConf, data: ImageData) -> dict[str, Any]:
     """What a trained tokenizer depends on."""
     conf = settings.tokenizer
+    added = added_to_training(settings)
+    callbacks = {name: node for name, node in added["callbacks"].items() if works_in(node, "tokenizer")}
+    added = added | {"callbacks": callbacks} if callbacks else {"flags": added["flags"]}
     return {
         "config": {key: value for key, value in asdict(conf).items() if key not in UNRELATED},
         "data": data.fingerprint,
         "precision": settings.trainer.precision,
-        "code": code_of(__name__, *targets_in([conf.net, conf.discriminator, settings.data])),
+        **added,
+        "code": code_of(__name__, *targets_in([asdict(conf), callbacks, settings.data])),
     }
 
 
@@ -117,6 +123,7 @@ def _train(run: Run[TrainConf], data: ImageData, folder: Path) -> dict[str, floa
         title="tokenizer",
         folder=folder,
         logger=run.logger.lightning,
+        extras=extras_of(run.settings, "tokenizer", run.folder.path),
     )
     if ranks.is_main():
         VQGANTokenizer(module.best_net).save(folder / WEIGHTS)  # type: ignore[arg-type]
