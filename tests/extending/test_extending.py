@@ -3,7 +3,7 @@
 from PIL import Image
 
 from evaluations import QUIET, rows
-from maskgit_lab.lit.logger import curve_settings
+from maskgit_lab.lit.loggers.wandb import curve_settings
 from maskgit_lab.metrics import registry
 from refusals import expect_refused
 
