@@ -36,8 +36,9 @@ MERGED = {"model"}  # of which AFTER may give several of BEFORE's one name: the 
 FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12})?")  # in the names of files, also one of code after it
 RUN = re.compile(r"outputs/[^/]+/[^/]+/")  # the folder of a run, whose name may change
 TOKENS = re.compile(r"(train|test)-(shard-)?\d+(-\d+)?\.(npy|safetensors)")  # shards of codes, in two forms
-# Labels of codes, which the rows hold as well, a picture that has other words now, and what is no run's record.
-IGNORED = re.compile(r"((train|test)_)?labels\.(npy|safetensors)|curve\.png|(?!run\.).*\.json")
+# Labels of codes, which the rows hold as well, pictures that have other words now or that AFTER alone draws, and what
+# is no run's record.
+IGNORED = re.compile(r"((train|test)_)?labels\.(npy|safetensors)|curve\.png|.*-epoch_\d+\.png|(?!run\.).*\.json")
 # Commands as AFTER spells them; of two values for one setting the later counts. `given/` is made by `make_inputs`.
 TRAIN = "train.py logger=none trainer=cpu trainer.threads=1 cache_dir=cache run_dir=run "
 TINY = TRAIN + "debug=tiny max_images=null eval.picture_classes=10 eval.picture_columns=12 "

@@ -78,7 +78,8 @@ def test_commands_and_paths_can_be_copied_whole():
     shown, file = terminal(40)
     shown.note("wandb", f"upload this run later with {command}.")
     shown.say(path, whole=True)
-    assert command in file.getvalue() and path in file.getvalue()
+    shown.note("picture", picture := "/data/runs/" + "deep/" * 20 + "curve.png")
+    assert command in file.getvalue() and path in file.getvalue() and f"picture    {picture}\n" in file.getvalue()
 
 
 @pytest.mark.parametrize(("width", "parts"), [(40, ["10/1437"]), (80, ["10/1437", "loss 1.234"]), (140, ["images/s"])])

@@ -20,6 +20,8 @@ class ServedRun:
     group: str | None = None
     job_type: str | None = None
     sweep: str | None = None
+    tags: list[str] = field(default_factory=list)
+    notes: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -28,7 +30,8 @@ class ServedRun:
     def node(self) -> dict[str, Any]:
         """As GraphQL gives it; W&B wraps each value of a config."""
         return {
-            **dict.fromkeys(("commit", "description", "notes", "systemMetrics")),
+            **dict.fromkeys(("commit", "description", "systemMetrics")),
+            "notes": self.notes,
             "user": {"name": "Somebody", "username": "somebody"},
             "id": f"id-{self.name}",
             "projectId": "7",
@@ -38,7 +41,7 @@ class ServedRun:
             "state": "finished",
             "group": self.group,
             "jobType": self.job_type,
-            "tags": [],
+            "tags": self.tags,
             "readOnly": False,
             "createdAt": "2025-01-01T00:00:00",
             "heartbeatAt": "2025-01-01T00:00:00",

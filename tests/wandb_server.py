@@ -103,6 +103,7 @@ class WandbServer:
         run.group = variables["groupName"] or run.group
         run.job_type = variables["jobType"] or run.job_type
         run.sweep = variables["sweep"] or run.sweep
+        run.tags, run.notes = variables["tags"] or run.tags, variables["notes"] or run.notes
         place = {"id": "7", "name": project, "entity": {"id": "1", "name": ENTITY}}
         return {"upsertBucket": {"bucket": run.node() | {"project": place}, "inserted": inserted}}
 

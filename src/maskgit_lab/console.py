@@ -73,8 +73,9 @@ class Terminal:
         self.say(f"{'':<{INDENT}}done in {time.perf_counter() - start:.1f} s{results}")
 
     def note(self, name: str, what: str) -> None:
-        """One line about a stage, for example that it was skipped."""
-        line = Text(self._wrapped(f"{name:<{INDENT - 1}} {what}", INDENT))
+        """One line about a stage, for example that it was skipped; a single word, such as a path, is never moved."""
+        text = f"{name:<{INDENT - 1}} {what}"
+        line = Text(self._wrapped(text, INDENT) if " " in what else text)
         line.stylize("bold cyan", 0, len(name))
         self.console.print(line)
 
@@ -97,14 +98,20 @@ class Terminal:
 
             yield advance
 
-    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table with right-aligned columns, none of whose cells is ever cut.
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, n_texts: int = 0) -> None:
+        """A table, none of whose cells is ever cut.
 
         Columns for which the terminal is too narrow follow in further blocks, each of which starts with the first one.
+
+        Args:
+            title: over it.
+            header: of the columns.
+            rows: of as many cells each.
+            n_texts: columns at the start that hold words, and so are aligned on the left.
         """
         self.console.print(Text(self._wrapped(title), style="bold"))
         for columns in self._blocks(header, rows):
-            block = _table(columns, header, rows)
+            block = _table(columns, header, rows, n_texts)
             block.width = self._measured(block)  # so that Rich does not squeeze it, even where one column is too wide
             self.console.print()
             self.console.print(block)
@@ -146,11 +153,11 @@ class Terminal:
         return "\n".join(_filled(line, self.width, indent) for line in text.split("\n"))
 
 
-def _table(columns: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(columns: Sequence[int], header: Sequence[str], rows: Sequence[Sequence[str]], n_texts: int = 0) -> Table:
     """Some columns of a table."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(Text(header[column]), justify="right", no_wrap=True)
+        table.add_column(Text(header[column]), justify="left" if column < n_texts else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(row[column]) for column in columns))
     return table

@@ -180,7 +180,7 @@ def test_debug_runs_share_no_study_with_others(tmp_path):
     found = {study.title: study for study in studies(find_runs(tmp_path))}
     plain = "digits, classifier features, 1,437 samples, reference digits-train"
     assert set(found) == {plain, f"Debug runs (tiny): {plain}", f"Debug runs (dry_run): {plain}"}
-    assert "tries with debug=tiny" in provenance(found[f"Debug runs (tiny): {plain}"])[0]
+    assert "These are debug runs (tiny)" in provenance(found[f"Debug runs (tiny): {plain}"])[0]
 
 
 def test_an_evaluation_elsewhere_of_a_debug_run_is_one_too(tmp_path):

@@ -17,7 +17,7 @@ def test_it_writes_the_report_and_prints_what_is_in_it(command, sweep, tmp_path)
     printed = command("report", f"runs={sweep}", "out=report", "bootstrap=100")
     assert printed.code == 0 and printed.err == ""
     assert "6 of them, 12 rows, 1 study" in printed.out and "report/report.html" in printed.out
-    assert "Our order of 3 schedules" in printed.out and "7.61 ± 0.04" in printed.out
+    assert "our order of 3 schedules" in printed.out and "7.61 ± 0.04" in printed.out
     assert "exponential, cubic, square, logarithmic are not measured here" in printed.out
     assert (tmp_path / "report" / "report.html").stat().st_size < 8e6
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "report"}

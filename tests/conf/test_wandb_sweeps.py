@@ -1,12 +1,13 @@
-"""The W&B sweep files: each combination of their parameters composes, in the form in which an agent passes it on."""
+"""The W&B sweep files: each combination of their parameters composes, in the form in which W&B's agent passes it on."""
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+from wandb import env, wandb_agent
 
 from maskgit_lab import config
 from maskgit_lab.evaluation.planning import check_arguments
@@ -17,18 +18,27 @@ FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.
 JOBS = {"mask_schedule": 21, "decode_steps": 19, "temperature_by_steps": 40, "decode_schedule": 7, "guidance": 5}
 
 
-def commands(sweep: dict) -> list[list[str]]:
-    """The command of each job, put together as `wandb agent` does it."""
-    values = [p.get("values", [p.get("value")]) for p in sweep["parameters"].values()]
-    made = []
-    for combination in itertools.product(*values):
-        chosen = dict(zip(sweep["parameters"], combination, strict=True))
-        arguments = create_sweep_command_args({"args": {key: {"value": value} for key, value in chosen.items()}})
-        macros = arguments | {"env": ["/usr/bin/env"], "program": [sweep["program"]]}
-        chunks = create_sweep_command(list(sweep["command"]))
-        is_macro = {chunk: chunk.startswith("${") and chunk.endswith("}") for chunk in chunks}
-        made.append([part for c in chunks for part in (macros[c[2:-1]] if is_macro[c] else [c])])
-    return made
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """What W&B's own agent would start for each job of a sweep."""
+    monkeypatch.chdir(tmp_path)
+    for name in (env.RUN_ID, env.SWEEP_ID, env.SWEEP_PARAM_PATH):
+        monkeypatch.setenv(name, "set by the agent")
+    started = []
+    monkeypatch.setattr(
+        wandb_agent, "AgentProcess", lambda command, **how: started.append(command) or SimpleNamespace()
+    )
+
+    def of(sweep: dict) -> list[list[str]]:
+        agent = wandb_agent.Agent(api=None, queue=None)
+        agent._sweep_command = sweep["command"]
+        values = [p.get("values", [p.get("value")]) for p in sweep["parameters"].values()]
+        for i, combination in enumerate(itertools.product(*values)):
+            args = {key: {"value": value} for key, value in zip(sweep["parameters"], combination, strict=True)}
+            agent._command_run({"run_id": f"run{i}", "program": sweep["program"], "args": args})
+        return started
+
+    return of
 
 
 def test_there_is_a_file_for_each_of_the_suites_sweeps():
@@ -45,7 +55,7 @@ def test_each_opens_with_its_command_its_cost_and_what_to_expect(name):
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_combination_composes(name, monkeypatch):
+def test_every_combination_composes(name, commands, monkeypatch):
     monkeypatch.setenv("CHECKPOINT", "outputs/run")
     sweep = yaml.safe_load(FILES[name].read_text())
     assert sweep["method"] == "grid" and sweep["metric"]["goal"] == "minimize"
@@ -65,13 +75,14 @@ def test_every_combination_composes(name, monkeypatch):
     assert len(seen) == JOBS[name]
 
 
-def test_lists_of_steps_survive_the_agent():
+def test_lists_of_steps_survive_the_agent(commands):
     sweep = {
         "program": "evaluate.py",
         "command": ["${args_no_hyphens}"],
         "parameters": {"decode.steps": {"value": [1, 2, 4]}},
     }
     ((override,),) = commands(sweep)
+    assert override == "decode.steps=[1, 2, 4]"
     config.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         assert compose("evaluate", overrides=[override]).decode.steps == [1, 2, 4]

@@ -54,7 +54,7 @@ def test_a_run_says_its_stages_and_nothing_that_a_user_can_do_nothing_about(firs
 
 def test_without_an_account_wandb_is_offline_and_says_how_to_upload(first, folder):
     (line,) = [line for line in first.stdout.splitlines() if line.startswith("wandb ")]
-    assert "offline (no account" in line and line.endswith("wandb sync run/wandb/offline-run-*")
+    assert "offline (no account" in line and line.endswith("`wandb sync run/wandb/offline-run-*`")
     assert len(list((folder / "run" / "wandb").glob("offline-run-*"))) == 1
 
 

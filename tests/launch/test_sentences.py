@@ -1,5 +1,6 @@
 """Hydra's and OmegaConf's errors, provoked in the installed versions: each pattern matches what they really say."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,8 @@ def test_files(tmp_path):
         (tmp_path / "absent" / "file").write_text("")
     text = sentence(caught.value, config.SCHEMAS["train"], HELP)
     assert text == f"{tmp_path}/absent/file: No such file or directory: fix it, or choose another place"
+
+
+def test_a_full_disk():
+    error = OSError(errno.ENOSPC, "No space left on device", "/tmp/tmpx")
+    assert sentence(error, config.SCHEMAS["train"], HELP).startswith("the disk is full: free some space and give the")

@@ -2,14 +2,20 @@
 
 import json
 import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+import torch
 
+from maskgit_lab.lit.loggers import wandb as wandb_logger
 from maskgit_lab.lit.loggers.base import Described
 from maskgit_lab.lit.loggers.group import logging as logging_to
 from maskgit_lab.lit.loggers.wandb import curve_settings, in_wandb_sweep
-from maskgit_lab.runs.results import Results
+from maskgit_lab.runs.results import Results, grid_path
 from maskgit_lab.runs.run import NoLogger
+from maskgit_lab.sampling.drawing import draw_tiles
 from maskgit_lab.settings import LoggerConf
 from wandb_server import WandbServer, in_use, serving
 
@@ -33,10 +39,10 @@ USE = {"wandb": {"_target_": "lightning.pytorch.loggers.WandbLogger"}}
 ABOUT = {"name": "schedule=cosine seed=1", "job_type": "train", "id": "r1"}
 
 
-def logging(folder, id="r1", **conf):
+def logging(folder, id="r1", say=print, **conf):
     settings = LoggerConf(**{"use": USE, "project": "lab-project", "group": "mask_schedule"} | conf)
     config = curve_settings(SETTINGS) | {"decode": {"choice_temperature": 4.5}}
-    return logging_to(settings, Described(**ABOUT | {"id": id}, folder=folder, config=config, say=print))
+    return logging_to(settings, Described(**ABOUT | {"id": id}, folder=folder, config=config, say=say))
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,37 @@ def test_points_that_were_measured_by_different_metrics_share_the_table(server, 
     told = [dict(zip(table["columns"], cells, strict=True)) for cells in table["data"]]
     assert [row["cas_top1"] for row in told] == [None, 0.9] and [row["guidance"] for row in told] == [0, 0.5]
     del server.runs["r2"]
+
+
+def test_a_server_that_goes_away_does_not_hold_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(wandb_logger, "FINISH_SECONDS", 1)
+    said, stop = [], ExitStack()
+    server = stop.enter_context(serving())
+    with in_use(server.environment, tmp_path):
+        with logging(tmp_path, say=said.append, log_model=True) as logger:
+            logger.point(ROWS[0])
+            stop.close()
+            logger.points(ROWS)
+            logger.checkpoints([Path(__file__)])
+            start = time.perf_counter()
+        assert time.perf_counter() - start < 12
+        (folder,) = (tmp_path / "wandb").glob("run-*-r1")
+    assert ["W&B does not answer (no connection to 127.0.0.1)" in said[0], len(said)] == [True, 2]
+    assert said[1].endswith(f"upload the rest later with: `wandb sync --include-online {folder}`")
+
+
+def test_checkpoints_and_samples_are_artifacts_if_asked_for(tmp_path):
+    (tmp_path / "last.ckpt").write_bytes(b"weights")
+    grid = grid_path(tmp_path, ROWS[0])
+    draw_tiles(torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8), grid)
+    for log_model in (False, True):
+        with serving() as server, in_use(server.environment, tmp_path):
+            with logging(tmp_path, log_model=log_model, tags=["a", "b"], notes="why") as logger:
+                logger.checkpoints([tmp_path / "last.ckpt"])
+                logger.points(ROWS)
+            kinds = [artifact["artifactTypeName"] for artifact in server.artifacts]
+        assert {"model", "samples"} <= set(kinds) if log_model else not {"model", "samples"} & set(kinds)
+        assert (server.runs["r1"].tags, server.runs["r1"].notes) == (["a", "b"], "why")
 
 
 def test_an_agents_run_is_the_agents(tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -12,7 +15,10 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.runs.names import CONFIG, RECORD
 from maskgit_lab.runs.results import Results
+from synthetic_runs import make_run, row
 from wandb_server import ServedRun, serving
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -64,18 +70,73 @@ def test_one_decoding_is_walked_through(execute, tiny_run):
     assert shown.warnings == ""
     assert shown.n_pictures == 5
     assert "cosine schedule" in shown.text and "class 7 is '7'" in shown.text
+    assert f"folder    {tiny_run}\nname      tiny\nsettings  debug=tiny logger=none" in shown.text
+    assert "debug run yes (tiny)" in shown.text
     table = shown.text.split("mean p(code)\n")[1]
     assert [line.split()[0] for line in table.splitlines()] == ["1", "2", "3"]
     assert table.splitlines()[-1].split()[3] == "1"  # one is masked again after the last step too
 
 
-def test_without_a_run_the_command_that_makes_one_is_told(tmp_path):
-    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "one_decoding.ipynb", as_version=4).cells}
-    names = {}
-    for part in (cells["parameters"], f"OUTPUTS = {str(tmp_path)!r}", cells["imports"]):
+def opened(name: str, cell: str, parameters: str) -> dict[str, Any]:
+    """Runs the first cells of a notebook in this process, up to one of them; gives what they define."""
+    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / name, as_version=4).cells}
+    names: dict[str, Any] = {}
+    for part in (cells["parameters"], parameters, cells["imports"], cells[cell]):
         exec(part, names)
+    return names
+
+
+def test_without_a_run_the_command_that_makes_one_is_named(tmp_path):
     with pytest.raises(UserError, match=r"python train\.py schedule=cosine"):
-        exec(cells["open"], names)
+        opened("one_decoding.ipynb", "open", f"OUTPUTS = {str(tmp_path)!r}")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "parameters", "message"),
+    [
+        ("one_decoding.ipynb", "open", "RUN = 'nowhere'", "RUN = nowhere is not a folder"),
+        ("one_decoding.ipynb", "open", "RUN = RUNS; CLASS = 10", "CLASS = 10: choose one from 0 to 9"),
+        ("ablation.ipynb", "read", "SOURCE = 'w&b'", "choose folder or wandb"),
+        ("ablation.ipynb", "read", "RUNS = 'nowhere'", "runs=nowhere does not exist"),
+        ("ablation.ipynb", "read", "DEBUG = True; STUDY = 1", "STUDY = 1: choose one of the studies above, from 0 to 0"),
+    ],
+)
+def test_mistakes_are_one_sentence(tiny_run, name, cell, parameters, message):
+    with pytest.raises(UserError, match=message):
+        opened(name, cell, f"RUNS = {str(tiny_run)!r}; {parameters}")
+
+
+def test_the_newest_run_that_is_no_debug_run_is_decoded(run, tmp_path, capsys):
+    whole = Path(shutil.copytree(run, tmp_path / "whole"))
+    (whole / CONFIG).write_text((whole / CONFIG).read_text().replace("debug: tiny", "debug: null"))
+    record = json.loads((whole / RECORD).read_text()) | {"config": file_sha256(whole / CONFIG)}
+    (whole / RECORD).write_text(json.dumps(record))
+    (whole / "results.jsonl").unlink()
+    os.utime(run / RECORD, (2e9, 2e9))  # the newest, but a try
+    parameters = f"OUTPUTS = {str(tmp_path)!r}"
+    assert opened("one_decoding.ipynb", "open", parameters)["run"] == whole
+    said = capsys.readouterr().out
+    assert "left out: 1 debug run (DEBUG = True counts them)" in said
+    assert f"folder    {whole}" in said and "debug run no" in said
+    assert opened("one_decoding.ipynb", "open", f"{parameters}; DEBUG = True")["run"] == run
+    shutil.rmtree(whole)
+    with pytest.raises(UserError, match=r"the only run is a debug run below .*: make a whole one, .* or set DEBUG"):
+        opened("one_decoding.ipynb", "open", parameters)
+
+
+def test_the_ablation_leaves_debug_runs_out(tmp_path, capsys):
+    make_run(tmp_path / "runs" / "whole", [row("cosine", 0, t) for t in (4, 8)], grids=False)
+    make_run(tmp_path / "runs" / "try", [row("linear", 0, t, debug="overfit") for t in (4, 8)], grids=False)
+    make_run(tmp_path / "tries" / "a", [row("linear", 0, 4, debug="tiny")], grids=False)
+    names = opened("ablation.ipynb", "read", f"RUNS = {str(tmp_path / 'runs')!r}")
+    assert [study.debug for study in names["every"]] == [""] and names["study"].points[0].schedule == "cosine"
+    said = capsys.readouterr().out
+    assert "left out: 1 debug run (DEBUG = True shows them)" in said
+    assert f"shown below: study 0, no debug runs, of\n  {tmp_path / 'runs' / 'whole'}: settings not known" in said
+    names = opened("ablation.ipynb", "read", f"RUNS = {str(tmp_path / 'runs')!r}; DEBUG = True; STUDY = 1")
+    assert names["study"].debug == "overfit" and "study 1, debug runs (overfit), of" in capsys.readouterr().out
+    with pytest.raises(UserError, match="the only run is a debug run below"):
+        opened("ablation.ipynb", "read", f"RUNS = {str(tmp_path / 'tries')!r}")
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +148,8 @@ def ablation(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1):
             run = folder / f"{schedule}_{seed}"
             run.mkdir()
-            shutil.copy(tiny_run / "config.yaml", run)
+            for name in (CONFIG, RECORD):
+                shutil.copy(tiny_run / name, run)
             for row in rows:
                 told = {"schedule": schedule, "decode_schedule": schedule, "seed": seed, "model": run.name}
                 far = {"fd_classifier": 10.0 + level + seed / 10 + abs(row["steps"] - 2)}
@@ -96,11 +158,12 @@ def ablation(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_ablation_is_read_from_a_folder(execute, ablation):
-    shown = execute("ablation.ipynb", RUNS=str(ablation))
+    shown = execute("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
     assert shown.warnings == ""
     assert shown.n_pictures == 2
+    assert "study 0, debug runs (tiny), of" in shown.text and f"  {ablation / 'linear_1'}: debug=tiny" in shown.text
     assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds [0, 1]" in shown.text
-    assert "the order by the distance at the best T: tau 1.00 (95 % interval 1.00 to 1.00)" in shown.text
+    assert "and the paper's (by FID in Table 3): +1.00, 95 % interval +1.00 to +1.00." in shown.text
     assert "ours:  cosine < linear < square_root" in shown.text
     best = {line.split()[0]: line.split()[1] for line in shown.text.split("best T")[1].splitlines()[1:4]}
     assert {name: steps.rstrip("*") for name, steps in best.items()} == dict.fromkeys(best, "2")
@@ -117,11 +180,14 @@ def test_the_same_ablation_is_read_from_wandb(execute, ablation, monkeypatch):
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("WANDB_MODE", raising=False)
-        online = execute("ablation.ipynb", SOURCE="wandb", PROJECT="lab-project", ENTITY="lab", GROUP="sweep")
-    assert online.warnings == ""
-    assert online.text == execute("ablation.ipynb", RUNS=str(ablation)).text
+        where = {"SOURCE": "wandb", "PROJECT": "lab-project", "ENTITY": "lab", "GROUP": "sweep"}
+        online = execute("ablation.ipynb", **where, DEBUG=True)
+    assert online.warnings == "" and "the W&B project lab-project, group sweep" in online.text
+    offline = execute("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
+    (_, first), (_, second) = (shown.text.split("\nschedule ", 1) for shown in (online, offline))
+    assert first == second
 
 
 def test_an_ablation_of_one_run_has_no_rank_correlation(execute, tiny_run):
-    shown = execute("ablation.ipynb", RUNS=str(tiny_run))
-    assert "at least three of the paper's schedules" in shown.text and shown.n_pictures == 2
+    shown = execute("ablation.ipynb", RUNS=str(tiny_run), DEBUG=True)
+    assert "Kendall's tau-b needs at least 3, so none is given" in shown.text and shown.n_pictures == 2

@@ -59,7 +59,6 @@ REFUSED = {
     rules.Amount: [(-0.1, FINITE), (math.nan, FINITE), (math.inf, FINITE)],
     rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)],
     rules.Share: [(value, "give a number from 0 to below 1") for value in (1.0, -0.1, math.nan)],
-    rules.Betas: [(value, "give two numbers from 0 to below 1") for value in ([0.9], [0.9, 1.0], [0.1, 0.2, 0.3])],
     rules.Steps: [([], "name at least one"), ([0], "at least 1 step"), ([2, 2], "once"), ([10**6], "at most 100000")],
     rules.Folder: [("", "name a folder, or leave it out")],
     rules.Threads: [(0, WHOLE), ((os.cpu_count() or 1) + 1, f"this machine has {os.cpu_count()}")],
@@ -69,6 +68,7 @@ REFUSED = {
 # The same for fields with a rule of their own.
 OWN = {
     "decay": [("linear", "choose one of none, cosine")],
+    "ckpt_mode": [("none", "choose one of weights, resume")],
     "perceptual": [("alex", "choose one of vgg16, resnet50, none")],
     "loss_on": [("none", "choose one of masked, all")],
     "magnitude": [(-1, "give a whole number from 0 to 30"), (31, "give a whole number from 0 to 30")],

@@ -29,7 +29,8 @@ class LocalLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """The return value of a job is None, or why it failed."""
+        """The return value of a job is its `optimized_metric`, None without one, or a `UserError` if it has failed."""
+        from maskgit_lab.errors import UserError
         from maskgit_lab.launch.local import LocalJobs, share_machine
 
         trainer = self.config.trainer
@@ -37,4 +38,10 @@ class LocalLauncher(Launcher):
         command = ["maskgit_lab", self.config.hydra.job.name]
         jobs = LocalJobs(command, slots, Path(self.config.hydra.sweep.dir))
         reasons = jobs.run([list(overrides) for overrides in job_overrides])
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=reason) for reason in reasons]
+        is_search = self.config.get("optimized_metric") is not None
+        return [
+            JobReturn(status=JobStatus.COMPLETED, _return_value=jobs.value(overrides) if is_search else None)
+            if reason is None
+            else JobReturn(status=JobStatus.FAILED, _return_value=UserError(reason))
+            for overrides, reason in zip(job_overrides, reasons, strict=True)
+        ]

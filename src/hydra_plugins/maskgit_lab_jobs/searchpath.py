@@ -15,6 +15,6 @@ class WorkingFolder(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         own, here = configs() / "conf", Path.cwd() / "conf"
-        is_ours = any(element.path == f"file://{own}" for element in search_path.get_path())
+        is_ours = any(element.path == str(own) for element in search_path.get_path())
         if is_ours and here.is_dir() and here.resolve() != own:
             search_path.prepend("working-folder", f"file://{here}")

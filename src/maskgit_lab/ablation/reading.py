@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,14 @@ import yaml
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
+from maskgit_lab.runs.codes import read_codes
+from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import CODE, CONFIG, RECORD
 from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
 from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
 NOT_OF_THE_TRAINING = {*PLACES, *EVALUATION, "seed", "schedule"}
-NOT_RUNS = {"checkpoints", "pictures", "grids", "samples", "wandb"}  # folders inside a run
 LARGEST = 2**63  # T and seed
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
 
@@ -70,7 +71,7 @@ def find_runs(folder: Path) -> list[Run]:
         raise UserError(f"runs={folder} does not exist: name a folder that holds runs, such as outputs/digits")
     if not folder.is_dir():
         raise UserError(f"runs={folder} is a file: name the folder that holds the runs")
-    runs = [_read(path) for path in sorted(_run_folders(folder))]
+    runs = [_read(path) for path in sorted(run_folders([folder], _is_run, hidden=False))]
     if not any(run.rows for run in runs):
         what = f"{len(runs)} runs without a single result" if runs else f"no {RESULTS}"
         raise UserError(f"runs={folder} holds {what}: train and evaluate something first, or name another folder")
@@ -84,27 +85,17 @@ def short_names(runs: Sequence[Run]) -> dict[Path, str]:
     return {path: absolute.relative_to(common).as_posix() for path, absolute in paths.items()}
 
 
-def _run_folders(folder: Path) -> Iterator[Path]:
-    """Links are followed, since runs may lie on several disks, but no folder is visited twice."""
-    seen = set()
-    for place, below, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            below.clear()
-            continue
-        seen.add(real)
-        is_run = RESULTS in files or (RECORD in files and CONFIG in files)
-        skipped = NOT_RUNS if is_run else set()
-        below[:] = sorted(name for name in below if not name.startswith(".") and name not in skipped)
-        if is_run:
-            yield Path(place)
+def _is_run(files: Collection[str]) -> bool:
+    """Whether a folder with these files has results, or was to have some."""
+    return RESULTS in files or (RECORD in files and CONFIG in files)
 
 
 def _read(path: Path) -> Run:
     results = path / RESULTS
     rows, n_cut = Results(results).read()
     config, faults = _read_config(path / CONFIG)
-    code, about_code = _read_code(path / CODE)
+    code = read_codes(path / CODE)
+    about_code = [f"its {CODE} is damaged, so the files of its code are not known"] if code is None else []
     settings = _training(config)
     return Run(
         path=path,
@@ -113,7 +104,7 @@ def _read(path: Path) -> Run:
         n_cut=n_cut,
         settings=settings,
         faults=(*faults, *about_code, *_unfinished(path, config, rows)),
-        code=code,
+        code=code or {},
         modified=results.stat().st_mtime if results.exists() else 0.0,
     )
 
@@ -135,16 +126,6 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(config, dict):
         return {}, ["its config.yaml is damaged, so it is unknown how its model was trained"]
     return {str(key): value for key, value in config.items()}, []
-
-
-def _read_code(path: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
-    if not path.is_file():
-        return {}, []
-    try:
-        code = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): {str(k): str(v) for k, v in files.items()} for name, files in code.items()}, []
-    except (ValueError, AttributeError, RecursionError):
-        return {}, [f"its {path.name} is damaged, so the files of its code are not known"]
 
 
 def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from maskgit_lab.evaluation import planning
 from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.loggers import evaluation_logger
+from maskgit_lab.evaluation.optimized import check_optimized, show_optimized
 from maskgit_lab.evaluation.reference import RealImages, real_images
 from maskgit_lab.lit.loggers.group import check_loggers
 from maskgit_lab.lit.loggers.wandb import in_wandb_sweep
@@ -20,6 +21,7 @@ from maskgit_lab.runs.codes import check_choice
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.opening import held
 from maskgit_lab.runs.outputs import results_folder
+from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Run, begin
 from maskgit_lab.sampling.loading import is_run
 from maskgit_lab.settings import CommonConf, EvaluateConf
@@ -44,7 +46,9 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     check_choice(settings.rerun, settings.reuse)
     of_run = settings.checkpoint is not None and is_run(checkpoint)
     folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
-    return planning.settings_of(settings, folder), folder
+    whole = planning.settings_of(settings, folder)
+    check_optimized(settings.optimized_metric, whole)
+    return whole, folder
 
 
 def prepare(settings: EvaluateConf) -> Prepared:
@@ -62,8 +66,12 @@ def prepare(settings: EvaluateConf) -> Prepared:
     return Prepared(replace(begin(whole), home=folder), data, real)
 
 
-def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) -> None:
-    """Evaluates `checkpoint` or `samples`; with several devices each process samples and measures its share."""
+def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) -> float | None:
+    """Evaluates `checkpoint` or `samples`; with several devices each process samples and measures its share.
+
+    Returns:
+        The best value of `optimized_metric`, if one is named.
+    """
     command, data, real = prepared.run, prepared.data, prepared.real
     if data is not None:
         data = readable(command, data)
@@ -76,12 +84,14 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
     with _held(settings, place):
         if real is None:
             planning.measure_tokenizer(command, data)
+            rows = list[Row]()
         else:
-            evaluate(command, planning.plan(command, settings, data, real, place), overrides)
+            rows = evaluate(command, planning.plan(command, settings, data, real, place), overrides)
+    return show_optimized(command.console, settings.optimized_metric, rows)
 
 
-def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[str]) -> None:
-    """Measures what is missing and shows the points."""
+def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[str]) -> list[Row]:
+    """Measures what is missing, and shows and returns the points."""
     news = bool(evaluation.missing()) or in_wandb_sweep()
     with evaluation_logger(run, evaluation, overrides, news) as logger:
         rows = replace(evaluation, run=replace(run, logger=logger)).carry_out()
@@ -90,6 +100,7 @@ def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[s
     show(run.console, rows)
     if evaluation.results is not None:
         run.console.note("results", str(evaluation.results.path))
+    return list(rows)
 
 
 def _place(settings: EvaluateConf, run: Run[CommonConf]) -> Path | None:

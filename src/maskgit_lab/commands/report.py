@@ -54,7 +54,8 @@ def _rows(runs: Sequence[Run]) -> int:
 def _print(terminal: Terminal, report: Report) -> None:
     for chapter in report.chapters:
         terminal.say("")
-        terminal.table(chapter.study.title, chapter.table.flat_head, chapter.table.rows)
+        table = chapter.table
+        terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
         for text in (*chapter.order, *chapter.warnings):
             terminal.say(text)
     for text in report.faults:

@@ -9,10 +9,12 @@ from maskgit_lab import ranks
 from maskgit_lab.code import Code
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation import pictures
 from maskgit_lab.evaluation.code import asked_for, known_code
 from maskgit_lab.evaluation.curve import show
 from maskgit_lab.evaluation.loggers import training_logger
+from maskgit_lab.evaluation.optimized import check_optimized, show_optimized
 from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.fingerprints import fingerprint
@@ -21,6 +23,7 @@ from maskgit_lab.lit.loggers.wandb import in_wandb_sweep
 from maskgit_lab.metrics.features import FeatureExtractor
 from maskgit_lab.runs.opening import Wanted, opened
 from maskgit_lab.runs.record import ClassifierRecord
+from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Run, begin
 from maskgit_lab.sampling.loading import open_run
 from maskgit_lab.settings import TrainConf
@@ -41,13 +44,19 @@ def prepare(settings: TrainConf) -> ImageData:
         check_extractors(settings)
     if settings.stage == "all":
         check_evaluation(settings, data)
+        check_optimized(settings.optimized_metric, settings)
+    elif settings.optimized_metric is not None:
+        raise UserError("optimized_metric needs an evaluation: leave stage out")
     return data
 
 
-def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
+def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> float | None:
     """Trains, evaluates and draws what the settings ask for, continuing from whatever is there.
 
     With several devices every process does all of this.
+
+    Returns:
+        The best value of `optimized_metric`, if one is named.
     """
     command = begin(settings)
     data = readable(command, data)
@@ -60,7 +69,7 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> None:
         else:
             with training_logger(command, overrides) as logger:
                 train(replace(command, logger=logger), data)
-        _show_results(command, measures)
+        return show_optimized(command.console, settings.optimized_metric, _show_results(command, measures))
 
 
 def train(run: Run[TrainConf], data: ImageData) -> None:
@@ -111,9 +120,11 @@ def _show_what_is_reused(run: Run[TrainConf]) -> None:
     run.console.note("complete", "the run is complete: there is nothing to do")
 
 
-def _show_results(run: Run[TrainConf], measures: Code) -> None:
+def _show_results(run: Run[TrainConf], measures: Code) -> list[Row]:
+    """Shows the rows that the settings ask for, and returns them."""
     rows = run.folder.results.of(fingerprint(measures), run.record.code)
-    points = run.record.measured.get(run.asked, [])
-    show(run.console, [rows[point] for point in points if point in rows])
+    shown: list[Row] = [rows[point] for point in run.record.measured.get(run.asked, []) if point in rows]
+    show(run.console, shown)
     for path in run.folder.pictures().values():
         run.console.note("picture", str(path))
+    return shown

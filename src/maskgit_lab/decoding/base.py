@@ -107,11 +107,11 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: in
     return build(own, "decode", Decoder, **{key: value for key, value in values.items() if key in known})  # type: ignore[type-abstract]
 
 
-def _chosen_schedule(name: str | None, trained: Schedule) -> Schedule:
+def _chosen_schedule(name: str | None, trained: Schedule | None) -> Schedule:
     """The schedule that `decode.schedule` names; a dotted name is that of a class, as in `_target_`."""
-    if name is None or "." not in name or name == trained.name:
+    if name is None or "." not in name or (trained is not None and name == trained.name):
         return named_schedule(name, trained)
-    if name == f"{type(trained).__module__}.{type(trained).__qualname__}":
+    if trained is not None and name == f"{type(trained).__module__}.{type(trained).__qualname__}":
         return trained  # with the settings of its training
     return build({TARGET: name}, "decode.schedule", Schedule)  # type: ignore[type-abstract]
 

@@ -27,7 +27,7 @@ class MaskGIT(Decoder):
 
     schedule: Schedule  # gamma
     steps: int  # T
-    choice_temperature: float = 4.5  # tau, the scale of the Gumbel noise on the confidence
+    choice_temperature: float = 4.5  # scale of the Gumbel noise on the confidence
     guidance: float = 0.0  # of classifier-free guidance, which the paper does not have; 0 is none
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ def decode(
         schedule: gamma, of which the share of the hole that stays masked after each step follows.
         steps: T, at least 1.
         mask_id: the token that stands for "unknown".
-        choice_temperature: tau, the scale of the Gumbel noise on the confidence; it falls linearly to 0.
+        choice_temperature: scale of the Gumbel noise on the confidence; it falls linearly to 0.
         generator: randomness, on the device of the tokens; without one, torch's global generator. With a generator for
             each image, an image does not depend on which others are decoded with it.
 

@@ -33,7 +33,7 @@ def training_logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractCo
         id=record.wandb_id if is_first else f"{record.wandb_id}-{asked}",
         folder=run.folder.path,
         config={**_settings(run), **own, "overrides": list(overrides)},
-        say=lambda line: run.console.note("logger", line),
+        say=lambda line: run.console.note("wandb", line),
     )
     return logging(run.settings.logger, about)
 
@@ -59,7 +59,7 @@ def evaluation_logger(
         id=fingerprint({"evaluate": list(overrides), **origin, **own}),
         folder=evaluation.place,
         config={**_settings(run), **own, "overrides": list(overrides), "origin": origin},
-        say=lambda line: run.console.note("logger", line),
+        say=lambda line: run.console.note("wandb", line),
     )
     return logging(run.settings.logger, about)
 

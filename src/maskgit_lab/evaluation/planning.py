@@ -191,7 +191,8 @@ def _of_model(
     pipeline = trained.pipeline
     assert isinstance(pipeline.tokenizer, nn.Module)
     weights = weights_digest(pipeline.model, pipeline.tokenizer)
-    source = Generated(trained, weights, labels, run.settings.seed, name)
+    checkpoint = run.home.named_checkpoint if run.home is not None else None
+    source = Generated(trained, weights, labels, run.settings.seed, name, checkpoint)
     made_by = (type(part).__module__ for part in (pipeline.model, pipeline.tokenizer, pipeline.decoder))
     return Evaluation(
         run=run,

@@ -81,6 +81,7 @@ class Generated(Source):
     labels: Tensor  # the class of each sample
     seed: int  # of the samples
     data: str | None = None  # the name of the data that it was trained on, if that is known
+    checkpoint: str | None = None  # the name of its checkpoint, where that is not the last of its run
 
     def at(self, steps: int) -> Generated:
         """The samples at another T."""
@@ -114,6 +115,7 @@ class Generated(Source):
             "seed": self.seed,
             "labels": fingerprint({"labels": self.labels.tolist()}),
             **({"data": self.data} if self.data is not None else {}),
+            **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {}),
         }
 
     @property

@@ -49,12 +49,12 @@ def checked(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
 
 def _checked(argument: str, verb: str, conf: Path) -> str:
     parts = OVERRIDE.fullmatch(argument)
-    if parts is None:
+    if parts is None or (parts["value"] is None and parts["sign"] != "~"):
         return argument
     key, value = parts["key"], parts["value"]
     if key.startswith("hydra."):
         _check_hydra(key, verb)
-    if key in OPTIONS and value is not None:
+    if key in OPTIONS:
         _check_plugin(key, value)
     if parts["sign"] == "~":
         _check_removal(argument, key, verb, conf)
@@ -99,8 +99,8 @@ def is_group(conf: Path, key: str) -> bool:
 
 
 def options(conf: Path, group: str) -> list[str]:
-    """The options of a group, without those that only others are made of."""
-    return sorted(file.stem for file in (conf / group).glob("[!_]*.yaml"))
+    """The options of a group, the user's own too, without those that only others are made of."""
+    return sorted({file.stem for place in (conf, Path("conf")) for file in (place / group).glob("[!_]*.yaml")})
 
 
 def _quoted(argument: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from maskgit_lab import config, usage
 from maskgit_lab.errors import UserError
-from maskgit_lab.launch import arguments
+from maskgit_lab.launch import arguments, extras, folder
 from maskgit_lab.launch.completion import completed
 from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
@@ -52,17 +52,16 @@ class Command:
             os.environ[FULL_ERROR] = os.environ[OURS] = "1"  # Hydra must raise its errors, for `sentence` to read them
         usage.remember(sys.argv[0])
         config.register()
-        conf, here = usage.configs() / "conf", Path.cwd()
-        if str(here) not in sys.path:
-            sys.path.append(str(here))  # for classes of the user's own
+        extras.register()
         try:
+            conf = folder.enter(self.verb)
             sys.argv[1:] = self._without_help(arguments.checked(sys.argv[1:], self.verb, conf))
-            for folder in (usage.configs(), here):
-                config.register_sweeps(folder / "sweeps")
             with completed(sys.argv):
                 hydra.main(version_base="1.3", config_path=str(conf), config_name=self.verb)(self._task)()
         except USER_ERRORS as error:
             self._leave(error)
+        except yaml.YAMLError as error:
+            self._leave(folder.unreadable(error))
         except ValueError as error:  # Hydra's own, for groups without a name
             if self.composed:
                 raise
@@ -71,33 +70,32 @@ class Command:
             print("interrupted: the same command continues from what was saved", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
 
-    def _task(self, cfg: DictConfig) -> str | None:
-        """Does the work; a job of a sweep returns why it has failed, for the end of the sweep to show."""
+    def _task(self, cfg: DictConfig) -> float | None:
+        """Does the work, and returns what a search over settings looks at."""
         self.composed = True
         if self.wants_help:
             text = help_text(cfg, HydraConfig.get(), self.schema, GlobalHydra.instance().config_loader())
             print(usage.as_typed(text))
             return None
         try:
-            self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
+            return self._work(config.typed(cfg, self.schema), list(HydraConfig.get().overrides.task))
         except USER_ERRORS as error:
-            if not _is_job_of_sweep():
-                self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
-            return self._sentence(error)
-        return None
+            if HydraConfig.get().mode == RunMode.MULTIRUN:  # a launcher runs it in a process of its own
+                raise UserError(self._sentence(error)) from error
+            self._leave(error)  # at once: what Hydra adds to the errors of a job is not for users
 
-    def _work(self, settings: Any, overrides: list[str]) -> None:
+    def _work(self, settings: Any, overrides: list[str]) -> float | None:
         """Verbs that prepare something run in a process for each device."""
         if {"decode.steps", "eval.steps"} <= {override.lstrip("+").partition("=")[0] for override in overrides}:
             raise UserError("eval.steps is another name of decode.steps: give only one of them")
         verb = import_module(f"maskgit_lab.commands.{self.verb}")
         if not hasattr(verb, "prepare"):
             verb.run(settings)
-            return
+            return None
         from maskgit_lab.launch.processes import in_processes  # imports torch
 
         command = self.verb, overrides
-        in_processes(
+        return in_processes(
             settings.trainer, command, lambda: verb.prepare(settings), lambda made: verb.run(settings, overrides, made)
         )
 
@@ -107,7 +105,7 @@ class Command:
         kept = [argument for argument in given if argument not in ("-h", "--help", "-m", "--multirun")]
         return [*kept, "hydra.mode=RUN"] if self.wants_help else given
 
-    def _leave(self, error: Exception) -> None:
+    def _leave(self, error: Exception) -> NoReturn:
         if self.wants_traceback:
             raise error
         print(f"error: {self._sentence(error)}", file=sys.stderr)
@@ -116,9 +114,3 @@ class Command:
     def _sentence(self, error: Exception) -> str:
         text = sentence(error, self.schema, f"`python {self.verb}.py --help`")
         return usage.as_typed(" ".join(text.split()))  # names of files may have lines of their own
-
-
-def _is_job_of_sweep() -> bool:
-    """Whether a launcher runs this job in a process that it has started, such as on a cluster."""
-    hydra = HydraConfig.get()
-    return hydra.mode == RunMode.MULTIRUN and hydra.runtime.choices["hydra/sweeper"] == "jobs"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 from maskgit_lab.errors import install
 
@@ -36,3 +40,28 @@ OPTIONS: Mapping[str, Mapping[str, Extra | None]] = {
     },
     "hydra/sweeper": {"jobs": None, "optuna": Extra("optuna", "hydra_plugins.hydra_optuna_sweeper")},
 }
+
+
+@dataclass
+class SearchConf:
+    """`hydra/sweeper=optuna`: the settings of hydra-optuna-sweeper, which proposes the trials, with other defaults."""
+
+    _target_: str = "hydra_plugins.maskgit_lab_jobs.trials.TrialSweeper"
+    _recursive_: bool = False
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
+    sampler: Any = "???"  # without a seed it gets seed 0, so that the same command makes the same trials
+    direction: Any = None  # minimize or maximize; null: as optimized_metric is better
+    n_trials: Any = 20
+    n_jobs: Any = "${oc.select:hydra.launcher.n_jobs,1}"  # trials at once, which do not see each other's results
+    max_failure_rate: float = 0.0  # of the trials at once; above it the search ends
+    storage: Any = None  # of the study; null: none, since the same command finds what is finished
+    study_name: str | None = None
+    search_space: Any = None
+    custom_search_space: str | None = None
+    params: Any = None  # settings and their ranges, as on the command line
+
+
+def register() -> None:
+    """Makes the search known to Hydra, in place of the plugin's own option of that name."""
+    Plugins.instance()  # which registers the plugin's, when it is first asked for
+    ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=SearchConf)

@@ -21,6 +21,7 @@ import torch
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.optimized import printed_value
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.launch.job import run_job
 from maskgit_lab.runs.naming import run_name
@@ -116,8 +117,15 @@ class LocalJobs:
                     reasons[job.number] = self._finish(job, len(jobs))
         return reasons
 
+    def value(self, overrides: Sequence[str]) -> float | None:
+        """What a job that has been run prints as its `optimized_metric`."""
+        return printed_value(self._log(list(overrides)).read_text(encoding="utf-8", errors="replace"))
+
+    def _log(self, overrides: list[str]) -> Path:
+        return self.logs / f"{run_name(overrides)}-{fingerprint({'job': overrides})}.log"
+
     def _start(self, number: int, overrides: list[str], slot: Slot, count: int) -> _Running:
-        log = self.logs / f"{run_name(overrides)}-{fingerprint({'job': overrides})}.log"
+        log = self._log(overrides)
         self.terminal.note("job", f"{number + 1} of {count}: {shlex.join(overrides)}; its log is {log}")
         arguments = ([*self.command, *overrides], Path.cwd(), {**os.environ, **slot}, log.resolve())
         process = _context(self.command, slot).Process(target=run_job, args=arguments)  # type: ignore[attr-defined]

@@ -15,13 +15,14 @@ from maskgit_lab.lit import processes
 from maskgit_lab.settings import Hardware
 
 T = TypeVar("T")
+R = TypeVar("R")
 # How torch words that another process is gone.
 OTHER_ENDED = re.compile(r"closed by peer|reset by peer|socket closed", re.IGNORECASE)
 
 
 def in_processes(
-    hardware: Hardware, command: tuple[str, list[str]], prepare: Callable[[], T], work: Callable[[T], None]
-) -> None:
+    hardware: Hardware, command: tuple[str, list[str]], prepare: Callable[[], T], work: Callable[[T], R]
+) -> R | None:
     """Does some work in a process for each device.
 
     Args:
@@ -29,6 +30,9 @@ def in_processes(
         command: the verb and the overrides of this job, which start the other processes.
         prepare: finds what cannot work, before any process is started, and in each of them again.
         work: is given what `prepare` returns, in each of the processes.
+
+    Returns:
+        What the work returns in this process, or None where other processes have done it.
     """
     if here := processes.is_started(hardware):
         processes.connect(hardware)
@@ -36,11 +40,11 @@ def in_processes(
     if not here:
         if code := processes.start(*command, hardware.devices):
             sys.exit(code)
-        return
+        return None
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
     try:
-        work(prepared)
+        done = work(prepared)
     except RuntimeError as error:
         if not OTHER_ENDED.search(str(error)):
             raise
@@ -51,3 +55,4 @@ def in_processes(
             ) from error
         sys.exit(1)
     processes.leave()
+    return done

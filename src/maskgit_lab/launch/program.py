@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import get_close_matches
 
@@ -18,16 +19,33 @@ def main() -> None:
         print(_help())
     elif verb == "--version":
         print(f"maskgit_lab {__version__}")
+    elif verb in ("-sc", "--shell_completion"):
+        _complete(os.environ.get("COMP_LINE", ""))
     elif verb not in usage.VERBS:
         close = get_close_matches(verb, usage.VERBS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         print(f"error: {verb}: there is no such command{hint}; choose one of {', '.join(usage.VERBS)}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     else:
-        from maskgit_lab.launch.cli import Command  # imports Hydra
-
         del sys.argv[1]
-        Command(verb)()
+        _command(verb)
+
+
+def _command(verb: str) -> None:
+    from maskgit_lab.launch.cli import Command  # imports Hydra
+
+    Command(verb)()
+
+
+def _complete(line: str) -> None:
+    """Prints the verbs that a line may go on with, or what Hydra completes after one."""
+    name, _, rest = line.lstrip().partition(" ")
+    verb, space, overrides = rest.lstrip().partition(" ")
+    if line and not space:
+        print(" ".join(known for known in usage.VERBS if known.startswith(verb)))
+    elif not line or verb in usage.VERBS:
+        os.environ["COMP_LINE"] = f"{name} {overrides}"
+        _command(verb or "train")
 
 
 def _help() -> str:

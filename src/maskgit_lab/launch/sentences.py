@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -14,7 +15,9 @@ from maskgit_lab import config
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings.renamed import RENAMED
 
+SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", re.MULTILINE)
 ALIKE = 0.7  # how similar a name has to be to be suggested, from 0 to 1
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sentence(error: Exception, schema: type, help_command: str) -> str:
@@ -27,14 +30,8 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     """
     if isinstance(error, UserError):
         return _with_hint(str(error), schema, help_command)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
-    if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
-        )
-    if swept := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", str(error), re.M):
-        return f"{swept[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
+    if of_hydra := _of_hydra(error):
+        return of_hydra
     cause = _cause(error)
     key = getattr(cause, "full_key", None)
     if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
@@ -44,10 +41,29 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
         name = key or missing[1]
         return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}: fix it, or choose another place"
+    if isinstance(error, OSError) and (error.filename or error.errno in FULL):
+        return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
     return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _of_hydra(error: Exception) -> str | None:
+    """What Hydra refuses before it composes a config."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
+        )
+    if several := SEVERAL.match(str(error)):
+        return f"{several[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
+    return None
+
+
+def _of_the_disk(error: OSError) -> str:
+    if error.errno in FULL:
+        return "the disk is full: free some space and give the same command again, which continues from what is there"
+    return f"{error.filename}: {error.strerror}: fix it, or choose another place"
 
 
 def _with_hint(text: str, schema: type, help_command: str) -> str:

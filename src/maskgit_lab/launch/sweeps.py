@@ -14,22 +14,17 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from maskgit_lab import config
-from maskgit_lab.commands import evaluate
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.evaluation.code import asked_for, measuring_code, origin_of
 from maskgit_lab.runs.codes import Stale
-from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
-from maskgit_lab.runs.opening import Wanted, existing
-from maskgit_lab.runs.origin import check_rows
-from maskgit_lab.settings import EvaluateConf, SweepConf, TrainConf
-from maskgit_lab.stages.code import training_code
+from maskgit_lab.settings import SweepConf
 from maskgit_lab.usage import as_typed
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
@@ -60,7 +55,6 @@ class Sweep:
         self.loader = loader
         self.verb: str = cfg.hydra.job.name
         self.terminal = Terminal()
-        self.name: str | None = cfg.get("name") or (data_name(cfg.data) if cfg.get("data") else None)
         self.conf = config.typed(cfg.sweep, SweepConf)
         if self.conf.verb not in (None, self.verb):
             verb, name = self.conf.verb, self.conf.name
@@ -98,41 +92,29 @@ class Sweep:
         overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(lines)
         swept = [o.get_key_element().lstrip("+~") for o in overrides if o.is_sweep_override()]
         choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
-        same = self._same_for_all(own, swept)
-        combinations = list(itertools.product(*choices.values()))
+        same = settings_of_jobs(self.conf.name, name_of_data(self.cfg), own, swept)
+        lines_of_jobs = [[*combination, *same] for combination in itertools.product(*choices.values())]
+        settings = [settings_of(self.cfg, self.loader, line) for line in lines_of_jobs]
+        from maskgit_lab.launch.finished import is_finished  # imports torch: mistakes in settings come before
+
         jobs, faults = list[_Job](), list[Stale]()
-        for combination in combinations:
+        for line, conf in zip(lines_of_jobs, settings, strict=True):
             try:
-                jobs.append(self._checked([*combination, *same]))
+                jobs.append(_Job(line, is_finished(conf, line)))
             except Stale as fault:
                 faults.append(fault)
         if faults:
             files = ", ".join(dict.fromkeys(fault.files for fault in faults))
-            raise Stale(f"{len(faults)} of the {len(combinations)} jobs were done", files, "do them again")
+            raise Stale(f"{len(faults)} of the {len(lines_of_jobs)} jobs were done", files, "do them again")
         return jobs
 
     def _params(self) -> dict[str, Any]:
         params = self.conf.params
         return params | ({"checkpoint": _trained_runs(Path(self.conf.runs))} if self.conf.runs is not None else {})
 
-    def _same_for_all(self, own: Sequence[str], swept: Sequence[str]) -> list[str]:
-        """Jobs that another sweep runs at the same moment are waited for; a sweep is a group in W&B."""
-        given = {argument.partition("=")[0] for argument in own}
-        name = self.conf.name or "-".join(key.rpartition(".")[2] for key in swept) or "sweep"
-        group = name if self.name is None else f"{name}-{self.name}"
-        wanted = {"wait": "true", "logger.group": group}
-        return [f"{key}={value}" for key, value in wanted.items() if key not in given]
-
-    def _checked(self, overrides: list[str]) -> _Job:
-        cfg = self.loader.load_sweep_config(self.cfg, overrides)
-        settings: Any = config.typed(config.without_hydra(cfg), config.SCHEMAS[self.verb])
-        if isinstance(settings, EvaluateConf):
-            evaluate.check(settings)
-        return _Job(overrides, isinstance(settings, TrainConf) and _is_measured(settings, overrides))
-
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
-            return [_reason(returned) for returned in launch(todo, 0)]
+            return [reason_of(returned) for returned in launch(todo, 0)]
         except (UserError, OSError):
             raise
         except Exception as error:  # of all kinds, such as for schedulers that do not answer
@@ -143,38 +125,63 @@ class Sweep:
             ) from error
 
 
-def _is_measured(settings: TrainConf, overrides: Sequence[str]) -> bool:
-    """Whether the run of these settings has all that they ask for.
+def settings_of(cfg: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Any:
+    """The settings of a job of a sweep.
+
+    Args:
+        cfg: of the sweep.
+        loader: composes configs.
+        overrides: of the job.
 
     Raises:
-        Stale: other code trained or measured it, and the settings do not say what to do about that.
+        UserError: a value is not allowed.
     """
-    run = existing(Wanted(settings, overrides, training_code(settings)))
-    if run is None:
-        return False
-    asked = asked_for(settings)
-    points = run.record.measured.get(asked, [])
-    if not (settings.rerun or settings.reuse):
-        check_rows(run.results, points, origin_of(settings, run))
-    return run.is_measured(settings.stage, asked, measuring_code(settings))
+    job = loader.load_sweep_config(cfg, overrides)
+    return config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name])
 
 
-def _reason(returned: JobReturn) -> str | None:
-    try:
-        reason: str | None = returned.return_value
-        return reason
-    except Exception as error:
-        return f"{type(error).__name__}: {first_line(error)}"
+def settings_of_jobs(name: str | None, data: str | None, own: Sequence[str], swept: Sequence[str]) -> list[str]:
+    """What all jobs of a sweep have: one that another sweep runs is waited for, and they are a group in W&B.
+
+    Args:
+        name: of the sweep; None: after what is swept.
+        data: what the runs are on.
+        own: overrides of the command line, which go over these.
+        swept: keys of the settings that differ between the jobs.
+    """
+    given = {argument.partition("=")[0] for argument in own}
+    name = name or "-".join(key.rpartition(".")[2] for key in swept) or "sweep"
+    wanted = {"wait": "true", "logger.group": name if data is None else f"{name}-{data}"}
+    return [f"{key}={value}" for key, value in wanted.items() if key not in given]
+
+
+def name_of_data(cfg: DictConfig) -> str | None:
+    """What the runs of a sweep are on, in one word."""
+    return cfg.get("name") or (data_name(cfg.data) if cfg.get("data") else None)
+
+
+def reason_of(returned: JobReturn) -> str | None:
+    """Why a job has failed, or None if it has not."""
+    if returned.status == JobStatus.COMPLETED:
+        return None
+    error = returned._return_value  # what `return_value` would print and raise
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
 
 
 def _values_of(override: Override) -> list[str]:
     """What an override gives to the jobs: a value for each of them, or the same for all."""
     key = override.get_key_element()
+    if override.is_delete():
+        return [str(override.input_line)]
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
-        raise UserError(f"{key}: give its values one by one, such as {key}=1,2,3")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+        raise UserError(
+            f"{override.input_line} has values without number: give them one by one, such as "
+            f"{key}=1,2,3, or search them with hydra/sweeper=optuna"
+        )
+    values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [value for value in values if not value.partition("=")[2].startswith("_")]  # of glob: not for users
 
 
 def _choices(key: str, value: Any) -> str:
@@ -200,7 +207,9 @@ def _trained_runs(folder: Path) -> list[str]:
     Raises:
         UserError: there is none.
     """
-    found = [record.parent for record in sorted(folder.expanduser().rglob(RECORD))]
+    from maskgit_lab.runs.folder import RunFolder  # imports torch
+
+    found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
     trained = [str(path) for path in found if RunFolder(path).is_done("mvtm")]
     if not trained:
         raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")

@@ -30,6 +30,7 @@ class LitClassifier(TrainedModule):
     ) -> None:
         super().__init__(net, optim, seed)
         self.label_smoothing = label_smoothing
+        self.together = together
         self.top1 = MulticlassAccuracy(n_classes, average="micro", sync_on_compute=together)
         top_k = min(5, n_classes)
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
@@ -40,9 +41,11 @@ class LitClassifier(TrainedModule):
         return F.cross_entropy(self.net(images), labels_B, label_smoothing=self.label_smoothing)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Accuracy on real held-out images."""
+        """Accuracy on real held-out images, and the cross-entropy, which shows it if the training diverged."""
         images, labels_B = batch
         logits_BC = self.best_net(images)
         self.top1(logits_BC, labels_B)
         self.top5(logits_BC, labels_B)
         self.log_dict({"classifier/top1": self.top1, "classifier/top5": self.top5}, on_epoch=True)
+        loss = F.cross_entropy(logits_BC.float(), labels_B)
+        self.log("classifier/val_loss", loss, on_epoch=True, batch_size=len(images), sync_dist=self.together)

@@ -42,6 +42,9 @@ ADVICE = (  # warnings that a user of these commands can do nothing about
     r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
 )
+SETTINGS = dict.fromkeys(
+    ("CAS", "CAS classifier"), "cas"
+)  # groups of settings that are not called after the title of their training
 
 
 def seed_all(seed: int) -> None:
@@ -93,8 +96,8 @@ def fit(
     callbacks: list[Callback] = [
         *([monitor] if monitor else []),
         StageBar(terminal, title, in_lines=watched is not None),
+        *pictures,
     ]
-    callbacks += pictures
     if folder is not None:
         callbacks.append(LastCheckpoint(folder, hardware.save_every_epochs, resumed))
     trainer = _trainer(module, hardware, callbacks, folder, loggers, extras, title)
@@ -109,7 +112,8 @@ def fit(
     if extras.flags.get("profiler") and extras.reports is not None:
         terminal.note("profile", f"written to {extras.reports}")
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
-        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower its learning rate")
+        key = SETTINGS.get(title, title)
+        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower {key}.optim.lr")
     return {name: float(value) for name, value in metrics.items()}
 
 
@@ -194,9 +198,8 @@ def _made(arguments: Mapping[str, Any]) -> Trainer:
 
 
 def _refused(error: Exception) -> UserError:
-    return UserError(
-        f"Lightning refuses these settings ({first_line(error).partition('. ')[0]}): change the flags of trainer or the callbacks"
-    )
+    why = first_line(error).partition(". ")[0]
+    return UserError(f"Lightning refuses these settings ({why}): change the flags of trainer or the callbacks")
 
 
 def _strategy(hardware: Hardware, extras: Extras, automatic: bool) -> Strategy | str:

@@ -94,10 +94,10 @@ def make_scheduler(optimizer: Optimizer, optim: Optim, total_steps: int, key: st
     Raises:
         UserError: the settings name no schedule, or one that does not take them.
     """
-    if optim.scheduler is None:
+    if optim.own_scheduler is None:
         return LambdaLR(optimizer, lambda step: lr_factor(step, total_steps, optim))
     after = max(1, total_steps - optim.warmup_steps)
-    node = {name: after if value == TOTAL else value for name, value in optim.scheduler.items()}
+    node = {name: after if value == TOTAL else value for name, value in optim.own_scheduler.items()}
     make = partial(_scheduler, node, f"{key}.scheduler")
     return WarmedUp(optimizer, optim.warmup_steps, make)
 

@@ -16,7 +16,7 @@ def provenance(study: Study) -> list[str]:
     """What a reader has to know of the code of a study, and of debug runs."""
     found = []
     if study.debug:
-        found.append(f"These runs are tries with debug={study.debug}: their numbers say nothing about the schedules.")
+        found.append(f"These are debug runs ({study.debug}): their numbers say nothing about the schedules.")
     if study.code.is_earlier:
         found.append(
             "These points are from an earlier version of maskgit_lab, which kept no record of its code, so they share "

@@ -111,8 +111,8 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     ]
     words = ["samples", "features", "reference"]
     keys = [*words, "n_samples", *measured]
-    rows = [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found]
-    return Table(["where", *keys], rows, n_texts=1 + len(words))
+    cells = [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found]
+    return Table(["where", *keys], cells, n_texts=1 + len(words))
 
 
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:

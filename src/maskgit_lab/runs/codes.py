@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from maskgit_lab.code import Code, changed, named
@@ -38,13 +37,20 @@ class Codes:
         known = self._read().get(before)
         return UNKNOWN if known is None else named(changed(known, now))
 
-    def _read(self) -> dict[str, Mapping[str, str]]:
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        items = found.items() if isinstance(found, dict) else ()
-        return {name: code for name, code in items if isinstance(code, dict) and fingerprint(code) == name}
+    def _read(self) -> dict[str, Code]:
+        """Without code that was changed by hand."""
+        return {name: code for name, code in (read_codes(self.path) or {}).items() if fingerprint(code) == name}
+
+
+def read_codes(path: Path) -> dict[str, Code] | None:
+    """The files of each fingerprint in a `code.json`; none where there is no such file, None where it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): {str(file): str(digest) for file, digest in code.items()} for name, code in found.items()}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
 
 
 class Stale(UserError):

@@ -13,10 +13,10 @@ from maskgit_lab.code import Code
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
 from maskgit_lab.runs.codes import Codes
-from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, LAST
+from maskgit_lab.runs.names import CHECKPOINTS, CKPT, CONFIG, LAST
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
-from maskgit_lab.settings import TrainConf, checked
+from maskgit_lab.settings import TrainConf, checked, of_today
 
 # What is done in a run of each stage, one after the other.
 PARTS = {
@@ -30,11 +30,16 @@ PICTURES = {"reconstructions", "samples", "filling", "curve"}
 CACHE, RUN = "cache:", "run:"  # before a path in the record
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path names a checkpoint of a run, and not its folder."""
+    return path.suffix == CKPT and path.parent.name == CHECKPOINTS
+
+
 class RunFolder:
     """A run on the disk: `config.yaml`, `run.json` (what is done), `checkpoints/`, `results.jsonl`, `pictures/`.
 
     Args:
-        path: the folder.
+        path: the folder; or one of its checkpoints, which then takes the place of the last.
         cache: the folder of what runs share; None: where it lay from the run when the run was last trained.
 
     Raises:
@@ -42,8 +47,11 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
-        self.path = path
-        self.record = Record.read(path)
+        if is_checkpoint(path) and not path.exists():
+            raise UserError(f"there is no checkpoint {path}: name one that is there, or the folder of its run")
+        self._weights = path.name if is_checkpoint(path) else LAST
+        self.path = path.parent.parent if is_checkpoint(path) else path
+        self.record = Record.read(self.path)
         self.cache = Path(cache) if cache is not None else self._own_cache()
 
     def _own_cache(self) -> Path:
@@ -60,8 +68,13 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The transformer's last checkpoint."""
-        return self.checkpoints / LAST
+        """The transformer's last checkpoint, or the one that was named."""
+        return self.checkpoints / self._weights
+
+    @property
+    def named_checkpoint(self) -> str | None:
+        """The name of the checkpoint in use where it is not the last."""
+        return None if self.checkpoint.name == LAST else self.checkpoint.stem
 
     @property
     def results(self) -> Results:
@@ -157,7 +170,8 @@ class RunFolder:
         path = self.path / CONFIG
         try:
             is_own = file_sha256(path) == self.record.config
-            settings = checked(TrainConf, yaml.safe_load(path.read_text(encoding="utf-8"))) if is_own else None
+            text = path.read_text(encoding="utf-8")
+            settings = checked(TrainConf, of_today(yaml.safe_load(text))) if is_own else None
         except UserError as error:
             raise UserError(f"the settings in {path} cannot be used here: {error}") from error
         except (yaml.YAMLError, OSError, ValueError, TypeError) as error:

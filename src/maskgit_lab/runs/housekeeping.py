@@ -18,14 +18,14 @@ from pathlib import Path
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import LENGTH
+from maskgit_lab.runs.finding import EVALUATION, run_folders
 from maskgit_lab.runs.folder import PARTS, RunFolder
 from maskgit_lab.runs.in_use import is_in_use, is_locked
 from maskgit_lab.runs.names import CHECKPOINTS, RECORD
 from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.store import MANIFEST
 
-EVALUATION, SCORING = "evaluation", "scoring"  # shards of evaluations that have not ended: in a run, in the cache
-HOLDS_NO_RUNS = {CHECKPOINTS, EVALUATION, "pictures", "grids", "samples", "wandb"}  # folders in a run
+SCORING = "scoring"  # shards of evaluations that have not ended, in the cache
 FINGERPRINT = re.compile(rf"[0-9a-f]{{{LENGTH}}}")
 MENTIONED = re.compile(rf"[\w-]+/{FINGERPRINT.pattern}(?![\w-])")
 DAMAGED = f"damaged: its {RECORD} cannot be read"
@@ -110,7 +110,7 @@ def survey(folders: Sequence[Path], cache: Path) -> Survey:
         if not folder.exists() and key == "runs":
             raise UserError(f"runs={folder} does not exist: name a folder that holds runs, such as outputs")
     unread: list[str] = []
-    paths = list(_run_folders(folders, unread))
+    paths = list(run_folders(folders, lambda files: RECORD in files, on_error=lambda e: unread.append(_fault(e))))
     apart = {*map(real, paths), real(cache)}
     in_runs = [item for path in paths for item in _in_run(path, apart)]
     return Survey(folders, cache, is_in_use(cache), in_runs, list(_in_cache(cache, in_runs)), unread)
@@ -125,25 +125,6 @@ def size_of(items: Sequence[Item]) -> int:
     """The bytes of all of them together."""
     whole = {item.run for item in items if item.kind is Kind.RUN}
     return sum(item.size for item in items if item.kind not in IN_RUN or item.run not in whole)
-
-
-def _run_folders(folders: Sequence[Path], unread: list[str]) -> Iterator[Path]:
-    """Every folder with a run.json; links are followed, but no folder is visited twice."""
-    seen = set()
-    for folder in folders:
-        for place, below, files in os.walk(
-            folder, followlinks=True, onerror=lambda error: unread.append(_fault(error))
-        ):
-            if os.path.realpath(place) in seen:
-                below.clear()
-                continue
-            seen.add(os.path.realpath(place))
-            if RECORD in files:
-                below[:] = [
-                    name for name in below if name not in HOLDS_NO_RUNS and not name.startswith(f"{CHECKPOINTS}-")
-                ]
-                yield Path(place)
-            below.sort()
 
 
 def _fault(error: OSError) -> str:

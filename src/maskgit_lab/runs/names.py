@@ -6,4 +6,5 @@ CONFIG, RECORD = "config.yaml", "run.json"
 CODE = "code.json"  # fingerprints of code to the hashes of its files
 LAST = "last.ckpt"
 METRICS = "metrics.csv"  # what was logged of the trainings
+CKPT = ".ckpt"
 CHECKPOINTS = "checkpoints"

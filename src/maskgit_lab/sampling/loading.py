@@ -16,7 +16,7 @@ from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_schedule, load_transformer
@@ -65,8 +65,8 @@ def open_trained(
 
 
 def is_run(path: Path) -> bool:
-    """Whether a `checkpoint=` is the folder of a run, and neither a file nor a folder of exported files."""
-    return not (path / TRANSFORMER).is_file() and (path.is_dir() or not path.suffix)
+    """Whether a `checkpoint=` is a run, by its folder or one of its checkpoints, and not files of its own."""
+    return not (path / TRANSFORMER).is_file() and (path.is_dir() or not path.suffix or is_checkpoint(path))
 
 
 def files_of(path: Path, tokenizer: str | None) -> tuple[Path, str | None]:

@@ -11,12 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
-from maskgit_lab.objects import TARGET
+from maskgit_lab.objects import PARTIAL, TARGET
 from maskgit_lab.settings.callbacks import counted_callbacks
 from maskgit_lab.settings.commands import CommonConf, TrainConf
 from maskgit_lab.settings.fields import check_steps
 from maskgit_lab.settings.flags import counted, limits
-from maskgit_lab.settings.renamed import RENAMED
 
 S = TypeVar("S")
 
@@ -52,6 +51,18 @@ def plain(settings: Any) -> dict[str, Any]:
     if isinstance(settings, CommonConf):
         values["eval"]["metrics"] = registry.as_given(values["eval"]["metrics"])
     return values
+
+
+def of_today(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `train.py` as earlier versions recorded them, with the names of today."""
+    found = dict(values)
+    for group in ("mvtm", "tokenizer", "classifier", "cas"):
+        optim = (found.get(group) or {}).get("optim")
+        if isinstance(optim, Mapping) and "betas" in optim:
+            rest = {key: value for key, value in optim.items() if key != "betas"}
+            adamw = {TARGET: "torch.optim.AdamW", PARTIAL: True, "betas": optim["betas"]}
+            found[group] = {**found[group], "optim": {**rest, "optimizer": adamw}}
+    return found
 
 
 def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
@@ -128,8 +139,6 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and not part.startswith("function-"))
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        if key in RENAMED:
-            return f"{key}: there is no such setting here: give {RENAMED[key]}"
         return f"{key}: there is no such setting"
     if first["type"].startswith("missing"):
         return f"{key} is needed: give it as {key}=VALUE"

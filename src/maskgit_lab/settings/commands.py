@@ -117,6 +117,11 @@ class EvaluateHardware(Hardware):
 
     precision: Precision | None = None  # type: ignore[assignment]  # of classifiers; null: the run's, or 32-true
 
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for flags of lightning.Trainer, which are for the training of a run."""
+        if self.flags:
+            raise UserError(f"trainer.{next(iter(self.flags))}: there is no such setting of evaluate.py: leave it out")
+
 
 @dataclass(config=STRICT)
 class EvaluateConf:

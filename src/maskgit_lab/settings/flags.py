@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.settings.renamed import OF_TRAINER
+from maskgit_lab.settings.renamed import OF_TRAINER, RENAMED
 
 FLAGS = (  # every argument of lightning.Trainer
     *("accelerator", "strategy", "devices", "num_nodes", "precision", "logger", "callbacks", "fast_dev_run"),
@@ -50,8 +50,8 @@ def check_flags(flags: Mapping[str, Any], fields: Iterable[str]) -> None:
         fields: the suite's own settings of the group.
     """
     for name, value in flags.items():
-        if name in OF_TRAINER:
-            raise UserError(f"trainer.{name} is not used here: {_instead(OF_TRAINER[name])}")
+        if instead := RENAMED.get(f"trainer.{name}"):
+            raise UserError(f"trainer.{name} is not used here: {_instead(instead)}")
         if name not in FLAGS:
             known = [*fields, *(flag for flag in FLAGS if flag not in OF_TRAINER)]
             close = get_close_matches(name, known, n=1)

@@ -46,9 +46,14 @@ class Optim:
     warmup_steps: Whole = 0  # linear, from 0 to lr
     decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
     # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up.
-    scheduler: dict[str, Any] | None = None
+    scheduler: dict[str, Any] | None = field(default_factory=lambda: {TARGET: None})
     gradient_clip: Amount = 0.0  # largest gradient norm; 0 does not clip
     ema_decay: Share = 0.0  # of the weights that are evaluated; 0 keeps no average
+
+    @property
+    def own_scheduler(self) -> dict[str, Any] | None:
+        """`scheduler` if it names a class; by default it names none, so that a command line can."""
+        return self.scheduler if self.scheduler and self.scheduler.get(TARGET) is not None else None
 
     @property
     def duration(self) -> str:

@@ -102,7 +102,8 @@ def _find_or_train(
     def train(folder: Path) -> Mapping[str, Any]:
         what = f"training on {len(data.train):,} real images for {conf.optim.duration}"
         with run.console.stage("classifier", what) as notes:
-            net, scores = _train(run, data, conf, data.train, "classifier", folder)
+            title = "CAS classifier" if conf is run.settings.cas else "classifier"
+            net, scores = _train(run, data, conf, data.train, title, folder)
             notes.append(f"accuracy on held-out images {scores['top1']:.4f}")
         if ranks.is_main():
             write_arrays(net.state_dict(), folder / WEIGHTS)

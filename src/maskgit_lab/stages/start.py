@@ -13,10 +13,9 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, is_intact, read_checkpoint
 from maskgit_lab.nets.files import check_arrays, check_finite, check_fits, load_net, shapes_of
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.names import CHECKPOINTS, LAST
+from maskgit_lab.runs.names import CHECKPOINTS, CKPT, LAST
 from maskgit_lab.settings import TrainConf
 
-CKPT = ".ckpt"
 AVERAGE, RAW = "ema.module.", "net."  # before the names of weights in a checkpoint
 
 
@@ -71,7 +70,7 @@ class Start:
         here = settings.mvtm.optim
         pairs = {
             "optimizer": (_target(there.get("optimizer")), _target(here.optimizer)),
-            "scheduler": (_target(there.get("scheduler")), _target(here.scheduler)),
+            "scheduler": (_target(there.get("scheduler")), _target(here.own_scheduler)),
             "an average of the weights": (there.get("ema_decay", 0) > 0, here.ema_decay > 0),
         }
         if different := [name for name, (one, other) in pairs.items() if one != other]:

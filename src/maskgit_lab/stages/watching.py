@@ -52,7 +52,7 @@ def watched_transformer(run: Run[TrainConf], tokenizer: Tokenizer) -> Watched:
     def images(net: nn.Module) -> Tensor:
         assert isinstance(net, Transformer)
         samples = Pipeline(net, tokenizer, decoder, names).sample(labels, seeds, batch_size=AT_ONCE)
-        pictures: Tensor = samples.images.unflatten(0, (classes, SAMPLES))
+        pictures: Tensor = samples.pixels.unflatten(0, (classes, SAMPLES))
         return pictures
 
     return _watched(run, "mvtm", "samples", images)

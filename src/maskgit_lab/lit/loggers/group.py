@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger as LightningLogger
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from maskgit_lab import ranks
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.lit.loggers.lightning import LightningRun, TensorBoardRun
 from maskgit_lab.lit.loggers.wandb import start as start_wandb
@@ -77,6 +77,7 @@ def logging(conf: LoggerConf, about: Described) -> Iterator[Logger]:
     Raises:
         UserError: one of them cannot be opened.
     """
+    check_loggers(conf)
     members: list[RunLogger] = []
     failed = True
     try:
@@ -107,7 +108,6 @@ def check_loggers(conf: LoggerConf) -> None:
 
 
 def _opened(name: str, node: Mapping[str, Any], conf: LoggerConf, about: Described) -> RunLogger | None:
-    check_loggers(LoggerConf(use={name: dict(node)}))
     key, kind = f"logger.use.{name}", locate(node[TARGET], name)
     if issubclass(kind, WandbLogger):
         return start_wandb(conf, {key: value for key, value in node.items() if key != TARGET}, about)
@@ -123,4 +123,9 @@ def _build(node: Mapping[str, Any], key: str, kind: Callable[..., Any], defaults
     """A logger of Lightning's, which writes into the folder of the run unless its settings say otherwise."""
     taken = signature(kind).parameters
     own = {name: value for name, value in defaults.items() if name in taken and name not in node}
-    return build(node, key, LightningLogger, **own)  # type: ignore[type-abstract]
+    logger = build(node, key, LightningLogger, **own)  # type: ignore[type-abstract]
+    try:
+        getattr(logger, "experiment", None)  # many open what they write to only now
+    except Exception as error:  # whatever it raises for settings that make no sense, or without a server
+        raise UserError(f"{key} cannot be opened ({first_line(error)}): change its settings") from error
+    return logger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -13,6 +13,7 @@ import wandb
 from lightning.pytorch.loggers import WandbLogger
 
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.lit.loggers import wandb_service
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.lit.loggers.curves import curves_over_steps
 from maskgit_lab.lit.loggers.lightning import best
@@ -48,6 +49,7 @@ class WandbRun(RunLogger):
         self.run.define_metric(STEP, hidden=True)
         self.run.define_metric("eval/*", step_metric=STEP)
         self._constants: dict[str, Any] | None = None
+        self._answers = True
 
     @property
     def is_fresh(self) -> bool:
@@ -73,11 +75,10 @@ class WandbRun(RunLogger):
             return
         columns = list(dict.fromkeys(key for row in rows for key in row))
         cells = [[row.get(key) for key in columns] for row in rows]
-        logged: dict[str, Any] = {TABLE: wandb.Table(columns=[*columns], data=cells)}
-        if (figure := curves_over_steps(rows)) is not None:
-            logged[CURVES] = wandb.Plotly(figure)
-        self.run.log(logged)
         self.run.summary.update(_best(rows) | best(rows))
+        if (figure := curves_over_steps(rows)) is not None:
+            self.run.log({CURVES: wandb.Plotly(figure)})
+        self._ask(lambda: self.run.log({TABLE: wandb.Table(columns=[*columns], data=cells)}))
         if self.log_model:
             self._log_samples(rows)
 
@@ -96,20 +97,32 @@ class WandbRun(RunLogger):
             artifact = wandb.Artifact(f"model-{self.run.id}", "model")
             for path in paths:
                 artifact.add_file(str(path))
-            self.run.log_artifact(artifact)
+            self._ask(lambda: self.run.log_artifact(artifact))
 
     def close(self, failed: bool) -> None:
         """Finishes the W&B run, so that the next run in this process is one of its own; does not wait for a server
         that is gone.
         """
-        folder = Path(self.run.settings.sync_dir)
-        try:
-            self.run.finish(exit_code=int(failed))
-        except TimeoutError:
+        folder = self.run.settings.sync_dir
+        if not wandb_service.finish(self.run, int(failed), FINISH_SECONDS):
             self.about.say(
-                f"W&B did not answer within {FINISH_SECONDS} s; upload the rest of this run later with: "
-                f"wandb sync {folder}"
+                f"W&B did not answer within {FINISH_SECONDS} s: all of the run is on the disk; upload the rest later "
+                f"with: `wandb sync --include-online {folder}`"
             )
+
+    def _ask(self, send: Callable[[], object]) -> None:
+        """Sends a table or files, for which W&B asks its server something; if that is gone, the run goes on without."""
+        if not self._answers:
+            return
+        try:
+            reason = "" if self.run.offline else _why_unreachable()  # in two seconds; W&B takes twenty
+            if not reason:
+                send()
+                return
+        except wandb.Error as error:
+            reason = first_line(error)
+        self._answers = False
+        self.about.say(f"W&B does not answer ({reason}): tables and files are not sent; the folder of the run has them")
 
     def _shared(self, row: Row) -> Mapping[str, Any]:
         """What all points share: the settings and the origin of the first, without T."""
@@ -128,7 +141,7 @@ class WandbRun(RunLogger):
             cells = [[steps, wandb.Image(str(path))] for steps, path in found.items()]
             artifact = wandb.Artifact(f"samples-{self.run.id}", "samples")
             artifact.add(wandb.Table(columns=["T", "samples"], data=cells), "samples")
-            self.run.log_artifact(artifact)
+            self._ask(lambda: self.run.log_artifact(artifact))
 
 
 def start(conf: LoggerConf, own: Mapping[str, Any], about: Described) -> WandbRun | None:
@@ -173,7 +186,7 @@ def _start(conf: LoggerConf, own: Mapping[str, Any], about: Described) -> WandbR
     reason = why_offline(conf.mode)
     if reason:
         about.say(
-            f"W&B is offline ({reason}); upload this run later with: wandb sync {about.folder}/wandb/offline-run-*"
+            f"W&B is offline ({reason}); upload this run later with: `wandb sync {about.folder}/wandb/offline-run-*`"
         )
     named = {"name": about.name, "job_type": about.job_type, "id": about.id, "tags": conf.tags or None}
     run = {"project": conf.project, "entity": conf.entity, "group": conf.group, "notes": conf.notes, **named, **own}
@@ -181,7 +194,7 @@ def _start(conf: LoggerConf, own: Mapping[str, Any], about: Described) -> WandbR
         save_dir=about.folder,
         config=dict(about.config),
         mode="offline" if reason else "online",
-        settings=wandb.Settings(console="off", finish_timeout=FINISH_SECONDS, finish_timeout_raises=True),
+        settings=wandb.Settings(console="off"),
         **_placed(run),
     )
     return WandbRun(logger, about, conf.log_model)
@@ -217,6 +230,10 @@ def why_offline(mode: str = "auto") -> str:
             return "no account: `wandb login` adds one"
     except wandb.Error:
         return "the API key is not valid: `wandb login` takes another"
+    return _why_unreachable()
+
+
+def _why_unreachable() -> str:
     url = urlparse(wandb.setup().settings.base_url)
     try:
         address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))

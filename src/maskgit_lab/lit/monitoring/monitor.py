@@ -21,8 +21,9 @@
 | `val_mse`                                 | of the reconstructions of held-out images, with pixels in [0, 1]         |
 | `val_codebook_usage`, `val_perplexity`    | of the codes of all held-out images                                      |
 
-All of it is of the main process, but for the speeds and what is of held-out images. A step is counted as Lightning does
-it: the first is 0, and where the tokenizer's training accumulates batches, each of them counts.
+All of it is of the main process, but for the speeds and what is of held-out images; the gradient norm too, where each
+device has only a part of the weights (FSDP). A step is counted as Lightning does it: the first is 0, and where the
+tokenizer's training accumulates batches, each of them counts.
 """
 
 from __future__ import annotations

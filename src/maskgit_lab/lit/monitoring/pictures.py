@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
 
 from maskgit_lab import ranks
@@ -16,6 +17,8 @@ Draw = Callable[[nn.Module, int, int], None]  # a network, the number of finishe
 
 class Drawing(Callback):
     """Calls `draw` with the network that is evaluated, in eval mode and without gradients, in the main process.
+
+    Nothing is drawn where each device has only a part of the weights (FSDP, DeepSpeed).
 
     Args:
         draw: must draw no random numbers from torch's global generator.
@@ -30,11 +33,12 @@ class Drawing(Callback):
         """Draws, if it is time."""
         assert isinstance(pl_module, TrainedModule)
         epochs = trainer.current_epoch + 1
-        if epochs % self.every_epochs or not ranks.is_main():
+        has_weights = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
+        if epochs % self.every_epochs or not ranks.is_main() or not has_weights:
             return
         net = pl_module.best_net
         trained = {module: module.training for module in net.modules()}
         with torch.no_grad():
-            self.draw(net.eval(), epochs, trainer.fit_loop.epoch_loop._batches_that_stepped)
+            self.draw(net.eval(), epochs, trainer.fit_loop.epoch_loop._batches_that_stepped - 1)
         for module, mode in trained.items():
             module.training = mode

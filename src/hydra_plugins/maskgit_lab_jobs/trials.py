@@ -1,0 +1,34 @@
+"""The sweeper of searches with Optuna: Hydra's way to `maskgit_lab.launch.trials`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class TrialSweeper(Sweeper):
+    """Carries out `-m hydra/sweeper=optuna`.
+
+    Args:
+        settings: the fields of `maskgit_lab.launch.extras.SearchConf`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Raises a `UserError` if the search cannot start, or too many of its trials fail."""
+        from maskgit_lab.launch.trials import Search
+
+        assert self.config is not None and self.hydra_context is not None and self.launcher is not None
+        Search(self.config, self.settings).carry_out(arguments, self.launcher, self.hydra_context)
