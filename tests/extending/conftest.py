@@ -11,15 +11,6 @@ from maskgit_lab.metrics import registry
 
 
 @pytest.fixture
-def command(command, tmp_path):
-    def run(verb: str, *arguments: str):
-        place = ["--config-dir", str(tmp_path / "conf")] if (tmp_path / "conf").is_dir() else []
-        return command(verb, *place, *arguments)
-
-    return run
-
-
-@pytest.fixture
 def followed(command, tiny_cache, tmp_path, monkeypatch):
     """Follows a section of docs/extending.md; gives what its commands printed."""
     monkeypatch.syspath_prepend(tmp_path)
