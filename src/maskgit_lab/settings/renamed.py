@@ -14,9 +14,7 @@ _STEPS = "mvtm.optim.max_steps or tokenizer.optim.max_steps"
 # Flags of lightning.Trainer that have another name here or that the suite sets itself.
 OF_TRAINER: Mapping[str, str] = {
     "max_epochs": _EPOCHS,
-    "min_epochs": _EPOCHS,
     "max_steps": _STEPS,
-    "min_steps": _STEPS,
     "accumulate_grad_batches": "trainer.accumulate",
     "gradient_clip_val": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip",
     "gradient_clip_algorithm": "mvtm.optim.gradient_clip or tokenizer.optim.gradient_clip, which clips the norm",
@@ -28,7 +26,7 @@ OF_TRAINER: Mapping[str, str] = {
     "default_root_dir": "run_dir",
     "enable_checkpointing": "trainer.save_every_epochs, since every run keeps its last checkpoint",
     "enable_autolog_hparams": f"{_LOGGER}, where every run's settings are",
-    "plugins": "nothing: the suite has its own, which writes checkpoints with a checksum",
+    "plugins": "nothing: the suite has its own, which write checkpoints with a checksum",
     "sync_batchnorm": "nothing: it is on wherever several GPUs train a network",
     "use_distributed_sampler": "nothing: the suite shares the images among the devices itself",
     "reload_dataloaders_every_n_epochs": "nothing: the order of the images follows from the seed and the epoch",
