@@ -107,6 +107,9 @@ class Command:
         return [*kept, "hydra.mode=RUN"] if self.wants_help else given
 
     def _leave(self, error: Exception) -> NoReturn:
+        if isinstance(error, BrokenPipeError):  # such as of `--help | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_BROKEN_PIPE)
         if self.wants_traceback:
             raise error
         print(f"error: {self._sentence(error)}", file=sys.stderr)
