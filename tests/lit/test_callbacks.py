@@ -90,6 +90,12 @@ def test_a_limited_training_ends_early_and_knows_its_length(tmp_path, flags, ste
     assert read_checkpoint(tmp_path / LAST)["global_step"] == steps
 
 
+def test_an_anomaly_is_one_sentence():
+    sentence = r"the training diverged \(Function .* returned nan values"
+    with pytest.raises(UserError, match=sentence), pytest.warns(UserWarning, match="Error detected in"):
+        train(module(epochs=2, lr=1e30, warmup_steps=0), flags={"detect_anomaly": True})
+
+
 def test_without_validation_there_are_no_scores(tmp_path):
     assert train(module(epochs=1), tmp_path, flags={"limit_val_batches": 0}) == {}
 

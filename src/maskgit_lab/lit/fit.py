@@ -139,6 +139,10 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, resumed: P
         raise KeyboardInterrupt from stop
     except MisconfigurationException as error:
         raise _refused(error) from error
+    except RuntimeError as error:
+        if trainer._detect_anomaly and "returned nan values" in str(error):
+            raise UserError(f"the training diverged ({first_line(error)}): lower the learning rate") from error
+        raise
 
 
 def _trainer(
