@@ -40,6 +40,11 @@ def said(*overrides: str, verb: str = "train") -> str:
         ("mvtm.net.widht=3", "mvtm.net.widht: there is no such setting (did you mean mvtm.net.width?)"),
         # MissingConfigException
         (
+            "callbacks=[none,early]",
+            "callbacks=early: there is no such option; choose one of device_stats, early_stopping",
+        ),
+        ("logger=[wandb,csvv]", "logger=csvv: there is no such option (did you mean csv?); choose one of csv, none"),
+        (
             "schedule=cosin",
             "schedule=cosin: there is no such option (did you mean cosine?); choose one of arccos, cosine",
         ),

@@ -6,12 +6,13 @@ import errno
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from maskgit_lab import config
+from maskgit_lab import config, usage
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings.renamed import RENAMED
 
@@ -49,8 +50,11 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
 
 def _of_hydra(error: Exception) -> str | None:
     """What Hydra refuses before it composes a config."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
-        return _unknown_option(error.missing_cfg_file, [o for o in error.options if not o.startswith("_")])
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        path = str(error.missing_cfg_file)
+        options = error.options or _options(path.rpartition("/")[0])
+        if options:
+            return _unknown_option(path, [option for option in options if not option.startswith("_")])
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
@@ -83,6 +87,12 @@ def _cause(error: Exception) -> BaseException | None:
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
     return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
+
+
+def _options(group: str) -> list[str]:
+    """The options of a group, which Hydra does not name where one of a list of them is unknown."""
+    folders = (usage.configs() / "conf" / group, Path.cwd() / "conf" / group)
+    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}) if group else []
 
 
 def _beside(error: BaseException | None) -> list[str]:
