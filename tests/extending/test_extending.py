@@ -1,9 +1,9 @@
 """docs/extending.md, to the letter: each example is copied into an empty folder, and its commands are run."""
 
-from maskgit_lab.lit.logger import curve_settings
 from PIL import Image
 
 from evaluations import QUIET, rows
+from maskgit_lab.lit.loggers.wandb import curve_settings
 from maskgit_lab.metrics import registry
 from refusals import expect_refused
 
