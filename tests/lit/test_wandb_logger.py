@@ -173,7 +173,11 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
             assert (said.code, said.err) == (0, "")
         logged = server.runs["chosen"]
     assert [row["eval/steps"] for row in logged.history if "eval/fd_classifier" in row] == [2, 3]
-    assert logged.job_type == "evaluate" and logged.config["schedule_name"] == "cosine"
+    config = logged.config
+    assert logged.job_type == "evaluate" and config["schedule_name"] == "cosine"
+    assert (config["decode"]["steps"], config["eval"]["n_samples"], config["data"]["size"]) == ([2, 3], 20, 16)
+    assert not {"run", "logger", "run_dir", "model", "seed_fingerprint"} & config.keys()
+    assert config["measured_with"]["n_samples"] == 20 and logged.display_name.startswith("checkpoint=run decode.steps=")
     assert Results(run / "results.jsonl").rows() == before  # measured once
 
 

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit.loggers.base import Described
+from maskgit_lab.lit.loggers.group import logging
 from maskgit_lab.lit.wandb_runs import default_entity, logged_runs, read_rows
 from maskgit_lab.runs.results import identity
+from maskgit_lab.settings import LoggerConf
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
 
@@ -55,6 +58,20 @@ def test_rows_come_back_as_they_were_measured_each_point_once(server):
     rows = read_rows("lab-project", ENTITY)
     assert text_of(rows) == text_of([*FIRST, *SECOND, *OTHER])
     assert [identity(r) for r in rows] == [identity(r) for r in [*FIRST, *SECOND, *OTHER]]
+
+
+def test_what_a_logger_has_logged_comes_back_as_whole_rows(tmp_path):
+    use = {"wandb": {"_target_": "lightning.pytorch.loggers.WandbLogger"}}
+    changed = row(16, 0, version_torch="2.16.0")  # it went on with another version
+    with serving() as server, in_use(server.environment, tmp_path):
+        about = Described(name="x", job_type="train", id="r1", folder=tmp_path)
+        with logging(LoggerConf(use=use, project="lab-project"), about) as logger:
+            logger.lightning[0].log_metrics({"mvtm/loss": 1.0}, step=9)
+            for each in (*FIRST, changed):
+                logger.point(each)
+            logger.points([*FIRST, changed])
+        read = read_rows("lab-project")
+    assert text_of(read) == text_of([*FIRST, changed])
 
 
 def test_rows_of_one_sweep(server):
