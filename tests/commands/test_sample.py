@@ -102,10 +102,9 @@ def test_what_a_file_says_of_itself_is_used_as_far_as_it_makes_sense(command, ti
 
 
 def test_a_runs_config_builds_nothing_but_what_it_is_for(command, tiny_run, tiny_cache, tmp_path):
-    target = "schedule={_target_: pathlib.Path.touch, self: written}"
-    said = command(
-        "train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=r", "~schedule", f"+{target}"
-    )
+    (tmp_path / "conf" / "schedule").mkdir(parents=True)
+    (tmp_path / "conf" / "schedule" / "odd.yaml").write_text("{_target_: pathlib.Path.touch, self: written}")
+    said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=r", "schedule=odd")
     assert said.code == 2 and "schedule._target_ makes no Schedule" in said.err and not (tmp_path / "written").exists()
 
 

@@ -66,7 +66,7 @@ def test_names_from_elsewhere(key):
 
 @pytest.mark.parametrize("argument", ["max_epochs=5", "+trainer.max_epochs=5"])
 def test_names_from_elsewhere_on_a_command_line(command, argument):
-    expect_refused(command("train", argument), "instead give mvtm.optim.epochs or tokenizer.optim.epochs")
+    expect_refused(command("train", argument), " give mvtm.optim.epochs or tokenizer.optim.epochs")
 
 
 @pytest.mark.parametrize(

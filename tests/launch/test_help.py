@@ -1,5 +1,6 @@
 """`--help` fits on a screen, and Hydra's other ways to look at a config work for every command."""
 
+import logging
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +12,16 @@ from maskgit_lab.launch.help import SETTING, WIDTH, allowed
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SCREEN = 58  # lines
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """Hydra's `--info` writes its answers to a log, which it would go on with in other tests."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.mark.parametrize("verb", config.SCHEMAS)

@@ -25,7 +25,7 @@ def launched(monkeypatch):
 
     def run(self, jobs):
         seen.lines = jobs
-        seen.jobs = [dict(override.split("=", 1) for override in job) for job in jobs]
+        seen.jobs = [dict(override.partition("=")[::2] for override in job) for job in jobs]
         return [seen.reasons.get(i) for i in range(len(jobs))]
 
     monkeypatch.setattr(LocalJobs, "run", run)
@@ -51,6 +51,15 @@ def test_a_multirun_by_hand(command, launched):
     assert command("train", "-m", "schedule=cosine,linear", "seed=0,1").code == 0
     assert len(launched.jobs) == 4 and launched.jobs[3]["schedule"] == "linear" and launched.jobs[3]["seed"] == "1"
     assert launched.jobs[0]["logger.group"] == "schedule-seed-digits"
+
+
+def test_the_forms_in_which_hydra_takes_several_values(command, launched):
+    several = ("schedule=glob(c*)", "seed=range(0,2)", "mvtm.optim.lr=choice(1e-3,1e-4)", "decode.steps=[4],[4,8]")
+    assert command("train", "-m", *several, "~cas").code == 0
+    jobs = launched.jobs
+    assert len(jobs) == 16 and {job["schedule"] for job in jobs} == {"cosine", "cubic"}
+    assert {job["decode.steps"] for job in jobs} == {"[4]", "[4,8]"} and {job["seed"] for job in jobs} == {"0", "1"}
+    assert all("~cas" in line for line in launched.lines)
 
 
 def test_only_what_is_missing_is_run(command, launched, tiny_run, tiny_cache):
@@ -113,6 +122,7 @@ def test_every_trained_run_of_a_folder_is_a_checkpoint(command, launched, run, t
         ("evaluate", ["sweeps=mask_schedule", "checkpoint=x"], "give python train.py sweeps=mask_schedule"),
         ("train", ["-m", "schedule=cosine,cosin"], "schedule=cosin: there is no such option"),
         ("train", ["-m", "seed=0,x"], "seed: Value 'x'"),
+        ("train", ["-m", "seed=interval(0,3)"], "seed=interval(0,3) is a range without steps: give values one by one"),
         ("train", ["-m", "eval.steps=[2],[0]"], "decoding takes at least 1 step"),
         ("train", ["sweeps=mask_schedule", "hydra/launcher=slurm"], "hydra/launcher=slurm did not carry out the jobs"),
         ("train", ["sweeps=mask_schedule", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0 is not possible"),

@@ -16,22 +16,21 @@ from maskgit_lab.lit.fit import ADVICE
 
 
 def train(folder):
-    """One training that deserves most of the advice: few batches, no workers, a full folder, a network in eval mode."""
+    """A training that deserves most of the advice: few batches, no workers, a full folder, a network in eval mode.
+
+    It is resumed without its callback.
+    """
     (folder / "last.ckpt").touch()
     model = BoringModel()
     model.layer.eval()
     saving = ModelCheckpoint(folder)
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        limit_train_batches=2,
-        limit_val_batches=0,
-        callbacks=[saving],
-        logger=CSVLogger(folder),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    settings = {"accelerator": "cpu", "max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 0}
+    settings |= {"enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(**settings, callbacks=[saving], logger=CSVLogger(folder))
     trainer.fit(model)
+    trainer.save_checkpoint(folder / "whole.ckpt")
+    without = Trainer(**settings, enable_checkpointing=False, logger=False)
+    without.fit(model, ckpt_path=folder / "whole.ckpt", weights_only=True)
     moved = ModelCheckpoint(folder / "elsewhere")
     moved.load_state_dict(saving.state_dict())
 

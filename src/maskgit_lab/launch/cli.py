@@ -30,6 +30,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see traceb
 OURS = "MASKGIT_LAB_SENTENCES"  # marks the switch as set by this module, also in processes that this one starts
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 

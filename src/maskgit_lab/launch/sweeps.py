@@ -177,7 +177,7 @@ def _values_of(override: Override) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise UserError(
-            f"{override.input_line} has values without number: give them one by one, such as "
+            f"{override.input_line} is a range without steps: give values one by one, such as "
             f"{key}=1,2,3, or search them with hydra/sweeper=optuna"
         )
     values = [f"{key}={value}" for value in override.sweep_string_iterator()]

@@ -222,7 +222,7 @@ class Pipeline:
             batch_size: images decoded at once.
             advance: called with the number of images after each batch.
             keep_history: returns the grid after each step too, for T times the memory of the tokens.
-            settings: others of the decoder, such as `choice_temperature` (tau, 4.5) and `guidance` (0).
+            settings: others of the decoder, such as `choice_temperature` (4.5) and `guidance` (0).
 
         Raises:
             UserError: an argument is not possible, or the model's logits or the images contain NaN.

@@ -26,7 +26,7 @@ OF_TRAINER: Mapping[str, str] = {
     "default_root_dir": "run_dir",
     "enable_checkpointing": "trainer.save_every_epochs, since every run keeps its last checkpoint",
     "enable_autolog_hparams": f"{_LOGGER}, where every run's settings are",
-    "plugins": "nothing: the suite has its own, which writes checkpoints with a checksum",
+    "plugins": "nothing: the suite has its own, which write checkpoints with a checksum",
     "sync_batchnorm": "nothing: it is on wherever several GPUs train a network",
     "use_distributed_sampler": "nothing: the suite shares the images among the devices itself",
     "reload_dataloaders_every_n_epochs": "nothing: the order of the images follows from the seed and the epoch",
