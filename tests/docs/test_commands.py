@@ -7,6 +7,7 @@ objects that they name are built or found; the work itself is left out, but for 
 import argparse
 import gc
 import itertools
+import logging
 import runpy
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.utils import JobReturn, JobStatus
 
 from documented import PAGES, ROOT, TESTED_ELSEWHERE, lines_of
+from hydra_plugins.maskgit_lab_jobs.launcher import LocalLauncher
 from maskgit_lab import config, usage
 from maskgit_lab.code import targets_in
 from maskgit_lab.commands import evaluate
@@ -54,6 +57,16 @@ def _no_collections():
     gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def _logging():
+    """Forgets the handlers that Hydra leaves after `--info`."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 @pytest.fixture
 def place(tiny_run, tmp_path, monkeypatch):
     """A working folder, and what the placeholders of the docs stand for."""
@@ -72,6 +85,12 @@ def jobs(monkeypatch):
     first = SimpleNamespace(product=lambda *choices: [next(itertools.product(*choices))])
     monkeypatch.setattr(sweeps, "itertools", first)
     monkeypatch.setattr(sweeps.Sweep, "_launch", lambda self, todo, launch: seen.extend(todo) or [None for _ in todo])
+
+    def launch(self, jobs, initial_job_idx):
+        seen.extend(jobs)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0) for _ in jobs]
+
+    monkeypatch.setattr(LocalLauncher, "launch", launch)  # for the trials of a search
     return seen
 
 
@@ -117,7 +136,8 @@ def run_verb(verb, arguments, command, jobs) -> None:
     answered = any(argument.startswith(ANSWERED) for argument in arguments)
     swept = any(argument.startswith(SWEPT) for argument in arguments)
     if answered or swept or (verb in QUICK and any(argument.startswith(FEW) for argument in arguments)):
-        done = command(verb, *arguments)
+        one = ["hydra.sweeper.n_trials=1"] if "hydra/sweeper=optuna" in arguments else []
+        done = command(verb, *arguments, *one)
         assert done.code == 0 and done.out and bool(jobs) == swept, done.err
     else:
         check_settings(settings_of(verb, arguments))
