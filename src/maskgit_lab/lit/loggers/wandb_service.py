@@ -7,7 +7,7 @@ given, the request to finish included, and tries to send what came before for ho
 from __future__ import annotations
 
 from contextlib import suppress
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from threading import Thread
 from typing import Any
 
@@ -37,13 +37,21 @@ def finish(run: wandb.Run, exit_code: int, seconds: float) -> bool:
     thread.join(seconds)
     if not thread.is_alive():
         return True
-    process = _service_process()
-    if process is not None:
-        process.terminate()
+    if (process := _service_process()) is not None:
+        _stop(process)
     thread.join(SECONDS_TO_STOP)
     with suppress(SystemExit, Exception):  # it passes on the exit code of its process
         wandb.teardown()
     return False
+
+
+def _stop(process: Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_STOP)
+    except TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _service_process() -> Popen[bytes] | None:
