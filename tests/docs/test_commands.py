@@ -5,7 +5,6 @@ objects that they name are built or found; the work itself is left out, but for 
 """
 
 import argparse
-import gc
 import itertools
 import logging
 import runpy
@@ -46,14 +45,6 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 class Parsed(Exception):
     """The arguments of a program are valid."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_collections():
-    """Hydra makes millions of objects: they are collected once, at the end."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.fixture(autouse=True)
