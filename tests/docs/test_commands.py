@@ -5,7 +5,6 @@ objects that they name are built or found; the work itself is left out, but for 
 """
 
 import argparse
-import gc
 import itertools
 import logging
 import runpy
@@ -20,15 +19,14 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra.core.utils import JobReturn, JobStatus
 
 from documented import PAGES, ROOT, TESTED_ELSEWHERE, lines_of
-from hydra_plugins.maskgit_lab_jobs.launcher import LocalLauncher
 from maskgit_lab import config, usage
 from maskgit_lab.code import targets_in
 from maskgit_lab.commands import evaluate
 from maskgit_lab.launch import arguments as arguments_of
 from maskgit_lab.launch import sweeps
+from maskgit_lab.launch.local import LocalJobs
 from maskgit_lab.objects import locate
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
@@ -47,14 +45,6 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 class Parsed(Exception):
     """The arguments of a program are valid."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_collections():
-    """Hydra makes millions of objects: they are collected once, at the end."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +76,9 @@ def jobs(monkeypatch):
     monkeypatch.setattr(sweeps, "itertools", first)
     monkeypatch.setattr(sweeps.Sweep, "_launch", lambda self, todo, launch: seen.extend(todo) or [None for _ in todo])
 
-    def launch(self, jobs, initial_job_idx):
-        seen.extend(jobs)
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=1.0) for _ in jobs]
-
-    monkeypatch.setattr(LocalLauncher, "launch", launch)  # for the trials of a search
+    # The trials of a search.
+    monkeypatch.setattr(LocalJobs, "run", lambda self, todo: seen.extend(todo) or [None for _ in todo])
+    monkeypatch.setattr(LocalJobs, "value", lambda self, overrides: 1.0)
     return seen
 
 
@@ -188,12 +176,10 @@ def run_shell(words) -> None:
 
 @pytest.mark.parametrize("line", UNIQUE.values(), ids=str)
 def test_command(line, place, command, jobs, monkeypatch, capsys):
-    words = [word.removeprefix("$(").removesuffix(")") for word in line.words]
+    words = list(line.words)
     if words[0] == "eval":
-        words = words[1].split()
-    if "=" in words[0]:
-        words = words[1:]
-    words = filled(words, place)
+        words = words[1].removeprefix("$(").removesuffix(")").split()
+    words = filled(words[1:] if "=" in words[0] else words, place)
     if words[:2] == ["python", "-m"]:
         return run_importer(words[2], words[3:], monkeypatch, capsys)
     if words[0] not in STARTS:
