@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from maskgit_lab.lit.base import Batch, TrainedModule
@@ -30,10 +31,10 @@ class LitClassifier(TrainedModule):
     ) -> None:
         super().__init__(net, optim, seed)
         self.label_smoothing = label_smoothing
-        self.together = together
         self.top1 = MulticlassAccuracy(n_classes, average="micro", sync_on_compute=together)
         top_k = min(5, n_classes)
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
+        self.val_loss = MeanMetric(nan_strategy="disable", sync_on_compute=together)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""
@@ -46,6 +47,6 @@ class LitClassifier(TrainedModule):
         logits_BC = self.best_net(images)
         self.top1(logits_BC, labels_B)
         self.top5(logits_BC, labels_B)
-        self.log_dict({"classifier/top1": self.top1, "classifier/top5": self.top5}, on_epoch=True)
-        loss = F.cross_entropy(logits_BC.float(), labels_B)
-        self.log("classifier/val_loss", loss, on_epoch=True, batch_size=len(images), sync_dist=self.together)
+        self.val_loss(F.cross_entropy(logits_BC.float(), labels_B), weight=len(images))
+        metrics = {"top1": self.top1, "top5": self.top5, "val_loss": self.val_loss}
+        self.log_dict({f"classifier/{name}": metric for name, metric in metrics.items()}, on_epoch=True)
