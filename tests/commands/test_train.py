@@ -164,12 +164,6 @@ def test_a_run_for_each_value_of_a_multirun(command, tiny_cache, tmp_path):
     assert names == [f"debug_tiny+mvtm.optim.max_steps_1+schedule_{name}" for name in ("cubic", "linear")]
 
 
-@pytest.mark.parametrize("verb", ["train", "sample", "export"])
-def test_help_reads_well(command, verb):
-    said = command(verb, "--help")
-    assert said.code == 0 and f"python {verb}.py" in said.out and "Settings (KEY=VALUE)" in said.out
-
-
 def test_a_schedule_with_settings_of_its_own_is_one_class_and_one_file(command, tiny_cache, tmp_path, monkeypatch):
     class Power(Schedule):
         """gamma(r) = 1 - r^k."""
