@@ -108,9 +108,14 @@ def fit(
             trainer.save_checkpoint(last)
         if monitor is not None:
             monitor.end(trainer)
-        metrics = next(iter(trainer.validate(module, data, verbose=False)), {})
+        metrics = _validated(trainer, module, data, title)
     if extras.flags.get("profiler") and extras.reports is not None:
         terminal.note("profile", f"written to {extras.reports}")
+    return metrics
+
+
+def _validated(trainer: Trainer, module: TrainedModule, data: SeededData, title: str) -> dict[str, float]:
+    metrics = next(iter(trainer.validate(module, data, verbose=False)), {})
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
         key = SETTINGS.get(title, title)
         raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower {key}.optim.lr")
