@@ -28,7 +28,7 @@ SCORES = "likelihood.json"
 
 
 def load_or_compute_nll(run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset) -> float:
-    """The masked cross-entropy of held-out codes under the schedule of the training, in nats a token.
+    """The masked cross-entropy of held-out codes under the schedule of the training, in nats per token.
 
     Args:
         run: its settings give the seed and the number of masks drawn for each image.

@@ -73,7 +73,7 @@ class TrainConf(CommonConf):
     name: Folder | None = None  # of the folder of runs in outputs/; null: the name of the data
     stage: Annotated[str, one_of("tokenizer", "tokens", "mvtm", "all")] = "all"
     run_dir: Folder | None = None  # null: outputs/<data>/<overrides>
-    optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimises
+    optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimizes
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)
@@ -134,7 +134,7 @@ class EvaluateConf:
         default_factory=list  # npz: ADM's sample file; png: a file for each image
     )
     out: str | None = None  # the folder of the results; null: the run's; for samples: none
-    optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimises
+    optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimizes
     seed: Seed | None = None  # of the samples, and of the masks of the NLL; null: the run's
     cache_dir: Folder | None = None  # null: the run's; outputs/cache without a run
     max_images: Count | None = None  # of each split of the data

@@ -18,7 +18,7 @@ class PublishedRow:
     best_steps: int  # T of the lowest FID
     fid: float  # at that T, over 50,000 samples
     inception_score: float  # at that T
-    nll: float  # the masked cross-entropy, in nats a token
+    nll: float  # the masked cross-entropy, in nats per token
 
 
 @cache

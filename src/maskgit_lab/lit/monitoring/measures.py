@@ -40,7 +40,7 @@ def masked_measures(
 
     Returns:
         `masked_accuracy`, a fraction in [0, 1]; and `loss_masked_0_25` to `loss_masked_75_100`, the loss over masked
-        tokens (nats a token) of the images with this percentage of their tokens masked; NaN where the batch has none.
+        tokens (nats per token) of the images with this percentage of their tokens masked; NaN where the batch has none.
     """
     correct_BN = (logits_BNK.argmax(-1) == targets_BN) & mask_BN
     measures = {"masked_accuracy": correct_BN.sum() / mask_BN.sum().clamp(min=1)}

@@ -17,7 +17,7 @@
 | `discriminator_gradient_norm`             | of the discriminator, before clipping                                    |
 | `codebook_usage`, `perplexity`            | of the codes that this batch uses                                        |
 | `dead_codes`                              | codes that no image used in the last `tokenizer.dead_codes.window` steps |
-| `val_nll`                                 | of held-out codes, in nats a token                                       |
+| `val_nll`                                 | of held-out codes, in nats per token                                     |
 | `val_mse`                                 | of the reconstructions of held-out images, with pixels in [0, 1]         |
 | `val_codebook_usage`, `val_perplexity`    | of the codes of all held-out images                                      |
 
