@@ -89,8 +89,7 @@ def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, A
     Raises:
         UserError: a number, text or switch is of another type than its annotation, or not finite.
     """
-    made_by: Any = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
-    hints = get_type_hints(made_by)
+    hints = _hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
     checked = dict(arguments)
     for name, value in arguments.items():
         allowed = _scalars(hints.get(name))
@@ -101,6 +100,14 @@ def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, A
         if type(value) is int and float in allowed and int not in allowed:
             checked[name] = float(value)
     return checked
+
+
+def _hints(made_by: Any) -> dict[str, Any]:
+    """The annotations, or none where one of them names what its module imports for type checkers alone."""
+    try:
+        return get_type_hints(made_by)
+    except Exception:  # an annotation may be any expression
+        return {}
 
 
 def _scalars(hint: Any) -> set[type]:

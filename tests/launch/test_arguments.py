@@ -118,3 +118,8 @@ def test_completion_of_the_console_command(capsys, monkeypatch):
     assert words("maskgit-lab e") == ["evaluate", "export"]
     assert words("maskgit-lab train schedule=c") == ["schedule=cosine", "schedule=cubic"]
     assert "checkpoint=" in words("maskgit-lab sample ") and not words("maskgit-lab tidy schedule=")
+
+
+def test_the_switch_of_a_sweep_may_come_after_settings(command):
+    said = command("train", "debug=tiny", "-m", "schedule=cosin,linear")
+    assert said.code == 2 and said.err.startswith("error: schedule=cosin: there is no such option")

@@ -186,3 +186,23 @@ def test_reviving_a_code_resets_what_any_optimizer_keeps_of_it(target):
     kept = [value for value in made.state[codebook].values() if value.shape == codebook.shape]
     assert kept and all((value[0] == 0).all() and (value[1:] != 0).all() for value in kept)
     assert (codebook[0] == 0).all()
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_a_schedule_that_ends_too_early_is_a_sentence():
+    node = {
+        "_target_": "torch.optim.lr_scheduler.OneCycleLR",
+        "max_lr": 0.02,
+        "total_steps": 2,
+        "cycle_momentum": False,
+    }
+    schedule = make_scheduler(make_optimizer(network(), optim()), optim(scheduler=node), 10, "mvtm.optim")
+    with pytest.raises(UserError, match=r"^mvtm.optim.scheduler fails \(Tried to step"):
+        for _ in range(10):
+            schedule.step()
+
+
+def test_annotations_that_only_type_checkers_can_read_do_not_matter():
+    node = {"_target_": "torch.optim.lr_scheduler.CyclicLR", "base_lr": 0.001, "max_lr": 0.01, "cycle_momentum": False}
+    schedule = make_scheduler(make_optimizer(network(), optim()), optim(scheduler=node), 10)
+    assert schedule.get_last_lr()[0] > 0

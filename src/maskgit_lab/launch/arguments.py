@@ -15,6 +15,7 @@ OVERRIDE = re.compile(r"(?P<sign>\+{0,2}|~)(?P<key>[\w./@:]+)(?:=(?P<value>.*))?
 HEEDED = re.compile(
     r"hydra(\.(launcher|sweeper|callbacks|job_logging|hydra_logging)(\..+)?|\.(mode|searchpath|sweep|sweep\.dir))"
 )
+SWEEP = ("-m", "--multirun")
 OUTPUT = {"train": "run_dir=FOLDER", "clean": "runs=[FOLDER]"}  # of the others: out=FOLDER
 INSTEAD = {
     "hydra.run.dir": "give {output}, which is where this command works",
@@ -44,7 +45,8 @@ def checked(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
     Raises:
         UserError: one of them would be ignored, or needs what is not installed.
     """
-    return [_checked(argument, verb, conf) for argument in map(_quoted, arguments)]
+    found = [_checked(argument, verb, conf) for argument in map(_quoted, arguments)]
+    return sorted(found, key=lambda argument: argument not in SWEEP)  # Hydra takes them before all others alone
 
 
 def _checked(argument: str, verb: str, conf: Path) -> str:

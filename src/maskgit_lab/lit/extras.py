@@ -79,6 +79,8 @@ def profiler(wanted: Any, title: str, reports: Path | None) -> Any:
     """
     if isinstance(wanted, Mapping):
         return build(wanted, "trainer.profiler", Profiler)  # type: ignore[type-abstract]
+    if wanted is not None and not isinstance(wanted, str):
+        raise UserError(f"trainer.profiler={wanted} is not possible: choose one of {', '.join(PROFILERS)}")
     if wanted in PROFILERS and reports is not None:
         return PROFILERS[wanted](dirpath=reports, filename=title)
     return wanted

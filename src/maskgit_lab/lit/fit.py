@@ -140,14 +140,23 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, resumed: P
         check_fits(module.state_dict(), resumed)
     try:
         trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C
+    except SystemExit as stop:  # Lightning's answer to Ctrl-C, or a callback's own
+        if not trainer.interrupted:
+            raise
         raise KeyboardInterrupt from stop
-    except MisconfigurationException as error:
-        raise _refused(error) from error
-    except RuntimeError as error:
-        if trainer._detect_anomaly and "returned nan values" in str(error):
-            raise UserError(f"the training diverged ({first_line(error)}): lower the learning rate") from error
-        raise
+    except Exception as error:
+        if (understood := _understood(error, trainer)) is None:
+            raise
+        raise understood from error
+
+
+def _understood(error: Exception, trainer: Trainer) -> UserError | None:
+    """What an error of Lightning means for a user, where that is known."""
+    if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
+        return _refused(error)
+    if trainer._detect_anomaly and "returned nan values" in str(error):
+        return UserError(f"the training diverged ({first_line(error)}): lower the learning rate")
+    return None
 
 
 def _trainer(

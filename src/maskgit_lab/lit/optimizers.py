@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.objects import TARGET, build, locate
 from maskgit_lab.settings import Optim
 
@@ -99,7 +99,7 @@ def make_scheduler(optimizer: Optimizer, optim: Optim, total_steps: int, key: st
     after = max(1, total_steps - optim.warmup_steps)
     node = {name: after if value == TOTAL else value for name, value in optim.own_scheduler.items()}
     make = partial(_scheduler, node, f"{key}.scheduler")
-    return WarmedUp(optimizer, optim.warmup_steps, make)
+    return WarmedUp(optimizer, optim.warmup_steps, make, f"{key}.scheduler")
 
 
 class WarmedUp(LRScheduler):
@@ -109,12 +109,16 @@ class WarmedUp(LRScheduler):
         optimizer: its learning rates are set.
         warmup_steps: how many; 0: none.
         make: the other schedule of the optimizer.
+        key: the name of its settings, for errors.
     """
 
-    def __init__(self, optimizer: Optimizer, warmup_steps: int, make: Callable[[Optimizer], LRScheduler]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, warmup_steps: int, make: Callable[[Optimizer], LRScheduler], key: str
+    ) -> None:
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
         self.schedule = make(optimizer)
+        self.key = key
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.last_epoch = 0  # steps made; torch's name
         self._warm_up()
@@ -123,10 +127,21 @@ class WarmedUp(LRScheduler):
         """Sets the learning rates of the next step."""
         self.last_epoch += 1
         if self.last_epoch > self.warmup_steps:
-            self.schedule.step()
+            self.step_schedule()
             self._last_lr = self.schedule.get_last_lr()
         else:
             self._warm_up()
+
+    def step_schedule(self) -> None:
+        """A step of the other schedule.
+
+        Raises:
+            UserError: it fails, such as one that ends before the training does.
+        """
+        try:
+            self.schedule.step()
+        except Exception as error:  # of torch's schedules, or of one's own
+            raise UserError(f"{self.key} fails ({first_line(error)}): change its settings") from error
 
     def state_dict(self) -> dict[str, Any]:
         return {"last_epoch": self.last_epoch, "base_lrs": self.base_lrs, "schedule": self.schedule.state_dict()}

@@ -160,8 +160,12 @@ def _check_free(path: Path, settings: TrainConf) -> None:
 
 def _differences(recorded: TrainConf, settings: TrainConf) -> str:
     there, here = flatten(training(recorded)), flatten(training(settings))
+    there, here = ({key: value for key, value in each.items() if value != {}} for each in (there, here))
     different = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-    named = [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in different[:3]]
+    named = [
+        f"{key.replace('flags.', 'trainer.')} is {there.get(key, 'not set')} there and {here.get(key, 'not set')} here"
+        for key in different[:3]
+    ]
     return "; ".join(named) + ("; and more" if len(different) > 3 else "")
 
 

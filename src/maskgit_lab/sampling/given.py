@@ -18,6 +18,7 @@ from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.masking.schedules import SMALLEST_RATIO, Schedule
 from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.settings.fields import MOST_STEPS
 from maskgit_lab.usage import as_typed
 
 ScheduleLike: TypeAlias = str | Schedule | Callable[[Tensor, Tensor], Tensor | float]  # (ratio, n_tokens) -> mask ratio
@@ -47,7 +48,7 @@ class _OwnSchedule(Schedule):
         n = torch.as_tensor(n_tokens, dtype=ratio.dtype, device=ratio.device)
         try:
             share = torch.as_tensor(self.function(ratio, n), dtype=ratio.dtype, device=ratio.device).expand_as(ratio)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except Exception as error:  # of a function of the user's
             raise UserError(
                 f"schedule failed ({first_line(error)}): give a function of two tensors, the ratio in [0, 1] and the "
                 "number of tokens, that returns the mask ratio in the shape of the first"
@@ -139,19 +140,25 @@ def images_of(given: Tensor, size: tuple[int, int]) -> Tensor:
     return given.float()
 
 
+def check_steps(steps: int) -> None:
+    """Raises a `UserError` unless T is a whole number of at least 1, and not absurdly many."""
+    if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"steps={steps!r} is not possible: give a whole number from 1 to {MOST_STEPS}")
+
+
 def seeds_of(given: int | Sequence[int], steps: int, labels: Tensor) -> list[int]:
     """A seed for each image: those that are given, or of the k-th image of a class one from (seed, T, class, k).
 
     Raises:
         UserError: they are not whole numbers, negative, or not as many as images.
     """
-    if isinstance(given, int) and given >= 0:
+    if type(given) is int and given >= 0:
         seen, seeds = Counter[int](), list[int]()
         for label in labels.tolist():
             seeds.append(mix_seeds(given, steps, label, seen[label]))
             seen[label] += 1
         return seeds
-    if not isinstance(given, Sequence) or any(not isinstance(seed, int) for seed in given):
+    if not isinstance(given, Sequence) or any(type(seed) is not int or not 0 <= seed < 2**63 for seed in given):
         raise UserError(f"seed={given!r} is not possible: give a whole number of at least 0, or one for each image")
     if len(given) != len(labels):
         raise UserError(f"there are {len(given)} seeds for {len(labels)} images: give one for each, or one for all")

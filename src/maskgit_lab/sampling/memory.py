@@ -24,8 +24,10 @@ def in_batches(
         advance: called with the number of images after each batch.
 
     Raises:
-        UserError: a single image does not fit.
+        UserError: a single image does not fit, or the batch size is not possible.
     """
+    if type(batch_size) is not int or batch_size < 1:
+        raise UserError(f"batch_size={batch_size!r} is not possible: give a whole number of at least 1")
     parts: list[T] = []
     for start in range(0, count, batch_size):
         batch = range(start, min(start + batch_size, count))

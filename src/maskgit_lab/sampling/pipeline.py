@@ -22,6 +22,7 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
 from maskgit_lab.sampling.given import (
     ScheduleLike,
+    check_steps,
     device_named,
     images_of,
     labels_of,
@@ -141,7 +142,12 @@ class Pipeline:
         return self.model.head_bias.device
 
     def at(self, steps: int) -> Pipeline:
-        """The same pipeline with another T."""
+        """The same pipeline with another T.
+
+        Raises:
+            UserError: T is no whole number of at least 1.
+        """
+        check_steps(steps)
         return replace(self, decoder=self.decoder.with_steps(steps))
 
     def sample(
@@ -228,11 +234,8 @@ class Pipeline:
             UserError: an argument is not possible, or the model's logits or the images contain NaN.
         """
         labels, tokens = labels_of(labels, self.model.n_classes), self._tokens(tokens)
-        if len(labels) != len(tokens) or not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(
-                f"there are {len(labels)} labels for {len(tokens)} images, and batch_size={batch_size}: give a label "
-                "for each image, and a batch_size of at least 1"
-            )
+        if len(labels) != len(tokens):
+            raise UserError(f"there are {len(labels)} labels for {len(tokens)} images: give one for each")
         decoder = self._decoder(steps, schedule, settings)
         model = CheckedModel(self.model) if logits_fn is None else GivenLogits(logits_fn, self.model)
         seeds = seeds_of(seed, steps or int(decoder.settings.get("steps", self.model.n_tokens)), labels)
@@ -315,8 +318,8 @@ class Pipeline:
         """The decoder with other settings, checked as those of a command are."""
         if steps is None and schedule is None and not settings:
             return self.decoder
-        if steps is not None and (not isinstance(steps, int) or steps < 1):
-            raise UserError(f"steps={steps} is not possible: give a whole number of at least 1")
+        if steps is not None:
+            check_steps(steps)
         kind = type(self.decoder)
         own = {field.name: getattr(self.decoder, field.name) for field in fields(self.decoder)}  # type: ignore[arg-type]
         if schedule is not None and "schedule" not in own:

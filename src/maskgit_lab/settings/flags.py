@@ -29,6 +29,9 @@ HARMLESS = (  # they change no weights
     *("profiler", "log_every_n_steps", "enable_model_summary", "enable_progress_bar", "detect_anomaly"),
     *("num_sanity_val_steps", "strategy", "benchmark", "inference_mode"),
 )
+SWITCHES = (
+    *("detect_anomaly", "enable_model_summary", "enable_progress_bar", "benchmark", "inference_mode", "barebones"),
+)
 EVERYTHING = {"limit_train_batches": 1.0, "limit_val_batches": 1.0}  # a share; 1 is one batch
 NOTHING = ("fast_dev_run", "overfit_batches")  # where 0 switches a flag off
 OWN_PROCESSES = ("spawn", "fork", "notebook")  # in the names of strategies that start processes by themselves
@@ -60,6 +63,10 @@ def check_flags(flags: Mapping[str, Any], fields: Iterable[str]) -> None:
                 f"trainer.{name}: neither a setting of this suite nor a flag of lightning.Trainer{hint}; "
                 "`python train.py --help` lists the settings"
             )
+        if name in SWITCHES and not isinstance(value, bool):
+            raise UserError(f"trainer.{name}={value} is not possible: give true or false")
+        if name == "limit_train_batches" and value == 0:
+            raise UserError(f"trainer.{name}=0 trains nothing: give a number of batches, or leave it out")
         if name == "strategy" and any(word in str(value) for word in OWN_PROCESSES):
             raise UserError(
                 f"trainer.strategy={value} starts processes in the middle of the training, where this suite starts "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.fit import check_trainer
 from maskgit_lab.lit.hardware import batch_on_device
-from maskgit_lab.lit.optimizers import make_optimizer, make_scheduler
+from maskgit_lab.lit.optimizers import WarmedUp, make_optimizer, make_scheduler
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
 from maskgit_lab.objects import build
@@ -61,8 +62,9 @@ def _check_hardware(trainer: Hardware) -> None:
 def _check_files(settings: TrainConf, tokenizer: str | None, transformer: Start | None) -> None:
     """What would otherwise be found missing only after hours of training."""
     if transformer is not None and not transformer.path.exists():
+        state = "holds no trained run" if Path(transformer.given).expanduser().is_dir() else "is not there"
         raise UserError(
-            f"{transformer.key}={transformer.given} is not there: give the path of "
+            f"{transformer.key}={transformer.given} {state}: give the path of "
             f"{'a file' if transformer.key == 'mvtm.weights' else 'a run or a file'}, or leave it out"
         )
     files = {
@@ -134,12 +136,22 @@ def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:
 
 
 def _check_optim(net: nn.Module, optim: Optim, key: str) -> None:
-    """Raises a `UserError` for an optimizer or a schedule that cannot be built for a network."""
-    make_scheduler(make_optimizer(net, optim, key), optim, optim.warmup_steps + STEPS, key)
+    """Raises a `UserError` for an optimizer or a schedule that cannot be built for a network, or makes no step."""
+    scheduler = make_scheduler(make_optimizer(net, optim, key), optim, optim.warmup_steps + STEPS, key)
+    if isinstance(scheduler, WarmedUp):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the optimizer has made no step
+            scheduler.step_schedule()
+    with torch.device("cpu"):  # the optimizer's own numbers too
+        small = nn.utils.skip_init(nn.Linear, 4, 4)  # draws no random numbers
+        for parameter in small.parameters():
+            parameter.data.zero_()
+            parameter.grad = torch.zeros_like(parameter)
+        _attempt(f"{key}.optimizer", make_optimizer(small, optim, key).step, "make a step")
 
 
-def _attempt(key: str, run: Callable[[], object]) -> None:
+def _attempt(key: str, run: Callable[[], object], what: str = "run on these data") -> None:
     try:
         run()
     except Exception as error:  # whatever torch raises for impossible sizes
-        raise UserError(f"{key} cannot run on these data ({first_line(error)}): change its settings") from error
+        raise UserError(f"{key} cannot {what} ({first_line(error)}): change its settings") from error
