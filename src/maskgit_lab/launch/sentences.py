@@ -39,11 +39,11 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         return _unknown_key(key or unknown[1], [*config.schema_keys(schema), *_beside(cause)], help_command)
     if key and "is not a ListConfig" in str(cause):
         return f"{key} takes a list: write it as {key}=[1,2]"
-    if key and "Dict[str, Any]" in str(cause):
-        return f"{key} describes an object: give its class as {key}._target_=CLASS"
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
         name = key or missing[1]
         return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
+    if key and re.match(r"Cannot assign .* to Dict", str(cause)):
+        return f"{key} describes an object: give its class as {key}._target_=CLASS"
     if isinstance(error, OSError) and (error.filename or error.errno in FULL):
         return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
