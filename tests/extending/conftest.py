@@ -14,6 +14,8 @@ from maskgit_lab.metrics import registry
 def followed(command, tiny_cache, tmp_path, monkeypatch):
     """Follows a section of docs/extending.md; gives what its commands printed."""
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("my_")]:
+        monkeypatch.delitem(sys.modules, name)  # of another folder, in a test before
     before, known = set(sys.modules), dict(registry.TABLE)
 
     def run(title: str) -> list:
