@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra_plugins.maskgit_lab_jobs.sweeper import JobSweeper
 
 
-class TrialSweeper(Sweeper):
+class TrialSweeper(JobSweeper):
     """Carries out `-m hydra/sweeper=optuna`.
 
     Args:
@@ -19,12 +16,6 @@ class TrialSweeper(Sweeper):
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
 
     def sweep(self, arguments: list[str]) -> None:
         """Raises a `UserError` if the search cannot start, or too many of its trials fail."""
