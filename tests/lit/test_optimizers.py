@@ -4,11 +4,15 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, StepLR
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.dead_codes import _replace
-from maskgit_lab.lit.optimizers import Several, WarmedUp, make_optimizer, make_scheduler
+from maskgit_lab.lit.optimizers import Several, WarmedUp, kernels, make_optimizer, make_scheduler
+from maskgit_lab.nets.classifier import ResNet50, SmallConvNet
+from maskgit_lab.nets.discriminator import Discriminator
+from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.settings import Optim
 from small_training import Kill, Stopped, module, network, train, weights
 
@@ -40,14 +44,50 @@ def optim(**settings) -> Optim:
     return Optim(**{"epochs": 1, "batch_size": 8, "lr": 1e-2, "weight_decay": 0.1, **settings})
 
 
-def test_the_default_is_adamw_with_decay_on_matrices_only():
+def test_the_default_is_adamw():
     made = make_optimizer(network(), optim())
     assert type(made) is torch.optim.AdamW
-    assert [(group["weight_decay"], {p.ndim for p in group["params"]}) for group in made.param_groups] == [
-        (0.1, {2}),
-        (0.0, {1}),
-    ]
+    assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
     assert all(group["lr"] == 1e-2 and group["betas"] == (0.9, 0.999) for group in made.param_groups)
+
+
+NETWORKS = {
+    "transformer": network,
+    "vqgan": lambda: VQGAN(8, latent_dim=4, base_width=4, multipliers=(1, 2), n_blocks=1, norm_groups=2),
+    "discriminator": lambda: Discriminator(16, base_width=2, max_width=8),
+    "small classifier": lambda: SmallConvNet(3, width=4),
+    "ResNet": lambda: ResNet50(3, layers=[1, 1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_decay_is_for_the_kernels_of_every_network_of_the_suite(name):
+    net = NETWORKS[name]()
+    names = {id(parameter): key for key, parameter in net.named_parameters()}
+    decayed, kept = ({names[id(p)] for p in group["params"]} for group in make_optimizer(net, optim()).param_groups)
+    layers = {key: type(module) for key, module in net.named_modules()}
+    assert {layers[key.rpartition(".")[0]] for key in decayed} <= {nn.Linear, nn.Conv2d}
+    assert {key.rpartition(".")[2] for key in decayed} == {"weight"}
+    of_kernels = {key for key, kind in layers.items() if kind in (nn.Linear, nn.Conv2d)}
+    assert decayed == {f"{key}.weight" for key in of_kernels}
+    assert decayed | kept == set(names.values())
+
+
+def test_decay_is_not_for_what_only_has_two_axes():
+    net = network()
+    _, kept = make_optimizer(net, optim()).param_groups
+    ids = {id(p) for p in kept["params"]}
+    assert {id(net.token_embedding.weight), id(net.position_embedding.weight)} <= ids
+    vqgan = NETWORKS["vqgan"]()
+    assert vqgan.quantizer.codebook not in kernels(vqgan)
+
+
+def test_decay_is_for_the_projections_of_attention_but_not_for_a_tied_embedding():
+    attention, embedding = nn.MultiheadAttention(4, 2), nn.Embedding(3, 4)
+    head = nn.Linear(4, 3, bias=False)
+    head.weight = embedding.weight
+    found = kernels(nn.ModuleList([attention, embedding, head]))
+    assert found == {attention.in_proj_weight, attention.out_proj.weight}
 
 
 def test_muon_has_the_matrices_of_linear_layers_and_adamw_all_else():
@@ -58,8 +98,9 @@ def test_muon_has_the_matrices_of_linear_layers_and_adamw_all_else():
     (of_muon,) = muon.param_groups
     linear = [layer.weight for layer in net.modules() if isinstance(layer, torch.nn.Linear)]
     assert {id(p) for p in of_muon["params"]} == {id(p) for p in linear}
-    assert {p.shape for p in adamw.param_groups[0]["params"]} == {
-        e.weight.shape for e in (net.token_embedding, net.position_embedding)
+    assert [group["weight_decay"] for group in adamw.param_groups] == [0.0]
+    assert {id(e.weight) for e in (net.token_embedding, net.position_embedding)} <= {
+        id(p) for p in adamw.param_groups[0]["params"]
     }
     assert adamw.param_groups[0]["betas"] == (0.9, 0.96) and of_muon["momentum"] == 0.9
     assert sum(len(group["params"]) for group in made.param_groups) == len(list(net.parameters()))

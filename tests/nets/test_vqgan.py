@@ -19,6 +19,19 @@ def test_has_the_published_number_of_parameters():
     assert net.downsample == 16
 
 
+def test_convolutions_begin_as_flax_begins_them():
+    torch.manual_seed(0)
+    net = VQGAN(codebook_size=4, latent_dim=32, base_width=64, multipliers=(1,), n_blocks=1, norm_groups=4)
+    convolutions = [module for module in net.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert {c.kernel_size for c in convolutions} == {(1, 1), (3, 3)}
+    for convolution in convolutions:
+        expected = convolution.weight[0].numel() ** -0.5
+        weight = convolution.weight.detach()
+        assert float(weight.std()) == pytest.approx(expected, rel=0.1)  # torch's default: 0.58 of it
+        assert weight.abs().max() <= 2 * expected / 0.8796
+        assert convolution.bias is None or not convolution.bias.any()
+
+
 def test_shapes():
     net, images = small(), torch.rand(2, 3, 16, 24)
     reconstructions, latents, quantized = net(images)

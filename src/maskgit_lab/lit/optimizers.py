@@ -1,7 +1,9 @@
 """Optimizers and learning-rate schedules from settings: any of torch's, of a library, or of one's own.
 
-The parameters of a network come in two groups, since weight decay is for matrices only. The warm-up is linear; after
-it comes what the settings name.
+The parameters of a network come in two groups, since weight decay is for kernels only: the weights of linear layers and
+convolutions, and neither biases and norms nor embeddings and codebooks. The released code does not say what it decays;
+its public successor (google-research/magvit) does the same. The warm-up is linear; after it comes what the settings
+name.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from inspect import Parameter, signature
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
@@ -21,6 +24,12 @@ from maskgit_lab.objects import TARGET, build, locate
 from maskgit_lab.settings import Optim
 
 TOTAL = "total_steps"  # in the settings of a schedule: the steps after the warm-up
+KERNELS: Mapping[type[nn.Module], Sequence[str]] = {  # the kinds of module that have them, and what they call them
+    nn.Linear: ("weight",),
+    nn.Bilinear: ("weight",),
+    _ConvNd: ("weight",),
+    nn.MultiheadAttention: ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+}
 OURS = ("lr", "weight_decay")  # what an optimizer is given besides its settings
 
 
@@ -71,15 +80,29 @@ def make_optimizer(network: nn.Module, optim: Optim, key: str = "optim") -> Opti
         raise UserError(f"{key}.{taken[0]} is not used: give {key.removesuffix('.optimizer')}.{taken[0]}")
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     chosen = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = kernels(network)
     if not (isinstance(target, type) and issubclass(target, Muon)):
-        return _optimizer(node, key, chosen, optim)
+        return _optimizer(node, key, chosen, decayed, optim)
     linear = {id(module.weight) for module in network.modules() if isinstance(module, nn.Linear)}
     matrices = [parameter for parameter in chosen if id(parameter) in linear]
     rest = [parameter for parameter in chosen if id(parameter) not in linear]
     others = {name: value for name, value in node.items() if not _takes(target, name) and _takes(AdamW, name)}
     own = {name: value for name, value in node.items() if name not in others}
     adamw = {**others, TARGET: "torch.optim.AdamW"}
-    return Several([_optimizer(own, key, matrices, optim), _optimizer(adamw, key, rest, optim)])
+    return Several([_optimizer(own, key, matrices, decayed, optim), _optimizer(adamw, key, rest, decayed, optim)])
+
+
+def kernels(network: nn.Module) -> set[nn.Parameter]:
+    """The parameters that weight decay is for, by what they do and not by their number of axes.
+
+    The weights of linear layers, of convolutions and of the projections of `nn.MultiheadAttention`, unless they are
+    an embedding's as well. A parameter that a module holds by itself, such as a codebook, is none.
+    """
+    found: set[nn.Parameter] = set()
+    for module in network.modules():
+        names = next((names for kind, names in KERNELS.items() if isinstance(module, kind)), ())
+        found |= {weight for name, weight in module.named_parameters(recurse=False) if name in names}
+    return found - {module.weight for module in network.modules() if isinstance(module, nn.Embedding)}
 
 
 def make_scheduler(optimizer: Optimizer, optim: Optim, total_steps: int, key: str = "optim") -> LRScheduler:
@@ -168,11 +191,13 @@ def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def _optimizer(node: Mapping[str, Any], key: str, parameters: Sequence[nn.Parameter], optim: Optim) -> Optimizer:
+def _optimizer(
+    node: Mapping[str, Any], key: str, parameters: Sequence[nn.Parameter], decayed: set[nn.Parameter], optim: Optim
+) -> Optimizer:
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": optim.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p in decayed], "weight_decay": optim.weight_decay},
+        {"params": [p for p in parameters if p not in decayed], "weight_decay": 0.0},
     ]
     is_other_class = isinstance(target, type) and not issubclass(target, Optimizer)  # which `build` refuses
     if not is_other_class and not _takes(target, "weight_decay"):

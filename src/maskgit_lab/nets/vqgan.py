@@ -5,6 +5,7 @@ Shapes: B images, H x W pixels, h x w = H/f x W/f the latent grid, D latent widt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from maskgit_lab.nets.described import Described
 from maskgit_lab.nets.quantizer import Quantized, VectorQuantizer
 
 GROUPNORM_EPS = 1e-6
+TRUNCATED_STD = 0.87962566103423978  # of a standard normal that is cut at two deviations
 
 
 def _norm_swish(channels: int, groups: int) -> nn.Sequential:
@@ -132,6 +134,7 @@ class VQGAN(Described):
         self.encoder = _encoder(widths, latent_dim, n_blocks, norm_groups, released_shortcut)
         self.quantizer = VectorQuantizer(codebook_size, latent_dim)
         self.decoder = _decoder(widths, latent_dim, n_blocks, norm_groups, released_shortcut)
+        self.apply(_lecun_normal)
 
     def forward(
         self, images: Float[Tensor, "B 3 H W"]
@@ -148,3 +151,12 @@ class VQGAN(Described):
     def decode(self, codes: Int64[Tensor, "B h w"]) -> Float[Tensor, "B 3 H W"]:
         """Images from codes; the decoder's raw output, which may slightly leave [0, 1]."""
         return self.decoder(self.quantizer.lookup(codes))
+
+
+def _lecun_normal(module: nn.Module) -> None:
+    """flax's default, with which the released code begins: a normal of variance 1 / fan-in, cut at two deviations."""
+    if isinstance(module, nn.Conv2d):
+        std = 1 / math.sqrt(module.weight[0].numel()) / TRUNCATED_STD
+        nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -42,7 +42,7 @@ class Optim:
     max_steps: Count | None = None  # ends the training early; null: after the epochs
     # With _target_ and its own settings; it gets the parameters, lr and weight_decay.
     optimizer: dict[str, Any] = field(default_factory=lambda: {TARGET: "torch.optim.AdamW", PARTIAL: True})
-    weight_decay: Amount = 0.0  # decoupled, on matrices only
+    weight_decay: Amount = 0.0  # decoupled, on the weights of linear layers and convolutions only
     warmup_steps: Whole = 0  # linear, from 0 to lr
     decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
     # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up.
