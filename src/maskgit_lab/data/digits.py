@@ -17,7 +17,7 @@ SCAN_SIZE = 8
 SCAN_MAX = 16
 
 
-def digits(size: int = 16, test_fraction: float = 0.2, seed: int = 0) -> ImageData:
+def digits(size: int = 16, test_fraction: float = 0.5, seed: int = 0) -> ImageData:
     """The digits as RGB images, enlarged bicubically, with a held-out split that is stratified by class.
 
     Args:
