@@ -205,8 +205,8 @@ def test_the_tokenizer_logs_its_losses_its_codes_and_its_discriminator(tmp_path)
 
 def test_what_is_logged_of_the_losses_does_not_change_the_training(tmp_path):
     watched = tokenizer(tmp_path / "metrics.csv", log_every_n_steps=1, accumulate=2)
-    rows = rows_of(tmp_path / "metrics.csv", "tokenizer")
-    assert len(column(rows, "tokenizer/losses/grad_ratio_adversarial")) == 4  # of 8 batches, two to a step
+    found = column(rows_of(tmp_path / "metrics.csv", "tokenizer"), "tokenizer/losses/grad_ratio_adversarial")
+    assert len(set(found)) == 4  # of 8 batches, two to a step
     assert torch.equal(watched, tokenizer(accumulate=2))
 
 
