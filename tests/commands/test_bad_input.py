@@ -64,7 +64,7 @@ SETTINGS = {
     "run_dir=file": "is a file",
     "run_dir=full": "holds no run",
     "tokenizer/perceptual=lpips tokenizer.perceptual_weights=absent.pth": "absent.pth is not there",
-    "tokenizer/perceptual=resnet50 tokenizer.perceptual_weights=file": "file does not hold torchvision's weights of res",
+    "tokenizer/perceptual=resnet50 tokenizer.perceptual_weights=file": "file does not hold torchvision's weights of",
     "tokenizer/perceptual=lpips data.size=8": "tokenizer.perceptual cannot run on these data",
     "tokenizer/perceptual=vgg16": "choose one of lpips, none, resnet50",
     "tokenizer.perceptual=vgg16": "describes an object: give tokenizer/perceptual=lpips, tokenizer/perceptual=none, ",

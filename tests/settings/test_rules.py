@@ -161,7 +161,7 @@ def test_the_bases_of_these_tests_are_allowed(verb):
         ({"tokenizer": {"net": 5, "weights": None, "discriminator": OBJECT, "optim": OPTIM}}, "tokenizer.net=5 is not"),
         (
             {"tokenizer": BASES["train"]["tokenizer"] | {"losses": {"perceptual": 0.1}}},
-            "tokenizer.losses.perceptual=0.1 weighs no loss: give tokenizer/perceptual=lpips or resnet50, or set it to 0",
+            "tokenizer.losses.perceptual=0.1 weighs no loss: give tokenizer/perceptual=lpips or resnet50, or set it",
         ),
         ({"decode": {"steps": 4}}, "decode.steps takes a list: write it as decode.steps=[4]"),
         ({"decode": {"steps": [4, 0]}}, "decode.steps=[4,0] is not possible: decoding takes at least 1 step"),
