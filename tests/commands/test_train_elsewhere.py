@@ -91,6 +91,7 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
     # Adam divides by the size of a gradient, so that rounding shows where it is nearly 0; a step moves weights by 2e-3.
     apart = torch.cat([(one[name] - both[name]).abs().flatten() for name in one])
     assert apart.median() < 1e-6 and (apart < 1e-4).double().mean() > 0.9999 and apart.max() < 2e-3
+    assert "tokenizer/losses/grad_ratio_adversarial" in (tmp_path / "two" / "metrics.csv").read_text()
     scores = [json.loads((tmp_path / run / "run.json").read_text())["tokenizer"]["scores"] for run in ("one", "two")]
     for key in ("val_mse", "val_perplexity", "val_codebook_usage"):
         assert scores[0][f"tokenizer/{key}"] == pytest.approx(scores[1][f"tokenizer/{key}"], rel=1e-2), key
