@@ -56,7 +56,7 @@ CASES = {
     "options": [TINY + "stage=mvtm tokens.views=2 mvtm.min_masking_rate=0.5 mvtm.loss_on=all mvtm.net.dropout=0.1"],
     "experiments": [f"{TRAIN} experiment={name} debug=dry_run run_dir={name} {x}" for name, x in EXPERIMENTS.items()],
     "gan": [
-        TINY + "stage=mvtm tokenizer.losses.adversarial=0.1 tokenizer.perceptual=resnet50 trainer.accumulate=2 "
+        TINY + "stage=mvtm tokenizer.losses.adversarial=0.1 tokenizer/perceptual=resnet50 trainer.accumulate=2 "
         "tokenizer.perceptual_weights=random tokenizer.dead_codes.revive=true tokenizer.dead_codes.window=4"
     ],
     "sweep": [TINY + "run_dir=null sweeps=mask_schedule schedule=linear,cosine hydra.launcher.n_jobs=1"],

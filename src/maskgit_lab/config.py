@@ -94,7 +94,8 @@ def _open_groups(schema: type) -> Any:
     """A schema for Hydra. Groups of `evaluate.py` and `sample.py` that replace a run's own settings take any key.
 
     What is given in them is checked once it is known what it replaces. `trainer` of `train.py` takes any flag of
-    lightning.Trainer, which `Hardware` checks, and an optimizer or a schedule the settings of its class.
+    lightning.Trainer, which `Hardware` checks, and an optimizer, a schedule or a perceptual loss the settings of its
+    class.
     """
     node = OmegaConf.structured(schema)
     if schema is TrainConf:
@@ -103,6 +104,7 @@ def _open_groups(schema: type) -> Any:
             node[group]["optim"] = OmegaConf.structured(Optim)
             for name in ("optimizer", "scheduler"):
                 OmegaConf.set_struct(node[group]["optim"][name], False)
+        OmegaConf.set_struct(node["tokenizer"]["perceptual"], False)
     for name, hint in get_type_hints(schema).items():
         if _is_open(schema, hint):
             OmegaConf.set_struct(node[name], False)

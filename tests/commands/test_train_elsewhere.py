@@ -91,6 +91,7 @@ def test_two_processes_train_the_tokenizer_that_one_does(command, tmp_path):
     # Adam divides by the size of a gradient, so that rounding shows where it is nearly 0; a step moves weights by 2e-3.
     apart = torch.cat([(one[name] - both[name]).abs().flatten() for name in one])
     assert apart.median() < 1e-6 and (apart < 1e-4).double().mean() > 0.9999 and apart.max() < 2e-3
+    assert "tokenizer/losses/grad_ratio_adversarial" in (tmp_path / "two" / "metrics.csv").read_text()
     scores = [json.loads((tmp_path / run / "run.json").read_text())["tokenizer"]["scores"] for run in ("one", "two")]
     for key in ("val_mse", "val_perplexity", "val_codebook_usage"):
         assert scores[0][f"tokenizer/{key}"] == pytest.approx(scores[1][f"tokenizer/{key}"], rel=1e-2), key
@@ -117,7 +118,7 @@ def test_training_goes_on_from_given_weights_in_both_stages(command, tiny_run, t
 def test_a_dry_run_goes_through_everything_in_two_steps_of_each_stage(command, pets, tmp_path):
     small = ["tokenizer.net.base_width=32", "tokenizer.discriminator.base_width=2", "mvtm.net.depth=1", "data.size=32"]
     settings = ["experiment=imagenet256", "debug=dry_run", "data=image_folder", "data.root=pets", "logger=none", *small]
-    said = command("train", *settings, "tokenizer.perceptual=resnet50", "run_dir=run", "cache_dir=cache")
+    said = command("train", *settings, "run_dir=run", "cache_dir=cache")
     assert said.code == 0, said.err
     assert said.out.count("for 2 steps") == 2 and "rebuilding 2 held-out images" in said.out
     (row,) = rows(tmp_path / "run")

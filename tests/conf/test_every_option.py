@@ -1,5 +1,6 @@
 """Every option of every config group composes, fits the schema, and builds what it names."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,17 @@ from maskgit_lab.runs.record import Record
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
 from maskgit_lab.sampling.transformers import build_schedule, build_transformer
-from maskgit_lab.settings import TrainConf, checked, evaluation_fingerprint, plain, run_fingerprint
+from maskgit_lab.settings import TrainConf, checked, evaluation_fingerprint, of_today, plain, run_fingerprint
 from maskgit_lab.settings.groups import ClassifierConf
 from maskgit_lab.stages import preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {file.stem for file in (ROOT / "conf" / "schedule").glob("*.yaml")}
 OPTIONS = sorted(
-    f"{file.parent.name}={file.stem}" for file in (ROOT / "conf").glob("*/*.yaml") if not file.stem.startswith("_")
+    f"{file.parent.relative_to(ROOT / 'conf')}={file.stem}"
+    for pattern in ("*/*.yaml", "tokenizer/*/*.yaml")
+    for file in (ROOT / "conf").glob(pattern)
+    if not file.stem.startswith("_")
 )
 
 
@@ -130,9 +134,38 @@ def test_options_beyond_the_paper_are_off():
     for experiment in ("imagenet256", "imagenet512", "places2"):
         settings = composed(f"experiment={experiment}")
         mvtm = settings.mvtm
-        assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout, mvtm.optim.ema_decay) == (0, "masked", 0, 0)
+        assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout) == (0, "masked", 0)
+        assert mvtm.optim.ema_decay == 0.999  # the release's base config
         assert settings.decode["guidance"] == 0
     assert settings.mvtm.optim.epochs == 200  # places2
+
+
+def test_the_releases_configs_train_as_long_as_they_say():
+    released, paper = composed("experiment=imagenet256", "mvtm=released"), composed("experiment=imagenet256")
+    images, batch = 1_281_167, released.tokenizer.optim.batch_size
+    steps = [math.ceil(images / batch) * conf.optim.epochs for conf in (released.tokenizer, released.mvtm)]
+    assert steps == pytest.approx([1_000_000, 2_000_000], rel=2e-3)
+    assert (released.tokenizer.optim.warmup_steps, released.mvtm.optim.warmup_steps) == (2000, 5000)
+    assert paper.mvtm.optim.epochs == 300
+    assert composed("experiment=places2").tokenizer.optim.max_steps == 1_000_000
+
+
+def test_a_perceptual_loss_brings_its_own_weight():
+    for option, weight in {"resnet50": 0.1, "lpips": 1.0, "none": 0.0}.items():
+        conf = composed("tokenizer=vqgan_f16", f"tokenizer/perceptual={option}").tokenizer
+        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (option == "none")
+    assert composed("experiment=imagenet256").tokenizer.losses.perceptual == 0.1
+    given = ["tokenizer.losses.perceptual=0.5", "tokenizer.perceptual_weights=file"]
+    conf = composed("tokenizer/perceptual=lpips", *given).tokenizer
+    assert conf.losses.perceptual == 0.5 and conf.perceptual["weights"] == "file"
+
+
+def test_settings_of_earlier_versions_have_a_perceptual_loss_by_name():
+    values = plain(composed())
+    for name, weight in {"none": 0.0, "vgg16": 0.1}.items():
+        values["tokenizer"] |= {"perceptual": name, "losses": {"perceptual": 0.1}}
+        conf = checked(TrainConf, of_today(values)).tokenizer
+        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (name == "none")
 
 
 @pytest.fixture

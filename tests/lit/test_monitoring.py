@@ -12,7 +12,13 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.monitoring.history import MetricsFile
-from maskgit_lab.lit.monitoring.measures import QUARTERS, code_measures, gradient_norm, masked_measures
+from maskgit_lab.lit.monitoring.measures import (
+    QUARTERS,
+    code_measures,
+    gradient_norm,
+    gradient_ratios,
+    masked_measures,
+)
 from maskgit_lab.lit.monitoring.watched import Watched
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.lit.tokenizer import LitTokenizer
@@ -158,27 +164,72 @@ def test_pictures_are_drawn_with_the_network_that_is_evaluated(tmp_path):
     assert drawn == [(True, False, 2, 7), (True, False, 4, 15)]
 
 
-def test_the_tokenizer_logs_its_losses_its_codes_and_its_discriminator(tmp_path):
+class FiveTimes(torch.nn.Module):
+    """Five times the pixel loss, in place of a perceptual one."""
+
+    def forward(self, images, targets):
+        return 5 * (images - targets).square().mean()
+
+
+def tokenizer(path=None, **hardware):
+    """A tokenizer that was trained with all its losses."""
     generator = torch.Generator().manual_seed(0)
     seed_all(0)
     net = VQGAN(codebook_size=8, latent_dim=4, base_width=8, multipliers=(1, 2), n_blocks=1, norm_groups=4)
-    losses = TokenizerLosses(perceptual=0.0, adversarial=0.5)
+    losses = TokenizerLosses(pixel=2.0, perceptual=0.3, adversarial=0.5)
     critic = Discriminator(8, base_width=1, max_width=8)
-    module = LitTokenizer(net, losses, Optim(epochs=1, **OPTIM), 0, critic)
+    module = LitTokenizer(net, losses, Optim(epochs=1, **OPTIM), 0, critic, FiveTimes())
     images = InMemory(torch.rand(30, 3, 8, 8, generator=generator), torch.arange(30) % 3)
-    hardware = Hardware(accelerator="cpu", log_every_n_steps=100)
-    watched = Watched(stage="tokenizer", history=tmp_path / "metrics.csv")
-    fit(module, images, images, hardware=hardware, watched=watched, terminal=Terminal(), title="t")
+    watched = path and Watched(stage="tokenizer", history=path)
+    places = {"terminal": Terminal(), "title": "t", "watched": watched}
+    fit(module, images, images, hardware=Hardware(accelerator="cpu", **hardware), **places)
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_the_tokenizer_logs_its_losses_its_codes_and_its_discriminator(tmp_path):
+    tokenizer(tmp_path / "metrics.csv", log_every_n_steps=100)
     (row,) = rows_of(tmp_path / "metrics.csv", "tokenizer")
     named = {name.partition("/")[2]: value for name, value in row.items() if "/" in name}
-    trained = ("pixel", "codebook", "commitment", "entropy", "adversarial")
+    trained = ("pixel", "codebook", "commitment", "entropy", "perceptual", "adversarial")
     assert named["loss"] == pytest.approx(sum(named[f"weighted_{name}"] for name in trained), rel=1e-5)
     assert named["weighted_adversarial"] == pytest.approx(0.5 * named["adversarial"], rel=1e-6)
     own = {"discriminator", "r1", "logits_real", "logits_fake", "discriminator_gradient_norm"}
     held_out = {"val_mse", "val_codebook_usage", "val_perplexity"}
     rest = {"loss", "lr", "gradient_norm", "codebook_usage", "perplexity"}
-    assert named.keys() == {*trained, *(f"weighted_{name}" for name in trained)} | own | held_out | rest
+    ratios = {"losses/grad_ratio_perceptual", "losses/grad_ratio_adversarial"}  # the others do not reach the decoder
+    assert named.keys() == {*trained, *(f"weighted_{name}" for name in trained)} | own | held_out | rest | ratios
+    assert named["losses/grad_ratio_perceptual"] == pytest.approx(0.3 * 5 / 2.0, rel=1e-5)
+    assert 0 < named["losses/grad_ratio_adversarial"] < 100
     assert row["step"] == 3  # an epoch has a row, however few its steps are
+
+
+def test_what_is_logged_of_the_losses_does_not_change_the_training(tmp_path):
+    watched = tokenizer(tmp_path / "metrics.csv", log_every_n_steps=1, accumulate=2)
+    found = column(rows_of(tmp_path / "metrics.csv", "tokenizer"), "tokenizer/losses/grad_ratio_adversarial")
+    assert len(set(found)) == 4  # of 8 batches, two to a step
+    assert torch.equal(watched, tokenizer(accumulate=2))
+
+
+def test_gradients_are_compared_in_16_bits_too(tmp_path):
+    tokenizer(tmp_path / "metrics.csv", precision="bf16-mixed", log_every_n_steps=1)
+    found = column(rows_of(tmp_path / "metrics.csv", "tokenizer"), "tokenizer/losses/grad_ratio_perceptual")
+    assert len(found) == 4 and found == pytest.approx([0.75] * 4, rel=0.02)
+
+
+def test_gradient_ratios():
+    weight, other = torch.nn.Parameter(torch.tensor([1.0, 2.0])), torch.nn.Parameter(torch.ones(1))
+    losses = {
+        "pixel": weight.square().sum(),  # (2, 4)
+        "perceptual": 3 * weight[0] + 4 * weight[1],  # (3, 4)
+        "codebook": other.sum(),
+        "flat": 0 * weight.sum(),
+    }
+    found = gradient_ratios(losses, "pixel", weight)
+    assert found.keys() == {"perceptual", "flat"} and found["flat"] == 0
+    assert found["perceptual"].item() == pytest.approx(5 / math.sqrt(20))
+    assert gradient_ratios(losses, "pixel", weight, scale=1024.0) == found
+    assert weight.grad is None
+    losses["pixel"].backward()  # the graph is still there
 
 
 def test_the_gradient_norm_is_that_of_all_gradients():

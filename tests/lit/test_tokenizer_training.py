@@ -1,6 +1,7 @@
 """Training of the tokenizer: losses that take turns, accumulated batches, precision and dead codes."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit import processes
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.nets.checkpoints import read_checkpoint
@@ -15,6 +17,7 @@ from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.settings import DeadCodes, Hardware, Optim, TokenizerLosses
+from two_processes import in_two_ranks
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
 HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epochs=1)
@@ -119,6 +122,29 @@ def test_dead_codes_are_counted_and_revived(revive):
     assert counted[0] >= 6 and (counted[-1] < 6) == revive
     for net in (module.net, module.best_net):
         assert (net.quantizer.codebook.max() < 10) == revive
+
+
+def counts_of_two_processes() -> None:
+    """Writes how often each code was used in an unfinished window of both, without a break and with one."""
+    hardware = Hardware(accelerator="cpu", devices=2, save_every_epochs=1)
+    processes.connect(hardware)
+    totals = {}
+    for folder, epochs in (("whole", 2), ("cut", 1), ("cut", 2)):
+        module = tokenizer(TokenizerLosses(adversarial=0.0))
+        module.optim.epochs = epochs
+        train(module, hardware, n_images=32, folder=Path(folder))
+        totals[folder] = module.code_use.total(module)
+    torch.save({**totals, "last": module.code_use.total(module)}, f"counts{module.global_rank}")
+    processes.leave()
+
+
+def test_two_processes_count_each_code_once_after_a_break(tmp_path):
+    said = in_two_ranks(tmp_path, counts_of_two_processes)
+    assert said.code == 0, said.err
+    for rank in range(2):
+        counts = torch.load(tmp_path / f"counts{rank}")
+        assert counts["whole"].sum() == 2 * 32 * 16  # epochs, images, tokens of each
+        assert torch.equal(counts["whole"], counts["cut"]) and torch.equal(counts["cut"], counts["last"])
 
 
 def test_the_perceptual_network_is_in_no_checkpoint(tmp_path):

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+import torchmetrics.functional.image.lpips as lpips
 from torchvision import models
+from torchvision.transforms import functional as transforms
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
-from maskgit_lab.objectives.perceptual import PerceptualLoss
+from maskgit_lab.objectives.perceptual import LPIPS, ResNet50Loss
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
 
 
@@ -57,23 +59,85 @@ def resnet_file(tmp_path_factory):
     return str(path)
 
 
-def test_perceptual_loss_is_a_distance_with_gradients(resnet_file):
-    loss = PerceptualLoss("resnet50", resnet_file).train()
-    x, y = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32)
-    assert loss(y, y).item() == 0 and loss(x, y).item() > 0
-    (gradient,) = torch.autograd.grad(loss(x, y), x)
-    assert gradient.abs().sum() > 0
-    assert not any(m.training for m in loss.levels.modules())
+def pair(size: int) -> list[torch.Tensor]:
+    """Reconstructions, which may slightly leave [0, 1], and images."""
+    torch.manual_seed(1)
+    return [torch.rand(2, 3, size, size) * 1.1 - 0.05, torch.rand(2, 3, size, size)]
+
+
+@pytest.mark.parametrize("size", [32, 300])
+def test_resnet50_loss_is_the_mean_square_of_features_as_they_are(size):
+    loss = ResNet50Loss("random")
+    loss.features = torch.nn.Conv2d(3, 5, 32, stride=32)
+    maps = []
+    for images in pair(size):
+        resized = transforms.resize(images, [224, 224], transforms.InterpolationMode.BILINEAR, antialias=True)
+        maps.append(loss.features(transforms.normalize(resized, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])))
+    expected = (maps[0] - maps[1]).square().sum() / (2 * 5 * 7 * 7)
+    assert loss(*pair(size)).item() == pytest.approx(expected.item(), rel=1e-5)
+    loss.features.weight.data *= 10
+    loss.features.bias.data *= 10
+    assert loss(*pair(size)).item() == pytest.approx(100 * expected.item(), rel=1e-4)  # nothing normalises them
+    images, targets = pair(size)
+    with torch.autocast("cpu", torch.bfloat16):
+        distance = loss(images.bfloat16().requires_grad_(), targets)
+    assert distance.dtype == torch.float32 and distance.item() == pytest.approx(100 * expected.item(), rel=0.02)
+    distance.backward()
+
+
+def test_resnet50_loss_has_the_map_before_pooling(resnet_file):
+    network = models.resnet50(weights=None).eval()
+    network.load_state_dict(torch.load(resnet_file, weights_only=True))
+    loss, images = ResNet50Loss(resnet_file).train(), pair(224)[1][:1]
+    features = loss.features(images)
+    assert features.shape == (1, 2048, 7, 7) and features.min() == 0
+    torch.testing.assert_close(network.fc(features.mean(dim=(2, 3))), network(images))
+    check_distance(loss)
+
+
+def vgg16_levels(state: dict, images: torch.Tensor) -> list[torch.Tensor]:
+    """The features of VGG16 that LPIPS compares, each position scaled to a norm of 1."""
+    shift, scale = (torch.tensor(v)[:, None, None] for v in ([-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]))
+    x, levels, layer = (2 * images - 1 - shift) / scale, [], 0
+    for convolutions in (2, 2, 3, 3, 3):
+        for _ in range(convolutions):
+            weight, bias = state[f"features.{layer}.weight"], state[f"features.{layer}.bias"]
+            x, layer = torch.nn.functional.conv2d(x, weight, bias, padding=1).relu(), layer + 2
+        levels.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-8).sqrt())
+        x, layer = torch.nn.functional.max_pool2d(x, 2), layer + 1
+    return levels
+
+
+def test_lpips_is_its_formula_with_the_weights_of_a_file(tmp_path):
+    network = LPIPS("random").lpips.net
+    state = {f"features.{name.partition('.')[2]}": value for name, value in network.state_dict().items()}
+    torch.save(state, tmp_path / "vgg16.pth")
+    heads = torch.load(f"{lpips.__file__.removesuffix('lpips.py')}lpips_models/vgg.pth", "cpu", weights_only=True)
+    expected = torch.zeros(2)
+    for level, (a, b) in enumerate(zip(*(vgg16_levels(state, images) for images in pair(32)), strict=True)):
+        expected += ((a - b).square() * heads[f"lin{level}.model.1.weight"]).sum(dim=1).mean(dim=(1, 2))
+    loss = LPIPS(str(tmp_path / "vgg16.pth")).train()
+    assert loss(*pair(32)).item() == pytest.approx(expected.mean().item(), rel=1e-4)
+    check_distance(loss)
+
+
+def check_distance(loss: torch.nn.Module) -> None:
+    """It is 0 for the same images, has a gradient, and its network never changes."""
+    x, y = (images[:1] for images in pair(32))
+    (gradient,) = torch.autograd.grad(loss(x.requires_grad_(), y), x)
+    assert loss(y, y).item() == 0 and gradient.abs().sum() > 0
+    assert not any(m.training for m in loss.modules())
     assert not any(p.requires_grad for p in loss.parameters())
 
 
-def test_perceptual_loss_refuses_wrong_weights(resnet_file, tmp_path):
+def test_perceptual_losses_refuse_wrong_weights(resnet_file, tmp_path):
     (tmp_path / "bad.pth").write_bytes(b"not weights")
-    for network, file, word in [
-        ("vgg19", None, "choose vgg16, resnet50 or none"),
-        ("resnet50", str(tmp_path / "absent.pth"), "tokenizer.perceptual_weights=FILE"),
-        ("resnet50", str(tmp_path / "bad.pth"), "does not hold"),
-        ("vgg16", resnet_file, "does not hold"),
+    torch.save([1], tmp_path / "list.pth")
+    for kind, file, words in [
+        (ResNet50Loss, "absent.pth", "cannot be read from .*absent.pth.* tokenizer.perceptual_weights=FILE, or switch"),
+        (ResNet50Loss, "bad.pth", "does not hold torchvision's weights of resnet50"),
+        (ResNet50Loss, "list.pth", "does not hold torchvision's weights of resnet50"),
+        (LPIPS, resnet_file, "does not hold torchvision's weights of vgg16"),
     ]:
-        with pytest.raises(UserError, match=word):
-            PerceptualLoss(network, file)
+        with pytest.raises(UserError, match=words):
+            kind(str(tmp_path / file))

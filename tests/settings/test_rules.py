@@ -69,7 +69,6 @@ REFUSED = {
 OWN = {
     "decay": [("linear", "choose one of none, cosine")],
     "ckpt_mode": [("none", "choose one of weights, resume")],
-    "perceptual": [("alex", "choose one of vgg16, resnet50, none")],
     "loss_on": [("none", "choose one of masked, all")],
     "magnitude": [(-1, "give a whole number from 0 to 30"), (31, "give a whole number from 0 to 30")],
     "metrics": [
@@ -160,6 +159,10 @@ def test_the_bases_of_these_tests_are_allowed(verb):
         ({"classifier": {"net": OBJECT, "optim": OPTIM | {"lr": -1.0}}}, "classifier.optim.lr=-1.0 is not possible"),
         ({"wait": "perhaps"}, "wait=perhaps is not possible"),
         ({"tokenizer": {"net": 5, "weights": None, "discriminator": OBJECT, "optim": OPTIM}}, "tokenizer.net=5 is not"),
+        (
+            {"tokenizer": BASES["train"]["tokenizer"] | {"losses": {"perceptual": 0.1}}},
+            "tokenizer.losses.perceptual=0.1 weighs no loss: give tokenizer/perceptual=lpips or resnet50, or set it",
+        ),
         ({"decode": {"steps": 4}}, "decode.steps takes a list: write it as decode.steps=[4]"),
         ({"decode": {"steps": [4, 0]}}, "decode.steps=[4,0] is not possible: decoding takes at least 1 step"),
         ({"decode": {"steps": []}}, "decode.steps=[] is not possible: name at least one number"),

@@ -43,7 +43,7 @@ def sentence(error: Exception, schema: type, help_command: str) -> str:
         name = key or missing[1]
         return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
     if key and re.match(r"Cannot assign .* to Dict", str(cause)):
-        return f"{key} describes an object: give its class as {key}._target_=CLASS"
+        return _describes_object(key)
     if isinstance(error, OSError) and (error.filename or error.errno in FULL):
         return _of_the_disk(error)
     first = str(cause or error).strip().splitlines()[0].rstrip(".")
@@ -89,6 +89,13 @@ def _cause(error: Exception) -> BaseException | None:
 def _unknown_option(path: str, options: list[str]) -> str:
     group, _, name = path.rpartition("/")
     return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
+
+
+def _describes_object(key: str) -> str:
+    """What to give for an object that got a plain value: an option of its group, if it has one, or a class."""
+    group = key.replace(".", "/")
+    choice = "".join(f"{group}={option}, " for option in _options(group))
+    return f"{key} describes an object: give {choice}{'or ' if choice else ''}its class as {key}._target_=CLASS"
 
 
 def _options(group: str) -> list[str]:

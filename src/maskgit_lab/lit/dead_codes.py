@@ -35,10 +35,16 @@ class CodeUse:
         """Adds the codes of a batch."""
         self.counts_K = self.counts_K.to(codes.device) + torch.bincount(codes.flatten(), minlength=len(self.counts_K))
 
+    def total(self, module: LightningModule) -> Float[Tensor, " K"]:
+        """The counts of all processes, each of which keeps its own; all of them call this."""
+        own_K = self.counts_K.to(module.device, copy=True)  # which the sum replaces
+        counts_K = module.trainer.strategy.reduce(own_K, reduce_op="sum")
+        assert isinstance(counts_K, Tensor)
+        return counts_K
+
     def take(self, module: LightningModule) -> Float[Tensor, " K"]:
         """The counts of all processes; starts a new window."""
-        counts_K = module.trainer.strategy.reduce(self.counts_K.to(module.device), reduce_op="sum")
-        assert isinstance(counts_K, Tensor)
+        counts_K = self.total(module)
         self.counts_K = torch.zeros_like(counts_K)
         return counts_K
 

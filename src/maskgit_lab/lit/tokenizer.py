@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.lit.dead_codes import CodeUse
-from maskgit_lab.lit.monitoring.measures import code_measures, gradient_norm
+from maskgit_lab.lit.monitoring.measures import code_measures, gradient_norm, gradient_ratios
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
@@ -79,6 +79,7 @@ class LitTokenizer(TrainedModule):
         reconstructions, losses = self._generator_losses(images)
         weighted = {name: getattr(self.weights, name) * loss for name, loss in losses.items()}
         total = torch.stack(list(weighted.values())).sum()
+        self._log_ratios(weighted)
         self._descend(optimizers[0], total, batch_idx, "gradient_norm")
         if self.discriminator is not None:
             losses |= self._discriminator_step(optimizers[1], images, reconstructions.detach(), batch_idx)
@@ -97,12 +98,13 @@ class LitTokenizer(TrainedModule):
             self.log("tokenizer/dead_codes", self.code_use.settle(self))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Saves the counts of the unfinished window."""
-        checkpoint[CODE_USE] = self.code_use.counts_K
+        """Saves the counts of the unfinished window, of all processes; every one of them calls this."""
+        checkpoint[CODE_USE] = self.code_use.total(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores the counts of the unfinished window."""
-        self.code_use.counts_K = checkpoint[CODE_USE]
+        """Restores the counts of the unfinished window, in the main process: those of all will be summed again."""
+        counts_K = checkpoint[CODE_USE]
+        self.code_use.counts_K = counts_K if self.trainer.is_global_zero else torch.zeros_like(counts_K)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Reconstruction error of held-out images, pixels clipped to [0, 1]."""
@@ -167,6 +169,14 @@ class LitTokenizer(TrainedModule):
                 self.clip_gradients(optimizer.optimizer, self.optim.gradient_clip, "norm")
             optimizer.step()
             optimizer.zero_grad()
+
+    def _log_ratios(self, weighted: Mapping[str, Tensor]) -> None:
+        """Logs how hard each loss pulls at the decoder's last layer, if this batch is watched."""
+        if self.watched and self.weights.pixel > 0:
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)  # of 16-mixed
+            scale = 1.0 if scaler is None else scaler.get_scale()
+            ratios = gradient_ratios(weighted, "pixel", self.net.last_layer, scale)
+            self._log_details({f"losses/grad_ratio_{name}": ratio for name, ratio in ratios.items()})
 
     def _log_details(self, values: Mapping[str, Tensor]) -> None:
         """Logs numbers of this batch, if it is watched."""

@@ -144,6 +144,13 @@ class VQGAN(Described):
         quantized = self.quantizer(latents)
         return self.decoder(quantized.latents), latents, quantized
 
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """The weights of the decoder's last convolution, which every loss of a reconstruction reaches."""
+        weight = self.decoder[-1].weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
+
     def encode(self, images: Float[Tensor, "B 3 H W"]) -> Int64[Tensor, "B h w"]:
         """Codes of images in [0, 1]."""
         return self.quantizer(self.encoder(images)).codes

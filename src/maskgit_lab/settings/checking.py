@@ -62,7 +62,17 @@ def of_today(values: Mapping[str, Any]) -> dict[str, Any]:
             rest = {key: value for key, value in optim.items() if key != "betas"}
             adamw = {TARGET: "torch.optim.AdamW", PARTIAL: True, "betas": optim["betas"]}
             found[group] = {**found[group], "optim": {**rest, "optimizer": adamw}}
+    if isinstance(tokenizer := found.get("tokenizer"), Mapping) and isinstance(tokenizer.get("perceptual"), str):
+        found["tokenizer"] = _with_perceptual_of_today(tokenizer)
     return found
+
+
+def _with_perceptual_of_today(tokenizer: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a tokenizer whose perceptual loss has a name; the class of that time is gone."""
+    name, losses = tokenizer["perceptual"], dict(tokenizer.get("losses") or {})
+    if name == "none":
+        return {**tokenizer, "perceptual": {TARGET: None}, "losses": {**losses, "perceptual": 0.0}}
+    return {**tokenizer, "perceptual": {TARGET: "maskgit_lab.objectives.perceptual.PerceptualLoss", "network": name}}
 
 
 def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
+from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.objects import PARTIAL, TARGET
 from maskgit_lab.settings.fields import (
@@ -72,7 +73,7 @@ class TokenizerLosses:
     entropy_temperature: Positive = 0.01
     adversarial: Amount = 0.1
     r1: Amount = 10.0
-    perceptual: Amount = 0.1
+    perceptual: Amount = 0.0  # of tokenizer.perceptual, whose option brings the weight that fits it
 
 
 @dataclass(config=STRICT)
@@ -91,12 +92,25 @@ class TokenizerConf:
     weights: str | None = MISSING  # a safetensors file; null: it is trained
     train_size: Count | None = None  # pixels of the images that it is trained on; null: as the data are
     discriminator: dict[str, Any] = MISSING  # with _target_
-    perceptual: Annotated[str, one_of("vgg16", "resnet50", "none")] = "vgg16"
-    perceptual_weights: str | None = None  # a torchvision state dict; null downloads it; random: for tries
+    perceptual: dict[str, Any] | None = field(default_factory=lambda: {TARGET: None})  # with _target_
+    perceptual_weights: str | None = None  # of its network, a torchvision state dict; null downloads it; random: a try
     losses: TokenizerLosses = field(default_factory=TokenizerLosses)
     dead_codes: DeadCodes = field(default_factory=DeadCodes)
     optim: Optim = MISSING
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for the weight of a loss that there is not."""
+        if self.losses.perceptual > 0 and self.own_perceptual is None:
+            raise UserError(
+                f"tokenizer.losses.perceptual={self.losses.perceptual} weighs no loss: give tokenizer/perceptual=lpips "
+                "or resnet50, or set it to 0"
+            )
+
+    @property
+    def own_perceptual(self) -> dict[str, Any] | None:
+        """`perceptual` if it names a class; by default it names none, so that a command line can."""
+        return self.perceptual if self.perceptual and self.perceptual.get(TARGET) is not None else None
 
 
 @dataclass(config=STRICT)

@@ -18,7 +18,7 @@ from maskgit_lab.lit.fit import check_trainer
 from maskgit_lab.lit.hardware import batch_on_device
 from maskgit_lab.lit.optimizers import WarmedUp, make_optimizer, make_scheduler
 from maskgit_lab.nets.files import check_fits
-from maskgit_lab.objectives.perceptual import RANDOM, PerceptualLoss
+from maskgit_lab.objectives.perceptual import RANDOM
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.naming import find_run
@@ -28,6 +28,7 @@ from maskgit_lab.sampling.transformers import build_transformer
 from maskgit_lab.settings import Hardware, Optim, TokenizerConf, TrainConf
 from maskgit_lab.stages.classifier import build_classifier
 from maskgit_lab.stages.start import Start, start_of
+from maskgit_lab.stages.tokenizer import build_perceptual
 from maskgit_lab.tokenizers.base import check_divides
 
 STEPS = 1000  # of a training that is only tried
@@ -130,9 +131,12 @@ def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:
         key = "tokenizer.discriminator"
         critic = build(conf.discriminator, key, nn.Module, image_size=images.shape[2])
         _attempt(key, lambda: critic(images))
-    if conf.losses.perceptual > 0 and conf.perceptual != "none":
-        loss = PerceptualLoss(conf.perceptual, RANDOM)
-        _attempt("tokenizer.perceptual", lambda: loss(images, images))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a network without memory takes no weights
+        perceptual = build_perceptual(conf, is_tried=True)
+    if perceptual is not None:
+        perceptual = perceptual.to(images.device)
+        _attempt("tokenizer.perceptual", lambda: perceptual(images, images))
 
 
 def _check_optim(net: nn.Module, optim: Optim, key: str) -> None:

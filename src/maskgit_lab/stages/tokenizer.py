@@ -17,14 +17,14 @@ from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.extras import extras_of
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
-from maskgit_lab.objectives.perceptual import PerceptualLoss
+from maskgit_lab.objectives.perceptual import RANDOM
 from maskgit_lab.objects import build
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
 from maskgit_lab.sampling.tokenizers import build_vqgan, load_tokenizer
-from maskgit_lab.settings import TrainConf, added_to_training
+from maskgit_lab.settings import TokenizerConf, TrainConf, added_to_training
 from maskgit_lab.settings.callbacks import works_in
 from maskgit_lab.stages.images import list_images, readable
 from maskgit_lab.stages.watching import watched_tokenizer
@@ -85,6 +85,16 @@ def _find_or_train(run: Run[TrainConf], images: ImageData) -> Entry:
     return run.store.obtain("tokenizer", tokenizer_ingredients(run.settings, images), train)
 
 
+def build_perceptual(conf: TokenizerConf, is_tried: bool = False) -> nn.Module | None:
+    """The perceptual loss, if it is switched on; one that is only tried needs no file of weights."""
+    if conf.own_perceptual is None or conf.losses.perceptual == 0:
+        return None
+    node = dict(conf.own_perceptual)
+    if is_tried and "weights" in node:
+        node["weights"] = RANDOM
+    return build(node, "tokenizer.perceptual", nn.Module)
+
+
 def tokenizer_ingredients(settings: TrainConf, data: ImageData) -> dict[str, Any]:
     """What a trained tokenizer depends on."""
     conf = settings.tokenizer
@@ -109,11 +119,10 @@ def _train(run: Run[TrainConf], data: ImageData, folder: Path) -> dict[str, floa
     conf = run.settings.tokenizer
     seed_all(conf.seed)
     net = build_vqgan(conf)
-    critic = perceptual = None
+    critic = None
     if conf.losses.adversarial > 0:
         critic = build(conf.discriminator, "tokenizer.discriminator", nn.Module, image_size=data.size)
-    if conf.losses.perceptual > 0 and conf.perceptual != "none":
-        perceptual = PerceptualLoss(conf.perceptual, conf.perceptual_weights)
+    perceptual = build_perceptual(conf)
     module = LitTokenizer(net, conf.losses, conf.optim, conf.seed, critic, perceptual, conf.dead_codes)
     scores = fit(
         module,

@@ -5,7 +5,7 @@ Shapes: B images, N tokens an image, K codes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,6 +21,30 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Float[Tensor, ""]:
     """The 2-norm of all gradients together."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     return torch.nn.utils.get_total_norm(gradients)
+
+
+def gradient_ratios(
+    losses: Mapping[str, Tensor], base: str, parameter: nn.Parameter, scale: float = 1.0
+) -> dict[str, Tensor]:
+    """How hard each loss pulls at a parameter, compared with one of them (VQGAN, section 3.2, looks at the same).
+
+    The graph of the losses stays as it is, and no `.grad` changes.
+
+    Args:
+        losses: with their weights.
+        base: the name of the one that the others are compared with.
+        parameter: such as the weights of the decoder's last layer.
+        scale: of the losses, so that gradients in 16 bits do not vanish; the ratios do not depend on it.
+
+    Returns:
+        The norm of each loss's gradient over that of `base`; losses that the parameter has no part in have none.
+    """
+    norms = {}
+    for name, loss in losses.items():
+        (gradient,) = torch.autograd.grad(loss * scale, parameter, retain_graph=True, allow_unused=True)
+        if gradient is not None:
+            norms[name] = gradient.float().norm()
+    return {name: norm / norms[base] for name, norm in norms.items() if name != base and base in norms}
 
 
 @torch.no_grad()

@@ -12,6 +12,8 @@
 | `loss_masked_0_25` ... `_75_100`          | the loss of the images with this percentage of their tokens masked       |
 | `pixel`, `codebook`, `commitment`, ...    | each loss of the tokenizer, without its weight                           |
 | `weighted_pixel`, ...                     | the same with its weight: its share in `loss`                            |
+| `losses/grad_ratio_perceptual`, ...       | the norm of the weighted loss's gradient at the decoder's last layer,    |
+|                                           | over that of the pixel loss                                              |
 | `discriminator`, `r1`                     | the losses of the discriminator                                          |
 | `logits_real`, `logits_fake`              | the mean output of the discriminator for images and for reconstructions  |
 | `discriminator_gradient_norm`             | of the discriminator, before clipping                                    |
