@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.functional as TF
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torchvision.transforms import InterpolationMode, RandAugment, RandomCrop, RandomResizedCrop
+from torchvision.transforms import InterpolationMode, RandAugment, RandomResizedCrop
 
 from maskgit_lab.data.source import Images, Key
 from maskgit_lab.data.views import lent_generator
@@ -54,9 +55,10 @@ class Augmentation:
     def _shifted(self, image: Tensor) -> Tensor:
         size = self.size or image.shape[-1]
         image = image if size == image.shape[-1] else TF.resize(image, [size, size], antialias=True)
-        padding = round(self.pad * size)
-        shifted: Tensor = RandomCrop(size, padding)(image) if padding else image
-        return shifted
+        if (padding := round(self.pad * size)) == 0:
+            return image
+        top, left = torch.randint(2 * padding + 1, (2,)).tolist()
+        return F.pad(image, (padding,) * 4)[:, top : top + size, left : left + size]
 
 
 class Augmented(Images):
