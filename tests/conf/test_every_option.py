@@ -133,6 +133,7 @@ def test_options_beyond_the_paper_are_off():
         assert (mvtm.min_masking_rate, mvtm.loss_on, mvtm.label_dropout, mvtm.optim.ema_decay) == (0, "masked", 0, 0)
         assert settings.decode["guidance"] == 0
     assert settings.mvtm.optim.epochs == 200  # places2
+    assert (settings.data["crop_scale"], settings.data["flip"], settings.tokens.views) == (None, False, None)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from maskgit_lab import ranks
 from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.data.augment import Augmentation, Augmented, Centre
 from maskgit_lab.data.source import ImageData, Images, as_many_of_each
+from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
@@ -78,7 +79,16 @@ def load_or_train_classifier(
 
 
 def build_classifier(conf: ClassifierConf, key: str, data: ImageData) -> Classifier:
-    """A classifier with fresh weights."""
+    """A classifier with fresh weights.
+
+    Raises:
+        UserError: its settings do not fit the data, or each other.
+    """
+    if conf.test_size is not None and conf.test_resize is None and conf.test_size > data.size:
+        raise UserError(
+            f"{key}.test_size={conf.test_size} is larger than the images of {data.size} pixels: lower it, or give "
+            f"{key}.test_resize"
+        )
     return build(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
 
 
