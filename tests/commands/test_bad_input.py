@@ -96,6 +96,8 @@ SETTINGS = {
     "cas=resnet50 cas.net.layers=[1,2]": "four stages",
     "cas.net._target_=torch.nn.Identity": "cas.net._target_ makes no Classifier",
     "cas=resnet": "did you mean resnet50?",
+    "cas.test_size=99": "cas.test_size=99 is larger than the images of 16 pixels: lower it, or give cas.test_resize",
+    "cas.augment.crop_scale=[0.1,1]": "a classifier's augment has both crop_scale and pad: set one",
     "features=resnet56_cifar10 features.weights=file": "does not hold the weights of features=resnet56_cifar10",
     "data.seed=abc": "data.seed=abc is not possible: give a whole number",
     "mvtm.net.dropout=abc": "mvtm.net.dropout=abc is not possible: give a number",

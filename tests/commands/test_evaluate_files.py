@@ -64,6 +64,7 @@ def test_cas_of_samples_with_classes(command, tiny_cache, tmp_path):
     assert (
         0 <= row["cas_top1"] <= row["cas_top5"] <= 1 and row["cas_real_top1"] > 0 and row["reference"] == "digits-test"
     )
+    assert 0 < row["cas_real_all_top1"] <= 1  # there are more than 20 real images
     assert not (tiny_cache / "scoring").exists()
 
 

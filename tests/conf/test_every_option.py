@@ -138,6 +138,7 @@ def test_options_beyond_the_paper_are_off():
         assert mvtm.optim.ema_decay == 0.999  # the release's base config
         assert settings.decode["guidance"] == 0
     assert settings.mvtm.optim.epochs == 200  # places2
+    assert (settings.data["crop_scale"], settings.data["flip"], settings.tokens.views) == (None, False, None)
 
 
 def test_the_releases_configs_train_as_long_as_they_say():

@@ -26,7 +26,7 @@ OPTIMIZERS = {
 SCHEDULERS = {
     "OneCycleLR": {"max_lr": 0.02, "total_steps": "total_steps", "cycle_momentum": False},
     "CosineAnnealingLR": {"T_max": "total_steps"},
-    "StepLR": {"step_size": 3, "gamma": 0.5},
+    "StepLR": {"step_size": "total_steps/3", "gamma": 0.5},
 }
 
 
@@ -143,7 +143,8 @@ def test_a_schedule_follows_the_warm_up_as_it_is_alone(name):
     settings = optim(warmup_steps=5, scheduler=scheduler_of(name))
     lrs = _learning_rates(make_scheduler, settings, 25)
     kind = {"OneCycleLR": OneCycleLR, "CosineAnnealingLR": CosineAnnealingLR, "StepLR": StepLR}[name]
-    own = {key: 20 if value == "total_steps" else value for key, value in SCHEDULERS[name].items()}
+    steps = {"total_steps": 20, "total_steps/3": 7}  # a third, rounded up
+    own = {key: steps.get(value, value) for key, value in SCHEDULERS[name].items()}
     alone = _learning_rates(lambda optimizer, *_: kind(optimizer, **own), optim(), 20)
     assert lrs[5:] == alone
     assert lrs[:5] == pytest.approx([alone[0] * step / 5 for step in range(1, 6)])

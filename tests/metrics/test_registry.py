@@ -32,7 +32,7 @@ def test_settings_are_not_measured(key):
 
 
 @pytest.mark.parametrize(
-    "key", ["kid_std", "kd_vgg16_std", "inception_score_std", "rfid", "rfd_vgg16", "cas_real_top1"]
+    "key", ["kid_std", "kd_vgg16_std", "inception_score_std", "rfid", "rfd_vgg16", "cas_real_top1", "cas_real_all_top5"]
 )
 def test_what_comes_along_is_measured(key):
     assert registry.is_measured(key)

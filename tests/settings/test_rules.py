@@ -59,6 +59,9 @@ REFUSED = {
     rules.Amount: [(-0.1, FINITE), (math.nan, FINITE), (math.inf, FINITE)],
     rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)],
     rules.Share: [(value, "give a number from 0 to below 1") for value in (1.0, -0.1, math.nan)],
+    rules.HalfShare: [(value, "give a number from 0 to 0.5") for value in (-0.1, 0.6, math.nan)],
+    rules.Areas: [(value, "give two shares up to 1") for value in ([], [0.5], [0.0, 1.0], [0.9, 0.1], [0.5, 1.5])],
+    rules.Ratios: [(value, "give two ratios") for value in ([1.0], [0.0, 1.0], [2.0, 1.0], [1.0, math.inf])],
     rules.Steps: [([], "name at least one"), ([0], "at least 1 step"), ([2, 2], "once"), ([10**6], "at most 100000")],
     rules.Folder: [("", "name a folder, or leave it out")],
     rules.Threads: [(0, WHOLE), ((os.cpu_count() or 1) + 1, f"this machine has {os.cpu_count()}")],
@@ -157,6 +160,11 @@ def test_the_bases_of_these_tests_are_allowed(verb):
         ({"mvtm": {"net": OBJECT, "optim": {"epochs": 1}}}, "mvtm.optim.batch_size is needed"),
         ({"mvtm": {"net": OBJECT, "optim": OPTIM | {"epochs": "many"}}}, "mvtm.optim.epochs=many is not possible"),
         ({"classifier": {"net": OBJECT, "optim": OPTIM | {"lr": -1.0}}}, "classifier.optim.lr=-1.0 is not possible"),
+        (
+            {"cas": CLASSIFIER | {"test_resize": 8, "test_size": 9}},
+            "a classifier's test_size=9 is larger than its test_re",
+        ),
+        ({"cas": CLASSIFIER | {"augment": {"crop_scale": [0.1, 1.0], "pad": 0.1}}}, "a classifier's augment has both"),
         ({"wait": "perhaps"}, "wait=perhaps is not possible"),
         ({"tokenizer": {"net": 5, "weights": None, "discriminator": OBJECT, "optim": OPTIM}}, "tokenizer.net=5 is not"),
         (

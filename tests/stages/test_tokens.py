@@ -1,6 +1,7 @@
 """The token cache: what is encoded is read, whatever the number of shards, of processes and of kills."""
 
 import contextlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +135,23 @@ def test_it_says_what_it_made(data, make_run):
     made = open_valid(entry)
     assert (made.about["grid"], made.about["largest_code"], made.about["views"]) == ([2, 2], 7, 2)
     assert run.record.tokens == TokensRecord(f"cache:tokens/{entry.name}", made.digest)
+
+
+@pytest.mark.parametrize("n_views", [0, 2])
+def test_by_default_there_are_as_many_views_as_fit_the_augmentation(data, make_run, n_views):
+    assert make_run("unset").settings.tokens.views is None
+
+    class Augmented(Shifted):
+        @property
+        def n_views(self):
+            return n_views
+
+    run = make_run()
+    cache = load_or_encode_tokens(run, replace(data, train=Augmented(data.train.images, data.train.labels)), Pixels())
+    assert cache.train.n_views == max(1, n_views) and cache.test.n_views == 1
+    entry = open_valid(run.folder.place(run.record.tokens.path))
+    manifest = json.loads((entry.path / "manifest.json").read_text())
+    assert manifest["ingredients"]["views"] == entry.about["views"] == n_views
 
 
 def test_any_number_of_processes_and_any_interruption_leave_the_same_bytes(data, make_run, tmp_path, monkeypatch):

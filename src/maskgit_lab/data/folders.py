@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -35,7 +36,8 @@ def framed(name: str, train: Views, test: Views, class_names: list[str], max_unr
     if max_unreadable < 0:
         raise UserError(f"data.max_unreadable={max_unreadable} is not possible: give 0 or more")
     identity = fingerprint({"train": train.identity(), "test": test.identity(), "classes": class_names})
-    return ImageData(name, train, test, class_names, train.framing.size, identity, max_unreadable)
+    frame = train.framing
+    return ImageData(name, train, test, class_names, frame.size, identity, max_unreadable, frame.flip)
 
 
 def image_folder(
@@ -131,9 +133,21 @@ def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
 
 
 def framing_of(settings: dict[str, Any]) -> Framing:
-    """A `Framing` from a config's values."""
-    scale = settings.get("crop_scale")
-    return Framing(**settings | {"crop_scale": None if scale is None else tuple(scale)})
+    """A `Framing` from a config's values.
+
+    Raises:
+        UserError: values out of range.
+    """
+    scale, ratio = settings.get("crop_scale"), settings.get("crop_ratio", 1)
+    given = {"crop_scale": None if scale is None else _numbers("crop_scale", scale)}
+    ratios = ratio if isinstance(ratio, Sequence) else (ratio, ratio)
+    return Framing(**settings | given | {"crop_ratio": _numbers("crop_ratio", ratios)})
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    if not isinstance(values, Sequence) or not all(type(value) in (int, float) for value in values):
+        raise UserError(f"data.{name}={values} is not possible: give two numbers, such as [0.8,1.0]")
+    return tuple(float(value) for value in values)
 
 
 def _existing(root: str) -> Path:

@@ -41,6 +41,11 @@ class Labelled(Dataset[tuple[Tensor, Tensor]], ABC):
 class Images(Labelled):
     """Labelled images, of which a subset can be taken."""
 
+    @property
+    def n_views(self) -> int:
+        """How many augmented views of an image are worth keeping; 0: all are what evaluation sees."""
+        return 0
+
     @abstractmethod
     def subset(self, indices: Sequence[int]) -> Images:
         """Only these images, in this order."""
@@ -84,6 +89,7 @@ class ImageData:
     size: int  # height and width in pixels
     fingerprint: str  # of everything that the pixels and the labels depend on
     max_unreadable: int = 0  # up to this many unreadable images are left out
+    flip: bool = False  # whether a mirrored image is as good as the image, in the training of a classifier too
 
     @property
     def n_classes(self) -> int:
@@ -116,6 +122,32 @@ class ImageData:
 def some_images(dataset: Labelled, count: int) -> Tensor:
     """At most `count` images, spread evenly over a dataset: (count, 3, H, W) in [0, 1]."""
     return torch.stack([dataset[i][0] for i in _spread(len(dataset), count)])
+
+
+def as_many_of_each(labels: Tensor, wanted: Tensor) -> list[int]:
+    """Images for a comparison with others: as many, and of each class as many, as far as there are.
+
+    Where a class has too few, other classes make up for it, so that there are always min(n, number wanted).
+
+    Args:
+        labels: of the n images to choose from, (n,) int64.
+        wanted: the classes of the others, (any number,) int64.
+
+    Returns:
+        The chosen images in ascending order, spread evenly over those of their class.
+    """
+    n_classes = 1 + int(max(labels.max(), wanted.max()))
+    there, taken = torch.bincount(labels, minlength=n_classes), torch.bincount(wanted, minlength=n_classes)
+    taken = taken.minimum(there)
+    while (missing := min(len(labels), len(wanted)) - int(taken.sum())) > 0:
+        room = (there > taken).nonzero()[:, 0]
+        share = max(1, missing // len(room))
+        room = room[:missing]
+        taken[room] = (taken[room] + share).minimum(there[room])
+    of_class = [(labels == c).nonzero()[:, 0] for c in range(n_classes)]
+    return sorted(
+        int(images[i]) for images, n in zip(of_class, taken, strict=True) for i in _spread(len(images), int(n))
+    )
 
 
 def _spread(n_items: int, count: int) -> list[int]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from maskgit_lab.data.augment import Centre
 from maskgit_lab.lit.base import Batch, TrainedModule
 from maskgit_lab.settings import Optim
 
@@ -23,14 +24,23 @@ class LitClassifier(TrainedModule):
         optim: its optimisation.
         label_smoothing: of the cross-entropy.
         seed: of dropout and of the order.
+        centre: what it is tested on, of images (B, 3, H, W).
         together: whether all processes train it, so that the accuracy is gathered from them.
     """
 
     def __init__(
-        self, net: nn.Module, n_classes: int, optim: Optim, label_smoothing: float, seed: int, together: bool = True
+        self,
+        net: nn.Module,
+        n_classes: int,
+        optim: Optim,
+        label_smoothing: float,
+        seed: int,
+        centre: Centre,
+        together: bool = True,
     ) -> None:
         super().__init__(net, optim, seed)
         self.label_smoothing = label_smoothing
+        self.centre = centre
         self.top1 = MulticlassAccuracy(n_classes, average="micro", sync_on_compute=together)
         top_k = min(5, n_classes)
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
@@ -44,7 +54,7 @@ class LitClassifier(TrainedModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on real held-out images, and the cross-entropy, which shows it if the training diverged."""
         images, labels_B = batch
-        logits_BC = self.best_net(images)
+        logits_BC = self.best_net(self.centre(images))
         self.top1(logits_BC, labels_B)
         self.top5(logits_BC, labels_B)
         self.val_loss(F.cross_entropy(logits_BC.float(), labels_B), weight=len(images))

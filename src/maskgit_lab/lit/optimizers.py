@@ -9,6 +9,7 @@ name.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter, signature
@@ -23,7 +24,8 @@ from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.objects import TARGET, build, locate
 from maskgit_lab.settings import Optim
 
-TOTAL = "total_steps"  # in the settings of a schedule: the steps after the warm-up
+# In the settings of a schedule: the steps after the warm-up, or a part of them, such as total_steps/3, rounded up.
+TOTAL = re.compile(r"total_steps(?:/([1-9]\d*))?")
 KERNELS: Mapping[type[nn.Module], Sequence[str]] = {  # the kinds of module that have them, and what they call them
     nn.Linear: ("weight",),
     nn.Bilinear: ("weight",),
@@ -120,7 +122,7 @@ def make_scheduler(optimizer: Optimizer, optim: Optim, total_steps: int, key: st
     if optim.own_scheduler is None:
         return LambdaLR(optimizer, lambda step: lr_factor(step, total_steps, optim))
     after = max(1, total_steps - optim.warmup_steps)
-    node = {name: after if value == TOTAL else value for name, value in optim.own_scheduler.items()}
+    node = {name: _counted(value, after) for name, value in optim.own_scheduler.items()}
     make = partial(_scheduler, node, f"{key}.scheduler")
     return WarmedUp(optimizer, optim.warmup_steps, make, f"{key}.scheduler")
 
@@ -189,6 +191,12 @@ def lr_factor(step: int, total_steps: int, optim: Optim) -> float:
         return 1.0
     progress = (step - optim.warmup_steps) / max(1, total_steps - optim.warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _counted(value: Any, total_steps: int) -> Any:
+    """A setting of a schedule, where a share of the steps is their number."""
+    found = TOTAL.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else math.ceil(total_steps / int(found[1] or 1))
 
 
 def _optimizer(

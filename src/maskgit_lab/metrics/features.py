@@ -5,6 +5,7 @@ Shapes: n images, F features, C classes, S spatial features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -46,17 +47,22 @@ class ClassifierFeatures:
         net: the classifier, on the device where it runs.
         identity: of its weights.
         data: the name of the dataset.
+        centre: what it was tested on, of images (n, 3, H, W) in [0, 1]; None: all of it.
     """
 
     name = "classifier"
 
-    def __init__(self, net: Classifier, identity: str, data: str) -> None:
+    def __init__(
+        self, net: Classifier, identity: str, data: str, centre: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         self.net = net.eval()
+        self.centre = centre
         self.identity = identity
         self.classes_of: str | None = data
 
     @torch.no_grad()
     def __call__(self, images: UInt8[Tensor, "n 3 H W"]) -> Features:
         """Features and class logits of 8-bit images."""
-        features_nF = self.net.features(images.to(self.net.head.weight.device).float() / 255)
+        pixels = images.to(self.net.head.weight.device).float() / 255
+        features_nF = self.net.features(pixels if self.centre is None else self.centre(pixels))
         return Features(features_nF.cpu(), self.net.head(features_nF).cpu())

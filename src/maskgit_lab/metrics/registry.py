@@ -92,6 +92,8 @@ TABLE: dict[str, Metric] = {
                title="Samples recognised as their class", panel=_ACCURACY),
         Metric("cas_real_top1", "real", None, "classifier", "", heading=None, panel=_ACCURACY),
         Metric("cas_real_top5", "real, top 5", None, "classifier", "", heading=None),
+        Metric("cas_real_all_top1", "all real", None, "classifier", "", heading=None),
+        Metric("cas_real_all_top5", "all real, top 5", None, "classifier", "", heading=None),
         Metric("nll", "NLL", "min", "codes"),
         Metric("rfid", "rFID", None, "codes", "", heading=None, other="rfd"),
         Metric("images_per_second", "images a second", None, "", "", heading="img/s"),

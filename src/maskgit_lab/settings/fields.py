@@ -81,6 +81,13 @@ Seed = Annotated[int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0
 Amount = Annotated[float, rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative")]
 Positive = Annotated[float, rule(lambda x: 0 < x < math.inf, "give a positive number")]
 Share = Annotated[float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
+HalfShare = Annotated[float, rule(lambda x: 0 <= x <= 0.5, "give a number from 0 to 0.5")]
+Areas = Annotated[
+    list[float], rule(lambda s: len(s) == 2 and 0 < s[0] <= s[1] <= 1, "give two shares up to 1, such as [0.08,1]")
+]
+Ratios = Annotated[
+    list[float], rule(lambda r: len(r) == 2 and 0 < r[0] <= r[1] < math.inf, "give two ratios, such as [0.75,1.3333]")
+]
 Steps = Annotated[list[int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
 Folder = Annotated[str, rule(bool, "name a folder, or leave it out")]
 Threads = Annotated[Count, rule(lambda n: n <= (os.cpu_count() or 1), f"this machine has {os.cpu_count()}")]

@@ -15,12 +15,15 @@ from maskgit_lab.settings.fields import (
     MISSING,
     STRICT,
     Amount,
+    Areas,
     Count,
     Extractor,
     Folder,
+    HalfShare,
     Images,
     Positive,
     Precision,
+    Ratios,
     Seed,
     Share,
     Steps,
@@ -46,7 +49,8 @@ class Optim:
     weight_decay: Amount = 0.0  # decoupled, on the weights of linear layers and convolutions only
     warmup_steps: Whole = 0  # linear, from 0 to lr
     decay: Annotated[str, one_of("none", "cosine")] = "none"  # of the learning rate after the warm-up, to 0 at the end
-    # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up.
+    # With _target_, in place of decay; in its settings `total_steps` is the number of steps after the warm-up, and
+    # `total_steps/3` a third of it.
     scheduler: dict[str, Any] | None = field(default_factory=lambda: {TARGET: None})
     gradient_clip: Amount = 0.0  # largest gradient norm; 0 does not clip
     ema_decay: Share = 0.0  # of the weights that are evaluated; 0 keeps no average
@@ -117,7 +121,9 @@ class TokenizerConf:
 class TokensConf:
     """The token cache."""
 
-    views: Whole = 1  # augmented views of each training image; 0: the images as they are evaluated
+    # Augmented views of each training image; 0: the images as they are evaluated; null: as many as fit the augmentation
+    # of the data, which is 10 where crops are random, 2 (both sides) where images are only mirrored, and 0 otherwise.
+    views: Whole | None = None
     shard_size: Count = 8192  # images of a shard
     batch_size: Count = 128  # images encoded at once
     path: str | None = None  # a finished cache made elsewhere; null: made, or found in cache_dir
@@ -144,10 +150,19 @@ class MVTMConf(MVTMLoss):
 
 @dataclass(config=STRICT)
 class AugmentConf:
-    """RandAugment of the images that a classifier is trained on."""
+    """How the images that a classifier is trained on are augmented, samples and real ones alike, in this order."""
 
-    n_ops: Whole = 0  # operations on each view; 0: the views of the data as they are
+    crop_scale: Areas | None = None  # area of a random resized crop; null: none
+    crop_ratio: Ratios = field(default_factory=lambda: [3 / 4, 4 / 3])  # of width to height of that crop
+    pad: HalfShare = 0.0  # without it: black on each side, as a share of the size, before a random crop of that size
+    flip: bool | None = None  # mirrors half of the views; null: where the training of the data does
+    n_ops: Whole = 0  # operations of RandAugment on each view; 0: none
     magnitude: Annotated[int, rule(lambda n: 0 <= n <= 30, "give a whole number from 0 to 30")] = 9  # of each
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for two kinds of crop at once."""
+        if self.crop_scale is not None and self.pad > 0:
+            raise UserError("a classifier's augment has both crop_scale and pad: set one of them to null or 0")
 
 
 @dataclass(config=STRICT)
@@ -156,9 +171,19 @@ class ClassifierConf:
 
     net: dict[str, Any] = MISSING  # with _target_
     augment: AugmentConf = field(default_factory=AugmentConf)
+    train_size: Count | None = None  # pixels of the images that it is trained on; null: as they are
+    test_resize: Count | None = None  # pixels that images are resized to before a test; null: as they are
+    test_size: Count | None = None  # pixels of their centre, which it is tested on; null: all of it
     label_smoothing: Share = 0.0
     optim: Optim = MISSING
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        """Raises a `UserError` for a centre that is larger than the image."""
+        if None not in (self.test_resize, self.test_size) and self.test_size > self.test_resize:  # type: ignore[operator]
+            raise UserError(
+                f"a classifier's test_size={self.test_size} is larger than its test_resize={self.test_resize}: lower it"
+            )
 
 
 @dataclass(config=STRICT)

@@ -8,7 +8,7 @@ from maskgit_lab.metrics.features import ClassifierFeatures, FeatureExtractor
 from maskgit_lab.metrics.pretrained import PRETRAINED, ensure_weights
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf
-from maskgit_lab.stages.classifier import load_or_train_classifier
+from maskgit_lab.stages.classifier import centre_of, load_or_train_classifier
 
 
 def load_or_train_extractor(
@@ -25,8 +25,9 @@ def load_or_train_extractor(
         raise UserError("features=classifier needs to know which: add classifier=small")
     if data is None:
         raise UserError("a classifier needs real images with classes: name them with data=NAME and its settings")
-    trained = load_or_train_classifier(run, data, run.settings.classifier)
-    return ClassifierFeatures(trained.net, trained.identity, data.name)
+    conf = run.settings.classifier
+    trained = load_or_train_classifier(run, data, conf)
+    return ClassifierFeatures(trained.net, trained.identity, data.name, centre_of(conf))
 
 
 def check_extractors(settings: CommonConf) -> None:

@@ -123,7 +123,8 @@ def _run_networks(
         if conf is not None:
             classifier = build_classifier(conf, key, data)
             _check_optim(classifier, conf.optim, f"{key}.optim")
-            _attempt(f"{key}.net", partial(classifier, images))
+            size = conf.train_size or data.size
+            _attempt(f"{key}.net", partial(classifier, torch.empty(2, 3, size, size)))
 
 
 def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:

@@ -22,7 +22,7 @@ from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.runs.record import TokensRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import Entry, is_valid, open_valid
-from maskgit_lab.settings import TrainConf
+from maskgit_lab.settings import TokensConf, TrainConf
 from maskgit_lab.tokenizers.base import Tokenizer
 
 
@@ -66,7 +66,7 @@ def encode(
     conf = run.settings.tokens
     kind = code_type(tokenizer.codebook_size)
     for split, images in data.splits().items():
-        views = conf.views if split == "train" else 0
+        views = n_views(conf, data) if split == "train" else 0
 
         def make(ranges: Sequence[range], images: Images = images, views: int = views) -> Iterator[dict[str, Tensor]]:
             for items in ranges:
@@ -75,6 +75,11 @@ def encode(
         shards = shards_of(folder, split, len(images) * max(1, views))
         shards.fill(shards.missing(conf.shard_size), make)
         yield shards
+
+
+def n_views(conf: TokensConf, data: ImageData) -> int:
+    """The number of views of each training image: as the settings say, or what fits the augmentation of the data."""
+    return data.train.n_views if conf.views is None else conf.views
 
 
 def _codes(
@@ -91,11 +96,12 @@ def _codes(
 def _find_or_make(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer, identity: Mapping[str, str]) -> Entry:
     conf = run.settings.tokens
     code = code_of(__name__, type(tokenizer).__module__, *targets_in([run.settings.data, run.settings.tokenizer.net]))
-    how = {"views": conf.views, "shard_size": conf.shard_size, "code": code}
+    views = n_views(conf, data)
+    how = {"views": views, "shard_size": conf.shard_size, "code": code}
 
     def make(folder: Path) -> Mapping[str, Any]:
         counts = {split: len(images) for split, images in data.splits().items()}
-        total = counts["train"] * max(1, conf.views) + counts["test"]
+        total = counts["train"] * max(1, views) + counts["test"]
         with (
             run.console.stage("tokens", f"encoding {total:,} images"),
             run.console.bar("tokens", -(-total // ranks.world_size())) as advance,
@@ -107,7 +113,7 @@ def _find_or_make(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer, id
         write_arrays(labels, folder / f"{LABELS}.safetensors")
         largest = max(int(shard[CODES].int().max()) for shards in made for shard in shards)
         grid = list(next(iter(made[0]))[CODES].shape[1:])
-        return {**identity, "grid": grid, "views": conf.views, "largest_code": largest}
+        return {**identity, "grid": grid, "views": views, "largest_code": largest}
 
     return run.store.obtain("tokens", {**identity, **how}, make)
 
