@@ -25,6 +25,7 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import Record
+from maskgit_lab.runs.results import samples_in
 from maskgit_lab.sampling.loading import open_trained
 from refusals import expect_refused
 
@@ -35,7 +36,8 @@ DECODING = ("decoding/parallel.py", "MaskGIT(", "MaskGIT (")
 
 
 def rows(folder):
-    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines())
 
 
 def forget():

@@ -10,6 +10,7 @@ from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
+from maskgit_lab.runs.results import samples_in
 
 ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "version_torch"}
 MEASURED = {
@@ -28,7 +29,8 @@ UNLIKE = ("images_per_second", "checksum")  # from one run to the other
 
 
 def rows(run):
-    return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (run / "results.jsonl").read_text().splitlines())
 
 
 def same_results(*runs):
