@@ -94,7 +94,7 @@ def make_run(
     (path / "config.yaml").write_text(text)
     record = {"fingerprint": path.name, "wandb_id": "id", "mvtm": {}, "measured": {"f0": ["p0"]} if done else {}}
     (path / "run.json").write_text(json.dumps(record))
-    add_rows(path, [*floors(), *rows])
+    add_rows(path, rows)
     if grids:
         draw_grids(path, rows)
     return path
@@ -145,8 +145,12 @@ def _sealed(row):
 
 
 def make_everything(folder: Path) -> Path:
-    """The main ablation, with choice temperatures, decoding schedules and guidance on its first seed."""
+    """The main ablation, with choice temperatures, decoding schedules and guidance on its first seed, and held-out
+    images beside all samples.
+    """
     make_sweep(folder)
+    for run in folder.iterdir():
+        add_rows(run, floors())
     more: list[dict[str, Any]] = [row("cosine", 0, t, choice_temperature=c) for t in STEPS for c in (1.0, 2.0, 9.0)]
     more += [row("linear", 0, t, guidance=g) for t in STEPS for g in (0.5, 1.0, 2.0)]
     more += [row(a, 0, t, decode_schedule=b) for a in SCHEDULES for b in SCHEDULES if a != b for t in (4, 8)]

@@ -144,7 +144,7 @@ def test_an_axis_of_equal_values_stays_close_to_them(tmp_path, monkeypatch):
         assert axes.get_ylim() == pytest.approx((low, high)) and len(axes.get_yticks()) > 2
     _, scores, *_, cas = curve_panels(study_of(row("cosine", 0, 8), row("cosine", 0, 4)))
     assert scores.y_room is None and "range" not in panel_spec(scores)["layout"]["yaxis"]
-    assert cas.levels == [("trained on real images", 0.98)]
+    assert cas.levels == [("classifier on real images", 0.98)]
     assert panel_spec(cas)["layout"]["yaxis"]["range"][1] > 0.98  # with room for what is written above the level
 
 

@@ -139,24 +139,25 @@ def floors_of(
     scored = Scorer.computed(run.settings.eval.metrics)
     if not scored or (data is None and run.home is None):
         return []
-    if why := _hindrance(run, data, real, size, n_samples):
+    if why := _hindrance(run, data, size, n_samples):
         run.console.note(FLOORS[HELD_OUT], f"left out: {why}")
         return []
     assert data is not None
     last, count = len(data.test) - 1, min(n_samples, len(data.test))
     chosen = data.test.subset(torch.linspace(0, last, count).round().long().tolist())
     rebuilt = [Reconstructions(data, chosen, tokenizer)] if tokenizer is not None else []
+    if real.fingerprint == f"{data.fingerprint}-test":
+        run.console.note(
+            FLOORS[HELD_OUT], "left out: with eval.reference=test the held-out images are the reference itself"
+        )
+        return list(rebuilt)
     return [HeldOut(data, chosen), *rebuilt]
 
 
-def _hindrance(
-    run: Run[CommonConf], data: ImageData | None, real: RealImages, size: tuple[int, int], n_samples: int
-) -> str:
+def _hindrance(run: Run[CommonConf], data: ImageData | None, size: tuple[int, int], n_samples: int) -> str:
     """Why there are no floors; "" where there are."""
     if data is None:
         return "the run's images are not read for this reference; data=NAME and its settings have them read"
-    if real.name == f"{data.name}-test" and real.fingerprint == f"{data.fingerprint}-test":
-        return "with eval.reference=test the held-out images are the reference itself"
     if size != (data.size, data.size):
         return f"the samples have {size[0]} x {size[1]} pixels and the data {data.size} x {data.size}"
     try:

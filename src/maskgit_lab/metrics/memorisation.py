@@ -54,12 +54,13 @@ def share_nearer(distances_n: Float[Tensor, " n"], near: float) -> float:
 def nearest_by_features(images_nF: Float[Tensor, "n F"], training_mF: Float[Tensor, "m F"]) -> Float[Tensor, " n"]:
     """The Euclidean distance of each image to its nearest training image, in blocks of `BLOCK` rows.
 
-    The nearest is found by the quick product of matrices, whose rounding would make a copy's distance larger than 0,
-    and then measured by differences.
+    The nearest is found by products of matrices, which are quick and round, less so around the mean; its distance is
+    then measured by differences, so that a copy's is 0.
     """
-    found = []
+    found, mean_F = [], training_mF.mean(dim=0)
+    centred_mF = training_mF - mean_F
     for block_bF in images_nF.split(BLOCK):
-        nearest_bF = training_mF[torch.cdist(block_bF, training_mF).argmin(dim=1)]
+        nearest_bF = training_mF[torch.cdist(block_bF - mean_F, centred_mF).argmin(dim=1)]
         found.append((block_bF - nearest_bF).norm(dim=1))
     return torch.cat(found)
 
