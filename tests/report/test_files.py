@@ -152,18 +152,13 @@ def test_warnings_about_held_out_images():
 
 def test_tables_end_with_what_real_images_reach():
     study = study_of(row("cosine", 0, 4), row("cosine", 0, 8), *floors())
-    none = ["–"] * 4
     assert papers_form(study).rows[-2:] == [
-        ["held-out images", "n = 1,437", "–", "0.600", "9.00", "–", *none],
-        ["reconstructions", "n = 1,437", "–", "1.45", "8.80", "–", *none],
+        ["held-out images", "n = 1,437", NONE, "0.600", "9.00", *[NONE] * 5],
+        ["reconstructions", "n = 1,437", NONE, "1.45", "8.80", *[NONE] * 5],
     ]
     spots = sweet_spots(study)
-    assert [line[0] for line in spots.rows] == [
-        "cosine",
-        "held-out images",
-        "reconstructions",
-        "classifier on real images",
-    ]
+    floor_names = ["held-out images", "reconstructions", "classifier on real images"]
+    assert [line[0] for line in spots.rows] == ["cosine", *floor_names]
     assert spots.rows[1][spots.head.index("FD")] == "0.600" and spots.rows[3][spots.head.index("CAS")] == "0.980"
     last = list(csv.DictReader(table_csv([study]).splitlines()))[-1]
     assert (last["source"], last["distance"], last["schedule"]) == ("reconstructions", "1.45", "")
