@@ -155,7 +155,8 @@ def _about_floors(rows: Sequence[Row]) -> list[str]:
 
 
 def _about_features(rows: Sequence[Row]) -> list[str]:
-    return [SAW_REFERENCE_NOTE] if any(row.get(SAW_REFERENCE) for row in rows) else []
+    saw = [row for row in rows if row.get(SAW_REFERENCE)]
+    return [SAW_REFERENCE_NOTE] if any(metric.biased for metric in registry.of_rows(saw)) else []
 
 
 def _name(row: Row) -> str:
