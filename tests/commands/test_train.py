@@ -83,7 +83,7 @@ def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache
     made = next((tmp_path / "fresh" / "tokenizer").glob("*/model.safetensors"))
     known = RunFolder(tiny_run).place(json.loads((tiny_run / "run.json").read_text())["tokenizer"]["path"])
     assert made.read_bytes() == known.read_bytes() and made.parent.name == known.parent.name
-    assert not (tmp_path / "run" / "results.jsonl").exists()
+    assert rows(tmp_path / "run") == []  # none of samples
 
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
