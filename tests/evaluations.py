@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maskgit_lab.runs.results import Results
+from maskgit_lab.runs.results import Results, is_floor, samples_in
 
 FEW = 16
 QUIET = ["logger=none", "trainer=cpu"]
@@ -11,7 +11,13 @@ UNLIKE = {"images_per_second": 0, "checksum": ""}  # from one evaluation to the 
 
 
 def rows(folder):
-    return Results(folder / "results.jsonl").rows()
+    """Of samples."""
+    return samples_in(Results(folder / "results.jsonl").rows())
+
+
+def floors(folder):
+    """Of held-out images and of their reconstructions."""
+    return [row for row in Results(folder / "results.jsonl").rows() if is_floor(row)]
 
 
 def npz(folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluations import QUIET, UNLIKE, npz, rows
+from evaluations import QUIET, UNLIKE, floors, npz, rows
 from maskgit_lab.data import shards
 from maskgit_lab.sampling.pipeline import Pipeline
 from two_processes import in_two_processes
@@ -34,7 +34,17 @@ def test_a_row_for_each_t_says_what_it_was_measured_with(command, run, tiny_cach
     assert row.items() >= told.items() and row["reference"] == "digits-train" and row["features_weights"]
     for key in ("fd_classifier", "kd_classifier", "precision", "recall", "nll", "cas_top5", "cas_real_top1"):
         assert isinstance(row[key], float), key
-    assert row["rfd_classifier"] > 0 and "fid" not in row and "sfid" not in row
+    assert row["features_saw_reference"] and "fid" not in row and "sfid" not in row and "rfd_classifier" not in row
+    held_out, rebuilt = floors(run)[-2:]
+    assert [held_out["source"], rebuilt["source"]] == ["held_out", "reconstructions"]
+    alike = ("n_samples", "reference_fingerprint", "features_weights", "splits", "kid_subset_size", "data")
+    for floor in (held_out, rebuilt):
+        assert all(floor[key] == row[key] for key in alike) and not {"steps", "schedule", "model", "nll"} & floor.keys()
+        assert all(isinstance(floor[key], float) for key in ("fd_classifier", "precision", "sample_accuracy"))
+    assert held_out["fd_classifier"] < rebuilt["fd_classifier"] and len(rebuilt["tokenizer"]) == 12
+    assert held_out["memorised"] <= 0.01 and 0 <= row["memorised"] <= 1 and 0 <= row["memorised_codes"] <= 1
+    assert "\n       held-out " in said.out and "\nreconstructions " in said.out
+    assert "The extractor was trained on the images of the reference" in said.out
     assert {key for key in row if key.startswith("version_")} >= {"version_torch", "version_torch_fidelity"}
     assert not (run / "evaluation").exists()
     again = command("evaluate", f"checkpoint={run}", *asked, *QUIET, f"cache_dir={tiny_cache}")
@@ -106,7 +116,8 @@ def test_a_run_with_a_tokenizer_alone_has_its_reconstruction_measured(command, t
     settings = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=t", "stage=tokenizer"]
     assert command("train", *settings).code == 0
     said = command("evaluate", "checkpoint=t", *QUIET, f"cache_dir={tiny_cache}")
-    assert said.code == 0 and "rfd_classifier" in said.out and "no transformer yet" in said.out
+    assert said.code == 0 and "no transformer yet" in said.out and "Quality of the tokenizer" in said.out
+    assert [floor["source"] for floor in floors(Path("t"))] == ["held_out", "reconstructions"]
 
 
 def test_wandb_keeps_an_evaluation_apart_from_the_training(command, run, tiny_cache, monkeypatch):

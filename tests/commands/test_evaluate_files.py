@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from evaluations import QUIET, distance_of_few, npz, rows
+from evaluations import QUIET, distance_of_few, floors, npz, rows
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import scores
 from maskgit_lab.metrics.statistics import fit_gaussian, frechet_distance
@@ -48,6 +48,9 @@ def test_saved_samples_are_scored_like_any_images(command, run, tiny_cache, tmp_
     assert said.code == 0 and "features of 40" not in said.out
     ours, (a,), (b,) = rows(tmp_path / "made")[0], rows(tmp_path / "a"), rows(tmp_path / "b")
     assert a["samples"] == "samples.npz" and a["n_samples"] == 40
+    (floor,), of_run = floors(tmp_path / "a"), floors(tmp_path / "made")  # there is no tokenizer
+    assert floor["source"] == "held_out" == of_run[0]["source"] and floor["n_samples"] == 40
+    assert floor["fd_classifier"] == pytest.approx(of_run[0]["fd_classifier"], rel=1e-4)
     for key in ("fd_classifier", "kd_classifier"):
         assert a[key] == pytest.approx(b[key], rel=1e-6) and a[key] == pytest.approx(ours[key], rel=1e-4)
 
@@ -59,7 +62,8 @@ def test_cas_of_samples_with_classes(command, tiny_cache, tmp_path):
     settings += ["cas.augment.n_ops=2", "features=classifier", "classifier=small"]
     settings += ["classifier.optim.epochs=1", *QUIET, f"cache_dir={tiny_cache}", "out=o"]
     said = command("evaluate", "samples=s.npz", *settings)
-    assert said.code == 0, said.err
+    assert said.code == 0 and "with eval.reference=test the held-out images are the reference itself" in said.out
+    assert floors(tmp_path / "o") == []
     (row,) = rows(tmp_path / "o")
     assert (
         0 <= row["cas_top1"] <= row["cas_top5"] <= 1 and row["cas_real_top1"] > 0 and row["reference"] == "digits-test"

@@ -25,6 +25,7 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import Record
+from maskgit_lab.runs.results import samples_in
 from maskgit_lab.sampling.loading import open_trained
 from refusals import expect_refused
 
@@ -35,7 +36,8 @@ DECODING = ("decoding/parallel.py", "MaskGIT(", "MaskGIT (")
 
 
 def rows(folder):
-    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines())
 
 
 def forget():
@@ -291,7 +293,8 @@ def test_a_flipped_byte_in_the_config_is_noticed(run, command):
 def test_a_flipped_byte_in_a_row_is_noticed_and_the_point_measured_again(run, train):
     path = run / "results.jsonl"
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0].replace('"inception_score": 1', '"inception_score": 2'), *lines[1:]]) + "\n")
+    lines[2] = lines[2].replace('"inception_score": 1', '"inception_score": 2')  # the first of samples
+    path.write_text("\n".join(lines) + "\n")
     said = train()
     assert said.code == 0 and "1 line of" in said.out and "cut short or damaged" in said.out
     assert len(rows(run)) == 3 and "trained already" in said.out

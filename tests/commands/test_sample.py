@@ -113,6 +113,6 @@ def test_a_tokenizer_alone_is_exported_with_its_scores(command, tiny_cache, tmp_
     assert command("train", *tiny).code == 0
     assert command("export", "checkpoint=run", "out=exported").code == 0
     assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == ["README.md", "tokenizer.safetensors"]
-    assert "rfd_classifier | mse | perplexity" in (tmp_path / "exported" / "README.md").read_text()
+    assert "| mse | perplexity | codebook_usage |" in (tmp_path / "exported" / "README.md").read_text()
     said = command("sample", "checkpoint=run", "out=s")
     assert said.code == 2 and "not trained to its end" in said.err

@@ -10,6 +10,7 @@ from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
+from maskgit_lab.runs.results import samples_in
 
 ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "version_torch"}
 MEASURED = {
@@ -28,7 +29,8 @@ UNLIKE = ("images_per_second", "checksum")  # from one run to the other
 
 
 def rows(run):
-    return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (run / "results.jsonl").read_text().splitlines())
 
 
 def same_results(*runs):
@@ -81,7 +83,7 @@ def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache
     made = next((tmp_path / "fresh" / "tokenizer").glob("*/model.safetensors"))
     known = RunFolder(tiny_run).place(json.loads((tiny_run / "run.json").read_text())["tokenizer"]["path"])
     assert made.read_bytes() == known.read_bytes() and made.parent.name == known.parent.name
-    assert not (tmp_path / "run" / "results.jsonl").exists()
+    assert rows(tmp_path / "run") == []  # none of samples
 
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
@@ -91,11 +93,11 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny
     record |= {"measured": {}, "pictures": None}
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     lines = (tmp_path / "run" / "results.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "run" / "results.jsonl").write_text(lines[0] + lines[1][:40])
+    (tmp_path / "run" / "results.jsonl").write_text("".join(lines[:3]) + lines[3][:40])  # two are of held-out images
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     assert said.code == 0 and "trained already" in said.out and "T = 4, 300 samples" in said.out
     text = (tmp_path / "run" / "results.jsonl").read_text().splitlines()
-    whole = [json.loads(line) for line in (text[0], text[2])]
+    whole = [json.loads(line) for line in (text[2], text[4])]
     assert [{k: v for k, v in row.items() if k not in UNLIKE} for row in whole] == same_results(tiny_run)[0]
 
 

@@ -12,11 +12,13 @@ from safetensors.torch import load_file
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.names import LAST
+from maskgit_lab.runs.results import samples_in
 from two_processes import in_two_processes
 
 
 def rows(run):
-    return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (run / "results.jsonl").read_text().splitlines())
 
 
 @pytest.fixture

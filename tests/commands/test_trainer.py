@@ -8,13 +8,15 @@ import pytest
 from maskgit_lab.nets.checkpoints import is_intact, read_checkpoint
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
+from maskgit_lab.runs.results import samples_in
 from refusals import expect_refused
 
 STOPPING = "callbacks.early_stopping"
 
 
 def rows(folder):
-    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    """Of samples."""
+    return samples_in(json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines())
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_both_finish_and_share_one_tokenizer(sweeps):
     for stage in ("tokenizer  training a VQGAN", "tokens     encoding", "classifier training"):
         assert sum(stage in log for log in logs) == 1, stage
     runs = [record.parent for record in folder.glob("outputs/digits/*/run.json")]
-    assert len(runs) == 3 and all(len((run / "results.jsonl").read_text().splitlines()) == 2 for run in runs)
+    assert len(runs) == 3 and all(len((run / "results.jsonl").read_text().splitlines()) == 4 for run in runs)
 
 
 def test_the_same_again_runs_nothing(sweeps):

@@ -14,6 +14,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.optimized import is_better_lower, printed_value, show_optimized
 from maskgit_lab.launch.local import LocalJobs
+from maskgit_lab.runs.results import samples_in
 from refusals import expect_refused
 
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
@@ -58,7 +59,7 @@ def test_two_trials_of_a_temperature(command, in_this_process, run, tmp_path):
     what = ("decode.steps=[2,3]", "eval.metrics=[fid]", "optimized_metric=fd_classifier", "hydra.sweeper.n_trials=2")
     said = command("evaluate", *SEARCH, f"checkpoint={run}", *what, "logger=none", "trainer.threads=1")
     assert said.code == 0 and not said.err
-    rows = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    rows = samples_in(json.loads(line) for line in (run / "results.jsonl").read_text().splitlines())
     trials = dict[float, list[float]]()
     for row in rows:
         if row["steps"] == 3 or row["choice_temperature"] != 4.5:

@@ -82,6 +82,13 @@ def test_the_kernel_distance_is_about_zero_for_equal_distributions_and_grows_wit
     assert abs(near) < 0.05 < far
 
 
+@pytest.mark.parametrize(("size", "is_given"), [(1000, False), (500, False), (251, False), (250, True), (50, True)])
+def test_the_deviation_between_subsets_is_given_where_they_are_not_nearly_the_whole_set(size, is_given):
+    found = scores(normal(500), normal(500, seed=1), metrics=("kid",), kid_subset_size=size)
+    assert ("kd_classifier_std" in found) == is_given
+    assert found.get("kd_classifier_std", 1) > 1e-4  # 1e-9 between subsets that are all the whole set
+
+
 def test_inception_score_of_sure_and_of_ignorant_predictions():
     sure = torch.eye(4).repeat(50, 1) * 100
     assert scores(normal(200), normal(200), sure)["inception_score"] == pytest.approx(4)
@@ -101,7 +108,7 @@ def test_what_was_not_asked_for_or_cannot_be_computed_is_absent():
     assert scores(normal(20), normal(20), metrics=("fid",)).keys() == {"fd_classifier"}
     known = reference_of([Features(normal(20))], 20, 100)
     without = sample_scores(Features(normal(20)), known, "vgg16", Choices(ALL, kid_subsets=1))
-    assert without.keys() == {"fd_vgg16", "kd_vgg16", "kd_vgg16_std", "precision", "recall"}
+    assert without.keys() == {"fd_vgg16", "kd_vgg16", "precision", "recall"}
     numbers = scores(torch.full((20, 6), torch.nan), normal(20), metrics=("precision_recall", "kid"))
     assert all(value == value for value in numbers.values())
 
@@ -199,7 +206,7 @@ def test_every_score_is_torch_fidelitys(registered, splits):
         torch.randint(low, 256, (n, 3, 4, 4), generator=generator, dtype=torch.uint8)
         for n, low in ((120, 30), (150, 0))
     )
-    settings = {"isc_splits": splits, "kid_subsets": 5, "kid_subset_size": 100, "feature_extractor": "pixels"}
+    settings = {"isc_splits": splits, "kid_subsets": 5, "kid_subset_size": 50, "feature_extractor": "pixels"}
     theirs = calculate_metrics(
         input1=Pictures(fake), input2=Pictures(real), isc=True, fid=True, kid=True, prc=True, **settings,
         cuda=False, save_cpu_ram=True, verbose=False, cache=False,
@@ -209,7 +216,7 @@ def test_every_score_is_torch_fidelitys(registered, splits):
         Features(*net(fake)),
         reference_of([Features(net(real)[0][:60]), Features(net(real)[0][60:])], 150, 1000),
         "inception",
-        Choices(ALL, splits=splits, kid_subsets=5, kid_subset_size=100),
+        Choices(ALL, splits=splits, kid_subsets=5, kid_subset_size=50),
     )
     pairs = {
         "fid": "frechet_inception_distance",

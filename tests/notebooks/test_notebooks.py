@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.runs.names import CONFIG, RECORD
-from maskgit_lab.runs.results import Results
+from maskgit_lab.runs.results import Results, samples_in
 from synthetic_runs import make_run, row
 from wandb_server import ServedRun, serving
 
@@ -143,7 +143,7 @@ def test_the_ablation_leaves_debug_runs_out(tmp_path, capsys):
 def ablation(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of three schedules and two seeds: the tiny run's rows under other names, with other distances."""
     folder = tmp_path_factory.mktemp("ablation")
-    rows = Results(tiny_run / "results.jsonl").rows()
+    rows = samples_in(Results(tiny_run / "results.jsonl").rows())
     for level, schedule in enumerate(("cosine", "linear", "square_root")):
         for seed in (0, 1):
             run = folder / f"{schedule}_{seed}"

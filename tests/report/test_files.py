@@ -24,7 +24,7 @@ from maskgit_lab.report.samples import encode
 from maskgit_lab.report.sentences import facts, faults_of, how_to_read, warnings
 from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
 from maskgit_lab.report.words import NONE
-from synthetic_runs import SCHEDULES, make_everything, make_run, make_sweep, row, write_code
+from synthetic_runs import SCHEDULES, floors, make_everything, make_run, make_sweep, row, write_code
 
 FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv"}
 
@@ -135,8 +135,33 @@ def test_warnings():
     rows = [row(s, 0, t, n_samples=50000) for s in SCHEDULES for t in (4, 8)]
     more = [row("cosine", 0, 4, n_samples=50000, choice_temperature=9.0, guidance=2.0)]
     assert "1 point in points.csv but in no figure" in " ".join(warnings(study_of(*rows, *more), {Path("run"): "run"}))
-    whole = studies([Run(Path("run"), rows, "t", settings={"depth": 4})])[0]
+    whole = studies([Run(Path("run"), [*rows, *floors(n_samples=50000)], "t", settings={"depth": 4})])[0]
     assert warnings(whole, {Path("run"): "run"}) == []
+
+
+def test_warnings_about_held_out_images():
+    def said(*others, **shared):
+        return " ".join(warnings(study_of(row("cosine", 0, 8, **shared), *others), {Path("run"): "run"}))
+
+    assert "Held-out images were not measured here" in said() and "Held-out images" not in said(*floors())
+    fewer = said(*floors(n_samples=360))
+    assert "reconstructions are 360, and samples 1,437" in fewer and "eval.n_samples=360" in fewer
+    saw = {"features_saw_reference": True}
+    assert "The extractor was trained on the images of the reference" in said(*floors(**saw), **saw)
+
+
+def test_tables_end_with_what_real_images_reach():
+    study = study_of(row("cosine", 0, 4), row("cosine", 0, 8), *floors())
+    assert papers_form(study).rows[-2:] == [
+        ["held-out images", "n = 1,437", NONE, "0.600", "9.00", *[NONE] * 5],
+        ["reconstructions", "n = 1,437", NONE, "1.45", "8.80", *[NONE] * 5],
+    ]
+    spots = sweet_spots(study)
+    floor_names = ["held-out images", "reconstructions", "classifier on real images"]
+    assert [line[0] for line in spots.rows] == ["cosine", *floor_names]
+    assert spots.rows[1][spots.head.index("FD")] == "0.600" and spots.rows[3][spots.head.index("CAS")] == "0.980"
+    last = list(csv.DictReader(table_csv([study]).splitlines()))[-1]
+    assert (last["source"], last["distance"], last["schedule"]) == ("reconstructions", "1.45", "")
 
 
 def test_the_files_that_are_written(out):
@@ -157,7 +182,7 @@ def test_every_link_of_the_markdown_is_a_file(out):
 
 def test_the_csv_files_hold_every_row_and_every_point(out):
     points, drawn, table = (read_csv(out / name) for name in ("points.csv", "curves.csv", "table.csv"))
-    assert len(points) == 56 + 12 + 12 + 84 and points[0]["run"] == "schedule_cosine+seed_0"
+    assert len(points) == 56 + 12 + 12 + 84 + 14 * 2 and points[0]["run"] == "schedule_cosine+seed_0"
     assert float(points[0]["fd_classifier"]) == row("cosine", 0, 2)["fd_classifier"]
     assert len(drawn) == 7 * 4 * 5 and {line["seeds"] for line in drawn} == {"2"}
     cosine = next(line for line in table if line["schedule"] == "cosine")

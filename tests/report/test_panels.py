@@ -19,7 +19,7 @@ from maskgit_lab.report.panels import curve_panels, knob_panels, papers_panel, s
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.styles import PAPERS, styles
 from maskgit_lab.report.words import format_value
-from synthetic_runs import make_everything, row
+from synthetic_runs import floors, make_everything, row
 
 
 def study_of(*rows) -> Study:
@@ -56,10 +56,29 @@ def test_a_panel_for_each_metric_in_the_papers_order(everything):
 
 def test_levels_to_compare_with_are_drawn_near_the_lines_and_written_elsewhere(everything):
     distance, *_, cas = curve_panels(everything)
-    assert distance.levels == [] and "the tokenizer's reconstructions: 1.45" in distance.note
-    assert cas.levels == [("trained on real images", pytest.approx(0.98))]
-    near = curve_panels(study_of(row("cosine", 0, 8, rfd_classifier=6.0)))[0]
-    assert near.levels == [("the tokenizer's reconstructions", 6.0)]
+    assert distance.levels == [("held-out images", 0.6), ("reconstructions", 1.45)]
+    assert cas.levels == [("classifier on real images", pytest.approx(0.98))]
+    far = curve_panels(study_of(row("cosine", 0, 8), *floors(fd_classifier=0.01)))[0]
+    assert far.levels == [] and "held-out images: 0.0100; reconstructions: 0.0100" in far.note
+
+
+def test_every_metric_that_held_out_images_have_shows_theirs(everything):
+    by_label = {panel.metric.label: [name for name, _ in panel.levels] for panel in curve_panels(everything)}
+    both = ["held-out images", "reconstructions"]
+    assert by_label == {
+        **dict.fromkeys(("FD", "IS", "precision", "recall"), both),
+        "CAS": ["classifier on real images"],
+    }
+
+
+def test_held_out_images_of_another_number_are_written_with_it_and_not_drawn():
+    panel = curve_panels(study_of(row("cosine", 0, 8), *floors(n_samples=360)))[0]
+    assert panel.levels == [] and "held-out images (n = 360): 0.600; reconstructions (n = 360): 1.45" in panel.note
+
+
+def test_held_out_images_against_another_reference_are_no_floor():
+    panel = curve_panels(study_of(row("cosine", 0, 8), *floors(reference="elsewhere")))[0]
+    assert panel.levels == [] and "held-out" not in panel.note
 
 
 def test_the_papers_curves_are_the_published_ones_over_the_same_t(everything):
@@ -125,7 +144,7 @@ def test_an_axis_of_equal_values_stays_close_to_them(tmp_path, monkeypatch):
         assert axes.get_ylim() == pytest.approx((low, high)) and len(axes.get_yticks()) > 2
     _, scores, *_, cas = curve_panels(study_of(row("cosine", 0, 8), row("cosine", 0, 4)))
     assert scores.y_room is None and "range" not in panel_spec(scores)["layout"]["yaxis"]
-    assert cas.levels == [("trained on real images", 0.98)]
+    assert cas.levels == [("classifier on real images", 0.98)]
     assert panel_spec(cas)["layout"]["yaxis"]["range"][1] > 0.98  # with room for what is written above the level
 
 

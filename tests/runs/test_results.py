@@ -57,6 +57,24 @@ def test_rows_without_a_checksum_are_read_as_they_are(tmp_path):
     assert results.rows() == ROWS and list(results.of("", "").values()) == ROWS
 
 
+def test_held_out_images_come_first_in_the_table_and_notes_say_how_to_compare_them():
+    floor = {"n_samples": 360, "features": "classifier", "fd_classifier": 0.3, "features_saw_reference": True}
+    rows = [*ROWS, {"source": "reconstructions", **floor}, {"source": "held_out", **floor}]
+    headings, cells = table(rows)
+    assert headings[0] == "T" and [line[0] for line in cells] == ["reconstructions", "held-out", "1", "2", "8"]
+    assert all(len(line) == len(headings) for line in cells) and "0.300*" in cells[0]
+    few, real, number, features = footnotes(rows)
+    assert "from 1,437 samples" in few and "0.990" in real
+    assert number.startswith("Held-out images and reconstructions are 360") and number.endswith("eval.n_samples=360")
+    assert features.startswith("The extractor was trained on the images of the reference")
+    assert footnotes(ROWS) == [few, real]
+
+
+def test_a_table_of_held_out_images_alone_names_them():
+    headings, cells = table([{"source": "held_out", "n_samples": 60_000, "fd_classifier": 0.3}])
+    assert (headings, cells) == (["images", "FD"], [["held-out", "0.300"]])
+
+
 def test_a_point_that_other_code_measured_stays_beside_the_new_one(tmp_path):
     results, row = Results(tmp_path / "results.jsonl"), ROWS[0]
     old, new, again = row | {"code": "a"}, row | {"code": "b", "nll": 3.0}, row | {"code": "b", "nll": 4.0}

@@ -12,7 +12,7 @@ from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import PROVENANCE, VERSION, Row
+from maskgit_lab.runs.results import PROVENANCE, VERSION, Row, is_floor, samples_in
 
 EXAMPLE = "where=data=digits,seed=0"
 BETWEEN = re.compile(r",(?![^\[]*\])")  # a comma that is not within brackets
@@ -55,13 +55,15 @@ class Conditions:
         """
         for key, value in self.wanted.items():
             _check(key, value, [_values(run, row, origins) for run in runs for row in run.rows])
-        kept = [replace(run, rows=[row for row in run.rows if self._meets(_values(run, row, origins))]) for run in runs]
-        if not any(run.rows for run in kept):
+        kept = [replace(run, rows=[row for row in run.rows if self._meets(run, row, origins)]) for run in runs]
+        if not any(samples_in(run.rows) for run in kept):
             raise UserError(f"where: no row has all of {self}")
-        return [run for run in kept if run.rows]
+        return [run for run in kept if samples_in(run.rows)]
 
-    def _meets(self, values: Mapping[str, Any]) -> bool:
-        return all(key in values and _is(values[key], value) for key, value in self.wanted.items())
+    def _meets(self, run: Run, row: Row, origins: Origins) -> bool:
+        """Held-out images are the same for all models and T, so that they meet conditions on what they have not."""
+        values = _values(run, row, origins)
+        return all(_is(values[key], value) if key in values else is_floor(row) for key, value in self.wanted.items())
 
 
 def _values(run: Run, row: Row, origins: Origins) -> Mapping[str, Any]:

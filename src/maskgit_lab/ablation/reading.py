@@ -18,7 +18,7 @@ from maskgit_lab.fingerprints import fingerprint, flatten
 from maskgit_lab.runs.codes import read_codes
 from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import CODE, CONFIG, RECORD
-from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, knobs
+from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, is_floor, knobs
 from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
@@ -47,8 +47,11 @@ class Run:
 
     @property
     def external(self) -> list[Row]:
-        """Rows of images that none of our models generated: they have no T, and so no curve."""
-        return [row for row in self.rows if "steps" not in row]
+        """Rows of images that none of our models generated: they have no T, and so no curve. Held-out images are among
+        them where they were measured beside such images.
+        """
+        others = [row for row in self.rows if "steps" not in row]
+        return others if any("samples" in row for row in others) else [row for row in others if not is_floor(row)]
 
     @property
     def unusable(self) -> list[Row]:

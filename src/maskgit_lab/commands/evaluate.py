@@ -83,10 +83,10 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
     place = _place(settings, command)
     with _held(settings, place):
         if real is None:
-            planning.measure_tokenizer(command, data)
-            rows = list[Row]()
+            evaluation = planning.measure_tokenizer(command, data)
         else:
-            rows = evaluate(command, planning.plan(command, settings, data, real, place), overrides)
+            evaluation = planning.plan(command, settings, data, real, place)
+        rows = evaluate(command, evaluation, overrides)
     return show_optimized(command.console, settings.optimized_metric, rows)
 
 

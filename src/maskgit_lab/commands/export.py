@@ -90,9 +90,12 @@ def _metrics(folder: RunFolder) -> str:
     rebuilt, rows = folder.record.reconstruction or {}, folder.results.rows()
     own = dict.fromkeys(key for row in rows for key in knobs(row))
     measured = [metric.key for metric in registry.of_rows(rows)]
-    wanted = ("steps", "decode_schedule", *own, "seed", "n_samples", "features", "reference", *measured)
+    wanted = ("source", "steps", "decode_schedule", *own, "seed", "n_samples", "features", "reference", *measured)
     keys = [key for key in wanted if any(key in row for row in rows)]
-    parts = [("Reconstructions of held-out images:", list(rebuilt), [rebuilt]), ("Samples by T (steps):", keys, rows)]
+    parts = [
+        ("Reconstructions of held-out images:", list(rebuilt), [rebuilt]),
+        ("Samples by T (steps), and held-out images (source):", keys, rows),
+    ]
     tables = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
     return "\n\n".join(tables) or "Not measured."
 

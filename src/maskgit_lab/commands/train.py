@@ -15,7 +15,7 @@ from maskgit_lab.evaluation.code import asked_for, known_code
 from maskgit_lab.evaluation.curve import show
 from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.optimized import check_optimized, show_optimized
-from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps
+from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps, floors_alone
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.loggers.group import check_loggers
@@ -86,20 +86,22 @@ def train(run: Run[TrainConf], data: ImageData) -> None:
     for classifier in run.memory.values():
         path = run.folder.recorded(classifier.path)
         run.mark(classifier=ClassifierRecord(path, classifier.top1, classifier.top5))
-    run.mark(reconstruction=load_or_measure_reconstruction(run, data, tokenizer, extractor))
+    run.mark(reconstruction=load_or_measure_reconstruction(run, data, tokenizer))
     run.logger.scores("tokenizer", run.record.reconstruction or {})
     if ranks.is_main():
         pictures.draw_reconstructions(run, data, tokenizer)
     if codes is not None:
         evaluate(run, data, codes, extractor)
     else:
-        _mark_measured(run, [])
+        floors = floors_alone(run, data, tokenizer, extractor)
+        floors.carry_out()
+        _mark_measured(run, floors.points)
 
 
 def evaluate(run: Run[TrainConf], data: ImageData, codes: TokenCache, extractor: FeatureExtractor) -> None:
     """The curve over T and the pictures of the run."""
     trained = open_run(run.folder, run.settings, run.device)
-    curve = curve_over_steps(run, data, trained, codes.test, extractor)
+    curve = curve_over_steps(run, data, trained, codes, extractor)
     rows = curve.carry_out()
     _mark_measured(run, curve.points)
     if ranks.is_main():

@@ -15,13 +15,25 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
-from maskgit_lab.evaluation.scorer import Scorer, versions
+from maskgit_lab.evaluation.floors import Floor, HeldOut, load_or_measure_floor
+from maskgit_lab.evaluation.memorisation import KnownCodes
+from maskgit_lab.evaluation.scorer import NEAR, Scorer, versions
 from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
 from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
-from maskgit_lab.runs.results import RESULTS, Results, Row, footnotes, grid_path, identity, table
+from maskgit_lab.runs.results import (
+    RESULTS,
+    Results,
+    Row,
+    footnotes,
+    grid_path,
+    identity,
+    is_floor,
+    samples_in,
+    table,
+)
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import draw_tiles
 from maskgit_lab.sampling.files import save_samples, saved_path
@@ -45,12 +57,13 @@ class Evaluation:
     origin: Origin  # where the rows come from
     save: Sequence[str] = ()  # forms in which the images are kept; see `save_samples`
     class_names: Sequence[str] = ()  # of the images
-    known: Mapping[str, float] = field(default_factory=dict)  # what is measured beforehand, the same for all points
+    known: Mapping[str, float] = field(default_factory=dict)  # what is measured beforehand, the same for all samples
+    codes: KnownCodes | None = None  # of training and held-out images, if they are available
 
     @property
     def is_of_model(self) -> bool:
         """Whether the images are samples of a trained model."""
-        return all(isinstance(source, Generated) for source in self.sources)
+        return any(isinstance(source, Generated) for source in self.sources)
 
     @property
     def settings(self) -> list[Row]:
@@ -105,7 +118,8 @@ class Evaluation:
         indices = [
             i
             for i, (source, point) in enumerate(zip(self.sources, self.points, strict=True))
-            if point not in done or not all(saved_path(self._saved(source), form).exists() for form in self.save)
+            if point not in done
+            or not all(saved_path(self._saved(source), form).exists() for form in self._forms(source))
         ]
         return [self.sources[i] for i in ranks.share(indices)]
 
@@ -118,24 +132,26 @@ class Evaluation:
         missing = self.missing()
         logger, todo = self.run.logger, {id(source) for source in missing}
         measured = dict(zip(self.points, self.sources, strict=True))
-        logger.earlier([row for row in self.rows if id(measured[identity(row)]) not in todo])
+        logger.earlier([row for row in samples_in(self.rows) if id(measured[identity(row)]) not in todo])
         new = self._measure(missing) if missing else []
         rows = self.rows if self.results is not None else new
         logger.points(rows)
         return rows
 
     def _measure(self, missing: Sequence[Source]) -> list[dict[str, Any]]:
-        run, batch_size = self.run, self.run.settings.eval.batch_size
-        self.scorer.load_references(run, batch_size)
-        what = f"{', '.join(source.name for source in missing)}, {len(missing[0]):,} samples each"
+        run = self.run
+        self.scorer.load_references(run, run.settings.eval.batch_size)
+        samples = [f"{len(source):,} samples each" for source in missing if not isinstance(source, Floor)]
         rows = []
-        with run.console.stage("evaluation", what):
+        with run.console.stage("evaluation", ", ".join([*(source.name for source in missing), *samples[:1]])):
+            self._know_held_out(missing)
             for source in missing:
-                row = {**self._settings(source), **self._measured(source, batch_size), **self.known}
+                known = {} if isinstance(source, Floor) else self.known
+                row = {**self._settings(source), **self._measured(source), **known}
                 if ranks.is_main():
                     row |= versions() | self.origin.row
                     self._append(row)
-                    run.logger.point(row)
+                    self._log(row)
                 run.console.say(f"{'':<10} {_summary(row, source)}")
                 rows.append(row)
         return rows
@@ -145,9 +161,46 @@ class Evaluation:
             self.origin.remember(self.results.path.parent)
             self.results.append(row)
 
-    def _measured(self, source: Source, batch_size: int) -> dict[str, Any]:
+    def _log(self, row: Row) -> None:
+        if not is_floor(row):
+            self.run.logger.point(row)
+            return
+        measured = {key: value for key, value in row.items() if registry.is_measured(key)}
+        self.run.logger.scores(row["source"], {"n_samples": row["n_samples"], **measured})
+
+    def _know_held_out(self, missing: Sequence[Source]) -> None:
+        """Samples are compared with held-out images, which may have been measured before; every process calls this."""
+        wanted = [source for source in self.sources if isinstance(source, HeldOut) and source not in missing]
+        for source in wanted if "memorised" in self.metrics else ():
+            self._of_floor(source)
+
+    def _of_floor(self, floor: Floor) -> dict[str, Any]:
+        """Every metric of held-out images, measured now or found in the store."""
+        found = load_or_measure_floor(self.run, floor, self.scorer, self._names(floor), self._filled)
+        if (near := found.pop(NEAR, None)) is not None:
+            self.scorer.know_near(near)
+        return found
+
+    def _measured(self, source: Source) -> dict[str, Any]:
         """Every metric of the images of a source."""
+        if isinstance(source, Floor):
+            return self._of_floor(source)
         shards = self._shards(source)
+        row = self._filled(source, shards)
+        if "cas" in self.metrics:
+            assert self.data is not None and self.run.settings.cas is not None
+            images = source.images(shards)
+            assert images is not None
+            row |= classification_accuracy_score(self.run, self.data, self.run.settings.cas, images, shards.folder)
+        if ranks.is_main():
+            self._keep(source, shards)
+            shards.remove()
+        ranks.barrier()
+        return row
+
+    def _filled(self, source: Source, shards: Shards) -> dict[str, Any]:
+        """What is known of a source once the shards have the features of all its images; every process calls this."""
+        batch_size = self.run.settings.eval.batch_size
         keeps_images = self._keeps_images(source)
 
         def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
@@ -160,20 +213,16 @@ class Evaluation:
             total = -(-sum(map(len, missing)) // ranks.world_size())
             with self.run.console.bar(source.name, total, "images/s") as advance:
                 shards.fill(missing, make, advance)
-        row = self.run.by_main(lambda _: self._scores(source, shards))
-        if "cas" in self.metrics:
-            assert self.data is not None and self.run.settings.cas is not None
-            images = source.images(shards)
-            assert images is not None
-            row |= classification_accuracy_score(self.run, self.data, self.run.settings.cas, images, shards.folder)
-        if ranks.is_main():
-            self._keep(source, shards)
-            shards.remove()
-        ranks.barrier()
-        return row
+        return self.run.by_main(lambda alone: self._scores(alone, source, shards))
 
-    def _scores(self, source: Source, shards: Shards) -> dict[str, float]:
-        scores = source.scores(shards) | self.scorer.scores(shards)
+    def _scores(self, alone: Run[CommonConf], source: Source, shards: Shards) -> dict[str, float]:
+        near = {}
+        if isinstance(source, HeldOut) and "memorised" in self.metrics:
+            near = {NEAR: self.scorer.nearness(shards)}
+            self.scorer.know_near(near[NEAR])
+        scores = source.scores(shards) | self.scorer.scores(shards) | near
+        if self.codes is not None and "memorised" in self.metrics and "tokens" in next(iter(shards)):
+            scores |= self.codes.memorised(alone, shards.array("tokens").flatten(1))
         extractor = self.scorer.extractor
         of_same_data = extractor.classes_of is not None and extractor.classes_of == source.settings.get("data")
         if self.scorer.needs_features and of_same_data and source.classes is not None:
@@ -185,11 +234,17 @@ class Evaluation:
         settings = {**source.settings, "n_samples": len(source), **self.scorer.settings()}
         if isinstance(source, Generated):
             settings |= {"nll_draws": self.run.settings.eval.nll_draws}
-        if "cas" in self.metrics:
+        if "cas" in (names := self._names(source)):
             assert self.data is not None and self.run.settings.cas is not None
             settings |= {"cas_classifier": cas_identity(self.run, self.data, self.run.settings.cas)}
             settings.setdefault("data", self.data.name)
-        return settings | {"metrics": " ".join(self.metrics)}
+        return settings | {"metrics": " ".join(names)}
+
+    def _names(self, source: Source) -> Sequence[str]:
+        """The metrics of a source: of held-out images, those that are computed from features."""
+        if not isinstance(source, Floor):
+            return self.metrics
+        return sorted(self.scorer.computed(self.metrics))
 
     def _shards(self, source: Source) -> Shards:
         """Named after all that the features of a source depend on."""
@@ -200,6 +255,9 @@ class Evaluation:
 
     def _keeps_images(self, source: Source) -> bool:
         return isinstance(source, Generated) and ("cas" in self.metrics or bool(self.save))
+
+    def _forms(self, source: Source) -> Sequence[str]:
+        return self.save if isinstance(source, Generated) else ()
 
     def _saved(self, source: Source) -> Path:
         assert self.place is not None
@@ -220,13 +278,14 @@ class Evaluation:
 
 
 def possible_metrics(
-    run: Run[CommonConf], data: ImageData | None, *, has_codes: bool, has_classes: bool = True
+    run: Run[CommonConf], data: ImageData | None, floors: Sequence[Floor], *, has_codes: bool, has_classes: bool = True
 ) -> tuple[str, ...]:
     """The metrics that are asked for, without those that what is at hand does not allow, which are named.
 
     Args:
         run: its settings name the metrics.
         data: the real images, if there are any.
+        floors: held-out images that are measured beside the samples.
         has_codes: whether there are held-out codes, for the NLL.
         has_classes: whether the samples have classes, for CAS.
     """
@@ -237,6 +296,9 @@ def possible_metrics(
     if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
         asked.remove("cas")
         run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
+    if "memorised" in asked and not (floors and run.settings.eval.reference == "train"):
+        asked.remove("memorised")
+        run.console.note("memorised", "left out: it needs held-out images, and eval.reference=train")
     return tuple(sorted(asked))
 
 
@@ -257,7 +319,9 @@ def labels_of(settings: CommonConf, data: ImageData | None, n_classes: int) -> T
 def show(console: Terminal, rows: Sequence[Row]) -> None:
     """Prints a table of points, and what a reader of it has to know."""
     if rows:
-        title = "Quality over the number of decoding steps T" if "steps" in rows[0] else "Quality of the samples"
+        title = f"Quality of the {'samples' if samples_in(rows) else 'tokenizer'}"
+        if any("steps" in row for row in rows):
+            title = "Quality over the number of decoding steps T"
         console.table(title, *table(rows))
         for note in footnotes(rows):
             console.say(note)

@@ -52,7 +52,7 @@ def evaluation_logger(
     if evaluation.place is None or not evaluation.is_of_model or not news:
         return nullcontext(run.logger)
     origin = {"run": run.record.fingerprint} if run.home is not None else {}
-    own = curve_settings(evaluation.settings[0])
+    own = curve_settings(evaluation.settings[-1])  # of samples, which follow the held-out images
     about = Described(
         name=readable_name(overrides),
         job_type="evaluate",

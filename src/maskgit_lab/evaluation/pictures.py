@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.results import FLOORS, Row, is_floor, samples_in
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import cover_masked, draw_grid
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -68,15 +69,19 @@ def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> No
 
 
 def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
-    """Draws the metrics of one run over the number of decoding steps T."""
-    ordered = sorted(rows, key=lambda row: row["steps"])
-    drawn = [metric for metric in registry.of_rows(rows) if metric.panel]
+    """Draws the metrics of one run over the number of decoding steps T, and what held-out images and their
+    reconstructions reach where there are as many of them.
+    """
+    ordered = sorted(samples_in(rows), key=lambda row: row["steps"])
+    floors = [row for row in rows if is_floor(row) and row["n_samples"] == ordered[0]["n_samples"]]
+    drawn = [metric for metric in registry.of_rows(ordered) if metric.panel]
     panels = [(name, list(metrics)) for name, metrics in groupby(drawn, key=lambda metric: metric.panel)]
-    panels = panels or [(m.label, [m]) for m in registry.of_rows(rows) if m.better]  # such as of the NLL alone
+    panels = panels or [(m.label, [m]) for m in registry.of_rows(ordered) if m.better]  # such as of the NLL alone
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
     for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _draw_panel(axes, name, metrics, ordered)
+        _draw_floors(axes, metrics, floors)
     figure.savefig(path)
 
 
@@ -86,6 +91,7 @@ def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Seque
         style = "--" if metric.better is None else "o-"
         axes.plot(*zip(*points, strict=True), style, color=colour, label=metric.label, markersize=4)
     axes.ticklabel_format(axis="y", useOffset=False)
+    axes.legend(fontsize=8, frameon=False)
     values = (row[metric.key] for row in ordered for metric in metrics if metric.key in row)
     if (room := room_around(values)) is not None:
         axes.set_ylim(room)
@@ -97,7 +103,16 @@ def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Seque
     axes.set_title(name, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, frameon=False)
+
+
+def _draw_floors(axes: Axes, metrics: Sequence[Metric], floors: Sequence[Row]) -> None:
+    """Thin lines with their names, in the colours of the metrics."""
+    for colour, metric in zip(COLOURS, metrics, strict=False):
+        for row in (row for row in floors if metric.key in row):
+            axes.axhline(row[metric.key], color=colour, linewidth=0.8, linestyle=":")
+            at: Any = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            text = axes.annotate(FLOORS[row["source"]], (0.01, row[metric.key]), (0, 1), **at, fontsize=6, color=colour)
+            text.set_in_layout(False)
 
 
 def _draw_filling(images: Tensor, masked_CThw: Tensor, names: Sequence[str], title: str, path: Path) -> None:

@@ -11,12 +11,14 @@ from torch import nn
 
 from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.data.tokens import TokenCache, TokenDataset
+from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
+from maskgit_lab.evaluation.floors import floors_of
 from maskgit_lab.evaluation.likelihood import load_or_compute_nll
-from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction, reconstruction_distance
+from maskgit_lab.evaluation.memorisation import KnownCodes
+from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
 from maskgit_lab.evaluation.scorer import choices_of, make_scorer
 from maskgit_lab.evaluation.sources import External, Generated
@@ -33,9 +35,10 @@ from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
 from maskgit_lab.settings import tokenizer_file as given_tokenizer
 from maskgit_lab.stages.features import load_or_train_extractor
+from maskgit_lab.tokenizers.base import Tokenizer
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
-NEED_DATA = ("nll", "cas")  # without a run these are computed only if they are asked for
+NEED_DATA = ("nll", "cas", "memorised")  # without a run these are computed only if they are asked for
 
 
 def check_arguments(settings: EvaluateConf) -> None:
@@ -126,7 +129,7 @@ def curve_over_steps(
     run: Run[CommonConf],
     data: ImageData | None,
     trained: Trained,
-    codes: TokenDataset | None,
+    codes: TokenCache | None,
     extractor: FeatureExtractor,
     real: RealImages | None = None,
     place: Path | None = None,
@@ -138,7 +141,7 @@ def curve_over_steps(
         run: its settings define what is measured.
         data: the real images, if they are available.
         trained: the model.
-        codes: held-out codes, for the NLL, if they are available.
+        codes: of its images, for the NLL and for memorisation, if they are available.
         extractor: of features.
         real: the images of the reference; None: as the settings say.
         place: the folder of the results; None: the run's.
@@ -147,20 +150,36 @@ def curve_over_steps(
     Raises:
         UserError: there are rows of other code, and the settings do not say what to do.
     """
-    known = {}
-    if data is not None:
-        scores = load_or_measure_reconstruction(run, data, trained.pipeline.tokenizer, extractor)
-        known = reconstruction_distance(scores, extractor)
     real = real or real_images(run.settings.eval.reference, data)
     evaluation = _of_model(run, data, trained, extractor, real, codes is not None, run.folder.data.name)
-    evaluation = replace(evaluation, place=place or run.folder.path, save=save).settle()
+    evaluation = replace(evaluation, place=place or run.folder.path, save=save, codes=_known_codes(run, codes)).settle()
+    known = {}
     if "nll" in evaluation.metrics and codes is not None and evaluation.missing():
-        known |= {"nll": load_or_compute_nll(run, trained.pipeline.model, trained.schedule, codes)}
+        known = {"nll": load_or_compute_nll(run, trained.pipeline.model, trained.schedule, codes.test)}
     return replace(evaluation, known=known)
 
 
-def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> None:
-    """Shows what is known of a run that has no transformer yet."""
+def floors_alone(
+    run: Run[CommonConf], data: ImageData, tokenizer: Tokenizer, extractor: FeatureExtractor
+) -> Evaluation:
+    """What a tokenizer does, beside held-out images, of a run that has no transformer; every process calls this."""
+    real, choices = real_images(run.settings.eval.reference, data), choices_of(run.settings.eval)
+    size = (data.size, data.size)
+    real.check(size, choices)
+    floors = floors_of(run, data, real, size, run.settings.eval.n_samples or len(data.train), tokenizer)
+    return Evaluation(
+        run=run,
+        data=data,
+        sources=floors,
+        scorer=make_scorer(run, data, real, extractor),
+        metrics=possible_metrics(run, data, floors, has_codes=True),
+        place=run.folder.path,
+        origin=origin_of(run.settings, run.home),
+    ).settle()
+
+
+def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> Evaluation:
+    """Says what is known of a run that has no transformer yet, and what is measured of it."""
     folder, own = run.folder, run.settings
     if folder.record.mvtm is not None:
         raise UserError(f"the checkpoint {folder.checkpoint} is gone: {folder.again} to train it again")
@@ -170,9 +189,10 @@ def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> None:
     _check_same_data(folder, data)
     extractor = load_or_train_extractor(run, data, own.features.name, own.features.weights)
     tokenizer = load_tokenizer(own.tokenizer, tokenizer_file(folder), run.device)
-    scores = load_or_measure_reconstruction(run, data, tokenizer, extractor)
+    scores = load_or_measure_reconstruction(run, data, tokenizer)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
     run.console.note("tokenizer", f"{numbers}; the run has no transformer yet")
+    return floors_alone(run, data, tokenizer, extractor)
 
 
 def _of_model(
@@ -192,14 +212,15 @@ def _of_model(
     assert isinstance(pipeline.tokenizer, nn.Module)
     weights = weights_digest(pipeline.model, pipeline.tokenizer)
     checkpoint = run.home.named_checkpoint if run.home is not None else None
+    floors = floors_of(run, data, real, pipeline.size, len(labels), pipeline.tokenizer)
     source = Generated(trained, weights, labels, run.settings.seed, name, checkpoint)
     made_by = (type(part).__module__ for part in (pipeline.model, pipeline.tokenizer, pipeline.decoder))
     return Evaluation(
         run=run,
         data=data,
-        sources=[source.at(steps) for steps in run.settings.steps],
+        sources=[*floors, *(source.at(steps) for steps in run.settings.steps)],
         scorer=make_scorer(run, data, real, extractor),
-        metrics=possible_metrics(run, data, has_codes=has_codes),
+        metrics=possible_metrics(run, data, floors, has_codes=has_codes),
         place=None,
         origin=origin_of(run.settings, run.home, *(made_by if run.home is None else ())),
         class_names=names,
@@ -225,7 +246,8 @@ def _of_images(
     source = External.choose(opened, conf.eval.n_samples)
     real.check(source.size, choices)
     choices.check(len(source))
-    metrics = possible_metrics(run, data, has_codes=True, has_classes=source.classes is not None)
+    floors = floors_of(run, data, real, source.size, len(source))
+    metrics = possible_metrics(run, data, floors, has_codes=True, has_classes=source.classes is not None)
     if "cas" in metrics:
         assert data is not None
         _check_fits(opened, data)
@@ -234,7 +256,7 @@ def _of_images(
     measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
     origin = origin_of(run.settings, None)
     return Evaluation(
-        run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place, origin=origin
+        run=run, data=data, sources=[*floors, source], scorer=scorer, metrics=measured, place=place, origin=origin
     ).settle()
 
 
@@ -261,16 +283,23 @@ def _check_same_data(folder: RunFolder, data: ImageData) -> None:
         )
 
 
-def _codes(run: Run[CommonConf]) -> TokenDataset | None:
-    """The held-out codes of the run, if they are needed and still in the cache."""
+def _codes(run: Run[CommonConf]) -> TokenCache | None:
+    """The codes of the run's images, if they are needed and still in the cache."""
     record = run.record.tokens
-    if record is None or "nll" not in run.settings.eval.metrics:
+    if record is None or not {"nll", "memorised"} & set(run.settings.eval.metrics):
         return None
     path = run.folder.place(record.path)
     if not path.is_dir():
         return None
     open_valid(path)
-    return TokenCache.open(path).test
+    return TokenCache.open(path)
+
+
+def _known_codes(run: Run[CommonConf], codes: TokenCache | None) -> KnownCodes | None:
+    if codes is None:
+        return None
+    assert run.record.tokens is not None
+    return KnownCodes(codes, run.record.tokens.digest, run.settings.eval.reference_features)
 
 
 def _cache(settings: EvaluateConf, folder: RunFolder | None) -> str:

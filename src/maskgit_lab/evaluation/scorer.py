@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
@@ -16,15 +16,17 @@ from maskgit_lab.evaluation.batches import extract
 from maskgit_lab.evaluation.reference import RealImages, load_or_compute_reference
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import FeatureExtractor, Features
+from maskgit_lab.metrics.memorisation import nearest_by_features, threshold
 from maskgit_lab.metrics.reference import Reference
 from maskgit_lab.metrics.scores import Choices, sample_scores
-from maskgit_lab.runs.results import VERSION
+from maskgit_lab.runs.results import SAW_REFERENCE, VERSION
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf, EvalConf
 from maskgit_lab.stages.features import load_or_train_extractor
 
 MEASURED_BY = ("torch", "torchvision", "torch-fidelity", "lightning")
-NEAR = "precision_recall"
+PRECISE = "precision_recall"  # the metric that may have an extractor of its own
+NEAR = "near"  # what is kept of held-out images besides their metrics; see `Scorer.nearness`
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,17 @@ class Scorer:
     @property
     def needs_features(self) -> bool:
         """Whether any metric is computed from features."""
-        computed = {metric.name for metric in registry.TABLE.values() if metric.compute is not None}
-        return bool(set(self.choices.metrics) & computed)
+        return bool(self.computed(self.choices.metrics))
+
+    @staticmethod
+    def computed(metrics: Iterable[str]) -> set[str]:
+        """Those metrics, by their names, that are computed from features."""
+        return set(metrics) & {metric.name for metric in registry.TABLE.values() if metric.compute is not None}
+
+    @property
+    def saw_reference(self) -> bool:
+        """Whether the extractor was trained on the images of the reference, as their classifier."""
+        return self.extractor.classes_of is not None and self.real.name == f"{self.extractor.classes_of}-train"
 
     @property
     def extractors(self) -> Sequence[FeatureExtractor]:
@@ -81,6 +92,17 @@ class Scorer:
             scores |= sample_scores(self.features(shards, extractor), self.references[name], name, choices)
         return scores
 
+    def nearness(self, held_out: Shards) -> float:
+        """The distance of features below which an image is nearer to a training image than held-out images are."""
+        known_mF = self.references[self.extractor.name].features_nF
+        assert known_mF is not None
+        return threshold(nearest_by_features(self.features(held_out, self.extractor).features_nF, known_mF))
+
+    def know_near(self, near: float) -> None:
+        """From now on `memorised` is computed, with what `nearness` gave."""
+        name = self.extractor.name
+        self.references[name] = replace(self.references[name], near=near)
+
     def settings(self) -> dict[str, Any]:
         """What a row was measured with."""
         settings = {
@@ -94,6 +116,8 @@ class Scorer:
             "kid_subsets": self.choices.kid_subsets,
             "kid_subset_size": self.choices.kid_subset_size,
         }
+        if self.saw_reference:
+            settings |= {SAW_REFERENCE: True}
         if self.precise is not None:
             settings |= {"precision_features": self.precise.name, "precision_weights": self.precise.identity[:12]}
         return settings
@@ -102,7 +126,7 @@ class Scorer:
         """Those that are computed with an extractor."""
         if self.precise is None:
             return self.choices.metrics
-        return tuple(name for name in self.choices.metrics if (name == NEAR) == (extractor is self.precise))
+        return tuple(name for name in self.choices.metrics if (name == PRECISE) == (extractor is self.precise))
 
 
 def make_scorer(run: Run[CommonConf], data: ImageData | None, real: RealImages, extractor: FeatureExtractor) -> Scorer:

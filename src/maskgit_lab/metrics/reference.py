@@ -32,6 +32,9 @@ class Reference:
     # Features of some images, for precision, recall and KID; None if there are only statistics.
     features_nF: Float[Tensor, "n F"] | None
     spatial: Gaussian | None = None  # fitted to the spatial features, if the extractor has any
+    # The distance below which an image is nearer to these images than held-out ones are, where these are the training
+    # images; see `memorisation.threshold`. It is not saved, since it is of other images.
+    near: float | None = None
 
     def save(self, path: Path) -> None:
         """Writes it as safetensors."""

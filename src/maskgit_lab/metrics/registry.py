@@ -27,7 +27,7 @@ class Metric:
     label: str  # on axes and in legends
     better: Literal["min", "max"] | None = None  # the direction in which it is better; None: neither
     # From which it is computed: `features`, `logits`, `spatial` (features), `kept` (features of real images),
-    # `codes`, `classifier`, or nothing that has to be asked for.
+    # `held_out` (features of held-out images, and `kept`), `codes`, `classifier`, or nothing that has to be asked for.
     needs: str = "features"
     # Its name in `eval.metrics`, which several may share; None: its key; "": it comes along by itself.
     asked: str | None = None
@@ -95,7 +95,9 @@ TABLE: dict[str, Metric] = {
         Metric("cas_real_all_top1", "all real", None, "classifier", "", heading=None),
         Metric("cas_real_all_top5", "all real, top 5", None, "classifier", "", heading=None),
         Metric("nll", "NLL", "min", "codes"),
-        Metric("rfid", "rFID", None, "codes", "", heading=None, other="rfd"),
+        Metric("memorised", "memorised", None, "held_out", compute="maskgit_lab.metrics.memorisation.memorised",
+               heading="mem.", title="Nearer to a training image than 99 % of held-out ones"),
+        Metric("memorised_codes", "memorised, by codes", None, "codes", "", heading="codes"),
         Metric("images_per_second", "images a second", None, "", "", heading="img/s"),
     )
 }  # fmt: skip

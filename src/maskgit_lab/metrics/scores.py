@@ -34,7 +34,7 @@ class Choices:
     splits: int = 1  # of the inception score: 1 in the released config, 10 in ADM's evaluator
     neighbours: int = 3  # k of precision and recall, 3 in the paper
     kid_subsets: int = 100  # random subsets over which KID is averaged
-    kid_subset_size: int = 1000  # images of each, or as many as there are
+    kid_subset_size: int = 1000  # images of each, at most as many as there are
 
     def check(self, n_images: int) -> None:
         """Raises a `UserError` if these choices need more images."""
@@ -74,6 +74,7 @@ def sample_scores(samples: Features, reference: Reference, extractor: str, choic
         "spatial": samples.spatial_nS is not None and reference.spatial is not None,
         "kept": reference.features_nF is not None,
         "logits": samples.logits_nC is not None,
+        "held_out": reference.features_nF is not None and reference.near is not None,
     }
     scores: dict[str, float] = {}
     for metric in registry.TABLE.values():
@@ -126,17 +127,25 @@ def accuracy(logits_nC: Float[Tensor, "n C"], labels_n: Int64[Tensor, " n"]) -> 
 
 
 def kid(samples: Features, reference: Reference, choices: Choices) -> dict[str, float]:
-    """KID (Binkowski et al. 2018): the squared MMD with the kernel (x y / F + 1)^3, over random subsets."""
+    """KID (Binkowski et al. 2018): the squared MMD with the kernel (x y / F + 1)^3, over random subsets.
+
+    Their deviation `kid_std` is given where a subset is at most half of the smaller set. Subsets are drawn without
+    replacement, m of n images, so that they overlap: the variance between them is (1 - m / n) times that of independent
+    ones (Cochran 1977, section 2.6), half of it at m = n / 2 and rounding errors at m = n.
+    """
     assert reference.features_nF is not None
+    fewest = min(len(samples.features_nF), len(reference.features_nF))
+    size = min(choices.kid_subset_size, fewest)
     found = kid_features_to_metric(
         samples.features_nF,
         reference.features_nF,
         kid_subsets=choices.kid_subsets,
-        kid_subset_size=min(choices.kid_subset_size, len(samples.features_nF), len(reference.features_nF)),
+        kid_subset_size=size,
         rng_seed=SEED,
         verbose=False,
     )
-    return {f"kid{end}": found[f"kernel_inception_distance_{part}"] for end, part in (("", "mean"), ("_std", "std"))}
+    mean, deviation = (found[f"kernel_inception_distance_{part}"] for part in ("mean", "std"))
+    return {"kid": mean, **({"kid_std": deviation} if 2 * size <= fewest else {})}
 
 
 def _named(found: float | Mapping[str, float], metric: registry.Metric, extractor: str) -> dict[str, float]:

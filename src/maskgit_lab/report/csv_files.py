@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.curves import curves, metrics_of
+from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.tables import compared
+from maskgit_lab.report.tables import compared, floor_numbers
 
 
 def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str]) -> str:
     """Every row as it was measured, with its run and the number and title of its study; 0: external images, of none."""
     rows = [
         (i, study.title, run, row) for i, study in enumerate(every, 1) for p in study.points for run, row in p.sources
+    ]
+    rows += [
+        (i, study.title, run, row)
+        for i, study in enumerate(every, 1)
+        for floor in floors(study)
+        for run in study.runs
+        for row in run.rows
+        if (row.get("source"), row["n_samples"]) == (floor.source, floor.n)
     ]
     rows += [(0, "external images", run, row) for run in runs for row in run.external]
     return _csv({"study": i, "title": title, "run": names[run.path], **row} for i, title, run, row in rows)
@@ -38,9 +47,11 @@ def curves_csv(every: Sequence[Study]) -> str:
 
 
 def table_csv(every: Sequence[Study]) -> str:
-    """The tables in the form of Table 3, one after the other, as plain numbers."""
+    """The tables in the form of Table 3, one after the other, as plain numbers; held-out images have no schedule."""
     return _csv(
-        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in compared(study)
+        {"study": i, "title": study.title, **row}
+        for i, study in enumerate(every, 1)
+        for row in (*compared(study), *floor_numbers(study))
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
+from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, floors, real_cas
 from maskgit_lab.ablation.points import STEPS, Point
 from maskgit_lab.ablation.published import fid_curves, table3
 from maskgit_lab.ablation.sharing import compare
@@ -22,6 +24,7 @@ TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
 FEW_TICKS = (1, 2, 5)  # of a long one
 LONG = 12.0
 NEAR = 2.0  # times or halves of what is drawn, within which a level is drawn too
+NEAR_ON_LOG = 20.0  # the same where the axis can be logarithmic
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,15 @@ def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
 
 
 def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Panel:
-    """Levels that would flatten the lines are written below the title instead of drawn."""
+    """Levels that would flatten the lines are written below the title instead of drawn, and so are those of another
+    number of images, with it.
+    """
     values, levels = _values(lines), _levels(study, metric)
-    near = [(name, level) for name, level in levels if min(values) / NEAR <= level <= max(values) * NEAR]
+    room = NEAR_ON_LOG if metric.better == "min" and min(values) > 0 else NEAR
+    near = [(name, level) for name, level in levels if min(values) / room <= level <= max(values) * room]
     better = {"min": ": lower is better", "max": ": higher is better", None: ""}[metric.better]
     far = [f"{name}: {format_value(level)}" for name, level in levels if (name, level) not in near]
+    far += [f"{name}: {format_value(level)}" for name, level in _of_other_numbers(study, metric)]
     key, note = metric.key if over == STEPS else f"{over}-{metric.key}", "; ".join([f"{metric.label}{better}", *far])
     return Panel(key, metric.title, note, over, metric, lines, near, _x_range(lines))
 
@@ -184,14 +191,17 @@ def _papers_line(name: str, style: Style) -> Line:
 
 
 def _levels(study: Study, metric: Metric) -> list[tuple[str, float]]:
-    """What a perfect model could reach: the tokenizer's own distance, and a classifier of real images."""
-    references = {
-        study.distance.key: ("the tokenizer's reconstructions", TABLE["rfid"].key_on(study.features)),
-        "cas_top1": ("trained on real images", "cas_real_top1"),
-    }
-    name, key = references.get(metric.key, ("", ""))
-    values = [value for point in study.main if (value := point.value(key)) is not None]
-    return [(name, sum(values) / len(values))] if values else []
+    """What a perfect model could reach: held-out images and reconstructions of as many, a classifier of real images."""
+    found = [(floor.name, floor.value(metric.key)) for floor in floors(study) if floor.n == study.n_samples]
+    if metric.key == CAS_KEY:
+        found.append((REAL_CLASSIFIER, real_cas(study)))
+    return [(name, value) for name, value in found if value is not None and math.isfinite(value)]
+
+
+def _of_other_numbers(study: Study, metric: Metric) -> list[tuple[str, float]]:
+    others = [floor for floor in floors(study) if floor.n != study.n_samples]
+    found = [(f"{floor.name} (n = {floor.n:,})", floor.value(metric.key)) for floor in others]
+    return [(name, value) for name, value in found if value is not None and math.isfinite(value)]
 
 
 def _values(lines: Sequence[Line]) -> list[float]:

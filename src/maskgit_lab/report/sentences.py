@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maskgit_lab.ablation.curves import curves
+from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import Ranking
 from maskgit_lab.ablation.reading import Run
@@ -15,7 +16,7 @@ from maskgit_lab.report.agreement import tau_fact
 from maskgit_lab.report.provenance import provenance
 from maskgit_lab.report.seeds import shared_seeds
 from maskgit_lab.report.words import count, format_value, is_or_are, label
-from maskgit_lab.runs.results import STANDARD_SAMPLES
+from maskgit_lab.runs.results import SAW_REFERENCE, SAW_REFERENCE_NOTE, STANDARD_SAMPLES
 
 
 def title(every: Sequence[Study]) -> str:
@@ -73,6 +74,7 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
             f"{study.distance.label} is from {study.n_samples:,} samples and not {STANDARD_SAMPLES:,}: too high by a "
             "bias that depends on their number; compare it only with distances from as many."
         )
+    found += _about_floors(study)
     measured = {point.schedule for point in study.main}
     if absent := [label(name) for name in table3() if name not in measured]:
         found.append(f"Of the paper's seven schedules {', '.join(absent)} {is_or_are(absent)} not measured here.")
@@ -90,6 +92,22 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
     if not study.training:
         found.append("How these models were trained is not known: there is no readable config.yaml beside the results.")
     return found + [f"Run {names[run.path]}: {fault}." for run in study.runs for fault in run.faults]
+
+
+def _about_floors(study: Study) -> list[str]:
+    """How the distances of held-out images and of samples compare."""
+    if all(point.value(study.distance.key) is None for point in study.points):
+        return []
+    found, known = [], floors(study)
+    if not known:
+        found.append("Held-out images were not measured here, so it is not known how low the distance can be.")
+    if fewer := sorted({floor.n for floor in known if floor.n != study.n_samples}):
+        found.append(
+            f"Held-out images and reconstructions are {fewer[0]:,}, and samples {study.n_samples:,}: a distance of "
+            "fewer images is larger, so they are in no figure; samples to compare with them are measured by "
+            f"eval.n_samples={fewer[0]}."
+        )
+    return found + ([f"{SAW_REFERENCE_NOTE}."] if study.settings.get(SAW_REFERENCE) else [])
 
 
 def faults_of(runs: Sequence[Run], names: Mapping[Path, str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maskgit_lab.ablation.curves import Curve, at_steps, metrics_of, spread
+from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, Floor, floors, real_cas
 from maskgit_lab.ablation.published import in_order, table3
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
@@ -57,7 +58,9 @@ def compared(study: Study) -> list[dict[str, Any]]:
 
 
 def papers_form(study: Study) -> Table:
-    """The compared numbers in the form of Table 3; the best of each column is bold."""
+    """The compared numbers in the form of Table 3, the best of each column bold, and below them what held-out images
+    and their reconstructions reach.
+    """
     rows = compared(study)
     cells = [
         [label(row["schedule"]), row["shape"], *(_mean(row, key) for key in PAPERS_KEYS), *_papers(row)] for row in rows
@@ -68,17 +71,25 @@ def papers_form(study: Study) -> Table:
         choose = BEST.get(key.removeprefix("paper_"))
         if choose and len(values) > 1:
             bold |= {(i, column) for i, row in enumerate(rows) if row[key] == choose(values)}
+    cells += [
+        [floor.name, f"n = {floor.n:,}", NONE, *_floor_cells(study, floor), *[NONE] * 4] for floor in floors(study)
+    ]
     groups = (("", 2), (f"here: {study.data}, {study.features} features", 4), ("the paper: ImageNet 256", 4))
     ours, papers = ("best T", study.distance.label, IS.label, NLL.label), ("best T", "FID", IS.label, NLL.label)
     return Table(["schedule", "shape", *ours, *papers], cells, frozenset(bold), groups, n_texts=2)
 
 
 def sweet_spots(study: Study) -> Table:
-    """The best T of each schedule by each metric that is measured, with the metric's mean there."""
+    """The best T of each schedule by each metric that is measured, with the metric's mean there, and what real images
+    and their reconstructions reach.
+    """
     metrics = [metric for metric in metrics_of(study) if metric.better]
     found = {(one.schedule, metric.key): one for metric in metrics for one in comparison(study, metric).compared}
     names = in_order(name for name, _ in found)
     rows = [[label(name), *(_spot(found.get((name, metric.key))) for metric in metrics)] for name in names]
+    rows += [[_named(study, one), *(_cell(one.value(metric.key)) for metric in metrics)] for one in floors(study)]
+    if (real := real_cas(study)) is not None:
+        rows.append([REAL_CLASSIFIER, *(_cell(real if metric.key == CAS_KEY else None) for metric in metrics)])
     return Table(["schedule", *(metric.label for metric in metrics)], rows)
 
 
@@ -129,6 +140,23 @@ def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | No
     for key, several in values.items():
         ours[key], ours[f"{key}_std"] = spread(several)
     return ours
+
+
+def floor_numbers(study: Study) -> list[dict[str, Any]]:
+    """A row for held-out images and for reconstructions, with the keys of `compared` that they have."""
+    keys = {"distance": study.distance.key, IS.key: IS.key}
+    return [
+        {"source": one.source, "n_samples": one.n, **{name: one.value(key) for name, key in keys.items()}}
+        for one in floors(study)
+    ]
+
+
+def _floor_cells(study: Study, floor: Floor) -> list[str]:
+    return [_cell(floor.value(study.distance.key)), _cell(floor.value(IS.key)), NONE]
+
+
+def _named(study: Study, floor: Floor) -> str:
+    return floor.name if floor.n == study.n_samples else f"{floor.name} (n = {floor.n:,})"
 
 
 def _mean(row: Mapping[str, Any], key: str) -> str:

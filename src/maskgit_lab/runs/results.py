@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,33 @@ Row = Mapping[str, Any]
 RESULTS = "results.jsonl"
 GRIDS = "grids"
 VERSION = "version_"  # before the name of a package
+# The setting `source` of rows of images that no model made, and what the tables call them.
+HELD_OUT, RECONSTRUCTIONS = "held_out", "reconstructions"
+FLOORS = {HELD_OUT: "held-out", RECONSTRUCTIONS: "reconstructions"}
+SAW_REFERENCE = "features_saw_reference"  # true where the extractor was trained on the images of the reference
+SAW_REFERENCE_NOTE = (
+    "The extractor was trained on the images of the reference, so that it tells them from all others: part of each "
+    "distance, that of held-out images too, comes from that"
+)
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
-    *("samples", "samples_fingerprint", "model", "labels", "data", "schedule", "decoder", "decode_schedule", "steps"),
+    *(
+        "source",
+        "tokenizer",
+        "samples",
+        "samples_fingerprint",
+        "model",
+        "labels",
+        "data",
+        "schedule",
+        "decoder",
+        "decode_schedule",
+        "steps",
+    ),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *("nll_draws", "cas_classifier", "metrics"),
+    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics"),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
@@ -85,33 +105,64 @@ def grid_path(folder: Path, row: Row) -> Path:
     return folder / GRIDS / f"{name}.png"
 
 
+def is_floor(row: Row) -> bool:
+    """Whether a row is of held-out images or their reconstructions, and not of samples."""
+    return "source" in row
+
+
+def samples_in(rows: Iterable[Row]) -> list[Row]:
+    """The rows of samples."""
+    return [row for row in rows if not is_floor(row)]
+
+
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the rows, ordered by T.
+    """Headings and cells of the rows: held-out images, their reconstructions, and samples ordered by T.
 
     A distance of fewer samples than the standard is marked with a star, since its bias depends on their number.
     """
     ordered = sorted(rows, key=lambda row: row.get("steps", 0))
-    shown = [_cells(row) for row in ordered]
-    steps = ["T"] if any("steps" in row for row in rows) else []
+    first = ["T"] if any("steps" in row for row in rows) else ["images"] if any(map(is_floor, rows)) else []
+    shown = [dict.fromkeys(first, _name(row)) | _cells(row) for row in ordered]
     columns = [metric.column for metric in registry.of_rows(rows) if metric.column is not None]
-    headings = list(dict.fromkeys([*steps, *columns]))
+    headings = list(dict.fromkeys([*first, *columns]))
     return headings, [[row.get(heading, "-") for heading in headings] for row in shown]
 
 
 def footnotes(rows: Sequence[Row]) -> list[str]:
     """What a reader of the table has to know."""
-    notes = []
-    if few := sorted({row["n_samples"] for row in rows if _is_few(row)}):
+    notes, samples = [], samples_in(rows)
+    if few := sorted({row["n_samples"] for row in samples or rows if _is_few(row)}):
         counts = " and ".join(f"{count:,}" for count in few)
         notes.append(
             f"* from {counts} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; "
             "compare it only with distances from as many"
         )
-    if rows and "cas_real_top1" in rows[0]:
-        real, of_all = rows[0]["cas_real_top1"], rows[0].get("cas_real_all_top1")
+    if samples and "cas_real_top1" in samples[0]:
+        real, of_all = samples[0]["cas_real_top1"], samples[0].get("cas_real_all_top1")
         also = "" if of_all is None else f"; on all real images {of_all:.3f}"
         notes.append(f"Trained as long on up to as many real images, the classifier has CAS@1 {real:.3f}{also}.")
-    return notes
+    return [*notes, *_about_floors(rows), *_about_features(rows)]
+
+
+def _about_floors(rows: Sequence[Row]) -> list[str]:
+    """Where there are fewer held-out images than samples, how to compare them."""
+    most = max((row["n_samples"] for row in samples_in(rows)), default=0)
+    fewer = sorted({row["n_samples"] for row in rows if is_floor(row) and row["n_samples"] < most})
+    return [
+        f"Held-out images and reconstructions are {n:,}, all there are, and samples {most:,}: a distance of fewer is "
+        f"larger, so compare them with eval.n_samples={n}"
+        for n in fewer[-1:]
+    ]
+
+
+def _about_features(rows: Sequence[Row]) -> list[str]:
+    saw = [row for row in rows if row.get(SAW_REFERENCE)]
+    return [SAW_REFERENCE_NOTE] if any(metric.biased for metric in registry.of_rows(saw)) else []
+
+
+def _name(row: Row) -> str:
+    """What the first column calls a row."""
+    return str(row["steps"]) if "steps" in row else FLOORS.get(str(row.get("source")), "samples")
 
 
 def _settings(row: Row) -> dict[str, Any]:
@@ -136,7 +187,7 @@ def _is_few(row: Row) -> bool:
 
 def _cells(row: Row) -> dict[str, str]:
     """The cells of a row, by heading."""
-    cells = {"T": str(row["steps"])} if "steps" in row else {}
+    cells: dict[str, str] = {}
     for metric in registry.of_rows([row]):
         if metric.column is not None:
             star = "*" if metric.biased and _is_few(row) else ""

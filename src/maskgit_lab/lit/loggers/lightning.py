@@ -14,7 +14,7 @@ from PIL import Image
 from maskgit_lab.fingerprints import flatten
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.results import Row, samples_in
 
 
 class LightningRun(RunLogger):
@@ -90,10 +90,10 @@ def measured(row: Row) -> dict[str, float]:
 def best(rows: Sequence[Row]) -> dict[str, float | int]:
     """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`."""
     found: dict[str, float | int] = {}
-    choose = {"min": min, "max": max}
-    for metric in registry.of_rows(rows):
+    choose, samples = {"min": min, "max": max}, samples_in(rows)
+    for metric in registry.of_rows(samples):
         if metric.better is not None:
-            row = choose[metric.better]((row for row in rows if metric.key in row), key=lambda row: row[metric.key])
+            row = choose[metric.better]((row for row in samples if metric.key in row), key=lambda row: row[metric.key])
             found[f"best/{metric.key}"] = row[metric.key]
             found |= {f"best/{metric.key}_T": row["steps"]} if "steps" in row else {}
     return found

@@ -18,7 +18,7 @@ from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.lit.loggers.curves import curves_over_steps
 from maskgit_lab.lit.loggers.lightning import best
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row, grid_path, knobs
+from maskgit_lab.runs.results import Row, grid_path, knobs, samples_in
 from maskgit_lab.settings import LoggerConf
 
 CONNECT_SECONDS = 2.0
@@ -136,7 +136,7 @@ class WandbRun(RunLogger):
 
     def _log_samples(self, rows: Sequence[Row]) -> None:
         """Uploads a table of the sample grid at each T as an artifact."""
-        found = {row["steps"]: path for row in rows if (path := grid_path(self.about.folder, row)).exists()}
+        found = {row["steps"]: path for row in samples_in(rows) if (path := grid_path(self.about.folder, row)).exists()}
         if found:
             cells = [[steps, wandb.Image(str(path))] for steps, path in found.items()]
             artifact = wandb.Artifact(f"samples-{self.run.id}", "samples")
@@ -209,12 +209,12 @@ def _placed(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _best(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """The best of each metric in the form of W&B's summary, which forgets those from before a run was resumed."""
-    choose = {"min": min, "max": max}
+    choose, samples = {"min": min, "max": max}, samples_in(rows)
     return {
         f"eval/{metric.key}": {
-            metric.better: choose[metric.better](row[metric.key] for row in rows if metric.key in row)
+            metric.better: choose[metric.better](row[metric.key] for row in samples if metric.key in row)
         }
-        for metric in registry.of_rows(rows)
+        for metric in registry.of_rows(samples)
         if metric.better is not None
     }
 

@@ -1,0 +1,69 @@
+"""What the samples of a study are compared with: held-out real images, and reconstructions of them, against the same
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from maskgit_lab.ablation.study import Study
+from maskgit_lab.runs.results import HELD_OUT, RECONSTRUCTIONS, Row
+
+NAMES = {HELD_OUT: "held-out images", RECONSTRUCTIONS: "reconstructions"}
+REAL_CLASSIFIER, CAS_KEY = "classifier on real images", "cas_top1"
+ALIKE = (  # settings in which rows of a study and of its floors agree
+    *("data", "features", "features_weights", "precision_features", "precision_weights", "reference"),
+    *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
+)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What images that no transformer made reach."""
+
+    source: str  # as rows have it
+    n: int  # of images
+    rows: Sequence[Row]  # one, or one a tokenizer
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.source]
+
+    def value(self, key: str) -> float | None:
+        """A metric, its mean where there are several tokenizers; None where it was not measured."""
+        values = [float(row[key]) for row in self.rows if key in row]
+        return fmean(values) if values else None
+
+
+def floors(study: Study) -> list[Floor]:
+    """Those of a study: of as many images as its samples where they were measured, and else of the most."""
+    found = []
+    for source in NAMES:
+        rows = [row for run in study.runs for row in run.rows if row.get("source") == source and _fits(row, study)]
+        if rows:
+            counts = {int(row["n_samples"]) for row in rows}
+            n = study.n_samples if study.n_samples in counts else max(counts)
+            found.append(Floor(source, n, _newest([row for row in rows if row["n_samples"] == n], study)))
+    return found
+
+
+def real_cas(study: Study) -> float | None:
+    """CAS of real images, the ceiling of that of samples; None where CAS was not measured."""
+    values = [value for point in study.main if (value := point.value("cas_real_top1")) is not None]
+    return fmean(values) if values else None
+
+
+def _fits(row: Row, study: Study) -> bool:
+    return all(row.get(key) == study.settings[key] for key in ALIKE if key in study.settings)
+
+
+def _newest(rows: Sequence[Row], study: Study) -> list[Row]:
+    """One a tokenizer, of the code that measured the samples where there is one; other metrics are put together."""
+    codes = {point.row.get("code") for point in study.points}
+    merged: dict[str, Row] = {}
+    for row in [row for row in rows if row.get("code") in codes] or rows:
+        tokenizer = str(row.get("tokenizer", ""))
+        merged[tokenizer] = {**merged.get(tokenizer, {}), **row}
+    return list(merged.values())
