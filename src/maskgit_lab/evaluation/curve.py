@@ -227,13 +227,14 @@ def possible_metrics(
     Args:
         run: its settings name the metrics.
         data: the real images, if there are any.
-        has_codes: whether there are held-out codes, for the NLL.
+        has_codes: whether there are held-out codes, for their likelihood.
         has_classes: whether the samples have classes, for CAS.
     """
     asked = set(run.settings.eval.metrics)
-    if "nll" in asked and not has_codes:
-        asked.remove("nll")
-        run.console.note("nll", "left out: the codes of the held-out images are not available")
+    for name in registry.LIKELIHOODS:
+        if name in asked and not has_codes:
+            asked.remove(name)
+            run.console.note(name, "left out: the codes of the held-out images are not available")
     if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
         asked.remove("cas")
         run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")

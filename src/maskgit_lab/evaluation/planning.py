@@ -15,7 +15,7 @@ from maskgit_lab.data.tokens import TokenCache, TokenDataset
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
-from maskgit_lab.evaluation.likelihood import load_or_compute_nll
+from maskgit_lab.evaluation.likelihood import load_or_compute_likelihoods
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction, reconstruction_distance
 from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
 from maskgit_lab.evaluation.scorer import choices_of, make_scorer
@@ -35,7 +35,7 @@ from maskgit_lab.settings import tokenizer_file as given_tokenizer
 from maskgit_lab.stages.features import load_or_train_extractor
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
-NEED_DATA = ("nll", "cas")  # without a run these are computed only if they are asked for
+NEED_DATA = (*registry.LIKELIHOODS, "cas")  # without a run these are computed only if they are asked for
 
 
 def check_arguments(settings: EvaluateConf) -> None:
@@ -138,7 +138,7 @@ def curve_over_steps(
         run: its settings define what is measured.
         data: the real images, if they are available.
         trained: the model.
-        codes: held-out codes, for the NLL, if they are available.
+        codes: held-out codes, for their likelihood, if they are available.
         extractor: of features.
         real: the images of the reference; None: as the settings say.
         place: the folder of the results; None: the run's.
@@ -154,8 +154,9 @@ def curve_over_steps(
     real = real or real_images(run.settings.eval.reference, data)
     evaluation = _of_model(run, data, trained, extractor, real, codes is not None, run.folder.data.name)
     evaluation = replace(evaluation, place=place or run.folder.path, save=save).settle()
-    if "nll" in evaluation.metrics and codes is not None and evaluation.missing():
-        known |= {"nll": load_or_compute_nll(run, trained.pipeline.model, trained.schedule, codes)}
+    asked = tuple(name for name in registry.LIKELIHOODS if name in evaluation.metrics)
+    if asked and codes is not None and evaluation.missing():
+        known |= load_or_compute_likelihoods(run, trained.pipeline.model, trained.schedule, codes, asked)
     return replace(evaluation, known=known)
 
 
@@ -231,7 +232,7 @@ def _of_images(
         _check_fits(opened, data)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     scorer = make_scorer(run, data, real, extractor)
-    measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
+    measured: Sequence[str] = [metric for metric in metrics if metric not in registry.LIKELIHOODS]
     origin = origin_of(run.settings, None)
     return Evaluation(
         run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place, origin=origin
@@ -264,7 +265,7 @@ def _check_same_data(folder: RunFolder, data: ImageData) -> None:
 def _codes(run: Run[CommonConf]) -> TokenDataset | None:
     """The held-out codes of the run, if they are needed and still in the cache."""
     record = run.record.tokens
-    if record is None or "nll" not in run.settings.eval.metrics:
+    if record is None or not set(registry.LIKELIHOODS) & set(run.settings.eval.metrics):
         return None
     path = run.folder.place(record.path)
     if not path.is_dir():

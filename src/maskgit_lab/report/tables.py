@@ -15,9 +15,10 @@ from maskgit_lab.metrics import registry
 from maskgit_lab.report.words import NONE, format_knob, format_value, label
 from maskgit_lab.runs.results import VERSION, Row
 
-IS, NLL = registry.TABLE["inception_score"], registry.TABLE["nll"]
+IS, NLL, BOUND = (registry.TABLE[key] for key in ("inception_score", registry.NLL, registry.BOUND))
 PAPERS_KEYS = {"best_steps": "best_steps", "distance": "fid", IS.key: IS.key, NLL.key: NLL.key}  # in Table 3
-BEST = {"distance": min, IS.key: max, NLL.key: min}
+OURS_KEYS = (*PAPERS_KEYS, BOUND.key)
+BEST = {"distance": min, IS.key: max, NLL.key: min, BOUND.key: min}
 MOST_DECIMALS = 4
 
 
@@ -43,7 +44,7 @@ class Table:
 def compared(study: Study) -> list[dict[str, Any]]:
     """A row for each schedule, in the paper's order: our numbers, and the paper's in Table 3.
 
-    The distance and IS are read at the best T by the distance, and the NLL does not depend on T; all are means over
+    The distance and IS are read at the best T by the distance, and the NLLs do not depend on T; all are means over
     the seeds that all schedules share, with the standard deviation where there are several. What is not known is None.
     """
     found = comparison(study).by_schedule
@@ -57,19 +58,19 @@ def compared(study: Study) -> list[dict[str, Any]]:
 
 
 def papers_form(study: Study) -> Table:
-    """The compared numbers in the form of Table 3; the best of each column is bold."""
+    """The compared numbers in the form of Table 3, and the bound where it was measured; the best of a column is bold."""
     rows = compared(study)
-    cells = [
-        [label(row["schedule"]), row["shape"], *(_mean(row, key) for key in PAPERS_KEYS), *_papers(row)] for row in rows
-    ]
+    own = [key for key in OURS_KEYS if key != BOUND.key or any(row[key] is not None for row in rows)]
+    cells = [[label(row["schedule"]), row["shape"], *(_mean(row, key) for key in own), *_papers(row)] for row in rows]
     bold = set()
-    for column, key in enumerate([*PAPERS_KEYS, *(f"paper_{key}" for key in PAPERS_KEYS)], start=2):
+    for column, key in enumerate([*own, *(f"paper_{key}" for key in PAPERS_KEYS)], start=2):
         values = [row[key] for row in rows if row[key] is not None]
         choose = BEST.get(key.removeprefix("paper_"))
         if choose and len(values) > 1:
             bold |= {(i, column) for i, row in enumerate(rows) if row[key] == choose(values)}
-    groups = (("", 2), (f"here: {study.data}, {study.features} features", 4), ("the paper: ImageNet 256", 4))
-    ours, papers = ("best T", study.distance.label, IS.label, NLL.label), ("best T", "FID", IS.label, NLL.label)
+    groups = (("", 2), (f"here: {study.data}, {study.features} features", len(own)), ("the paper: ImageNet 256", 4))
+    labels = ("best T", study.distance.label, IS.label, NLL.label, BOUND.label)
+    ours, papers = labels[: len(own)], ("best T", "FID", IS.label, NLL.label)
     return Table(["schedule", "shape", *ours, *papers], cells, frozenset(bold), groups, n_texts=2)
 
 
@@ -107,7 +108,10 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     found = list(rows)
     metrics = [metric.key for metric in registry.of_rows(row for _, row in found)]
     measured = [
-        key for name in metrics for key in (name, name + registry.SPREAD) if any(key in row for _, row in found)
+        key
+        for name in metrics
+        for key in (name, *(name + end for end in registry.UNCERTAIN))
+        if any(key in row for _, row in found)
     ]
     words = ["samples", "features", "reference"]
     keys = [*words, "n_samples", *measured]
@@ -119,11 +123,15 @@ def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | No
     seeds = of.seeds if of is not None else ()
     mine = [point for point in study.main if point.schedule == schedule and point.repeat[0] in seeds]
     best = of.best_steps if of is not None else None
-    nll = {point.repeat: value for point in mine if (value := point.value(NLL.key)) is not None}
+    nll, bound = (
+        {point.repeat: value for point in mine if (value := point.value(key)) is not None}
+        for key in (NLL.key, BOUND.key)
+    )
     values = {
         "distance": at_steps(mine, schedule, best, study.distance.key),
         IS.key: at_steps(mine, schedule, best, IS.key),
         NLL.key: list(nll.values()),
+        BOUND.key: list(bound.values()),
     }
     ours: dict[str, float | None] = {"best_steps": best}
     for key, several in values.items():

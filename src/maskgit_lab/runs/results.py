@@ -125,7 +125,7 @@ def _settings(row: Row) -> dict[str, Any]:
         if not registry.is_measured(key)
         and key not in PROVENANCE
         and not key.startswith(VERSION)
-        and key.removesuffix(registry.SPREAD) not in own
+        and registry.measure_of(key) not in own
     }
 
 
@@ -139,7 +139,9 @@ def _cells(row: Row) -> dict[str, str]:
     for metric in registry.of_rows([row]):
         if metric.column is not None:
             star = "*" if metric.biased and _is_few(row) else ""
-            cells[metric.column] = _cell(row[metric.key], metric.digits) + star
+            error = row.get(metric.key + registry.ERROR)
+            within = "" if error is None else f" ± {_cell(error, metric.digits)}"
+            cells[metric.column] = _cell(row[metric.key], metric.digits) + within + star
     return cells
 
 
