@@ -41,7 +41,17 @@ def test_what_comes_along_is_measured(key):
 def test_what_is_left_out_has_a_place_in_no_list():
     named = [metric.name for metric in registry.TABLE.values() if metric.name]
     assert set(named) == set(registry.names()) and len(registry.names()) == len(set(registry.names()))
-    assert registry.names() == ["fid", "sfid", "kid", "inception_score", "precision_recall", "cas", "nll", "nll_bound"]
+    assert registry.names() == [
+        "fid",
+        "sfid",
+        "kid",
+        "inception_score",
+        "precision_recall",
+        "cas",
+        "nll",
+        "nll_bound",
+        "runtime",
+    ]
 
 
 def test_a_distance_on_another_extractor_has_another_key_label_and_title():
@@ -68,7 +78,7 @@ def test_the_metrics_of_rows_are_in_the_order_of_the_table_each_as_it_was_measur
     [
         (
             "fidd",
-            "choose of fid, sfid, kid, inception_score, precision_recall, cas, nll, nll_bound, or name a Metric of your own",
+            "choose of fid, sfid, kid, inception_score, precision_recall, cas, nll, nll_bound, runtime, or name",
         ),
         ("nowhere.mine", r"eval.metrics=nowhere.mine is not possible \(No module named 'nowhere'\)"),
         ("maskgit_lab.metrics.scores.nothing", "has no attribute 'nothing'"),

@@ -15,13 +15,14 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.runtime import decode_seconds_per_image, timed_on
 from maskgit_lab.evaluation.scorer import Scorer, versions
 from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
 from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
-from maskgit_lab.runs.results import RESULTS, Results, Row, footnotes, grid_path, identity, table
+from maskgit_lab.runs.results import RESULTS, TIMED_ON, Results, Row, footnotes, grid_path, identity, table
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import draw_tiles
 from maskgit_lab.sampling.files import save_samples, saved_path
@@ -160,8 +161,8 @@ class Evaluation:
             total = -(-sum(map(len, missing)) // ranks.world_size())
             with self.run.console.bar(source.name, total, "images/s") as advance:
                 shards.fill(missing, make, advance)
-        row = self.run.by_main(lambda _: self._scores(source, shards))
-        if "cas" in self.metrics:
+        row = self.run.by_main(lambda _: self._scores(source, shards)) | self._runtime(source)
+        if "cas" in self._names(source):
             assert self.data is not None and self.run.settings.cas is not None
             images = source.images(shards)
             assert images is not None
@@ -171,6 +172,14 @@ class Evaluation:
             shards.remove()
         ranks.barrier()
         return row
+
+    def _runtime(self, source: Source) -> dict[str, Any]:
+        """The time of decoding, by the main process; every process calls this."""
+        if registry.RUNTIME not in self.metrics or not isinstance(source, Generated):
+            return {}
+        batch_size, pipeline = self.run.settings.eval.batch_size, source.pipeline
+        seconds = self.run.by_main(lambda _: decode_seconds_per_image(pipeline, source.labels, batch_size))
+        return {"decode_seconds_per_image": seconds, TIMED_ON: timed_on(pipeline.device, batch_size)}
 
     def _scores(self, source: Source, shards: Shards) -> dict[str, float]:
         scores = source.scores(shards) | self.scorer.scores(shards)
@@ -185,21 +194,26 @@ class Evaluation:
         settings = {**source.settings, "n_samples": len(source), **self.scorer.settings()}
         if isinstance(source, Generated):
             settings |= {"nll_draws": self.run.settings.eval.nll_draws}
-        if "cas" in self.metrics:
+        if "cas" in (names := self._names(source)):
             assert self.data is not None and self.run.settings.cas is not None
             settings |= {"cas_classifier": cas_identity(self.run, self.data, self.run.settings.cas)}
             settings.setdefault("data", self.data.name)
-        return settings | {"metrics": " ".join(self.metrics)}
+        return settings | {"metrics": " ".join(names)}
+
+    def _names(self, source: Source) -> Sequence[str]:
+        """The metrics of a source: CAS, which trains a classifier, is measured on the first draw of samples alone."""
+        is_repeated = isinstance(source, Generated) and source.repeat > 0
+        return [name for name in self.metrics if name != "cas"] if is_repeated else self.metrics
 
     def _shards(self, source: Source) -> Shards:
         """Named after all that the features of a source depend on."""
         of_source = {"source": source.identity, "code": self.origin.key}
         depends = {**of_source, "features": self.scorer.settings(), "kept": self._keeps_images(source)}
         place = self.run.store.root / SCORING if self.place is None else self.place / UNFINISHED
-        return Shards(place / f"{source.name.replace(' = ', '')}-{fingerprint(depends)}", len(source))
+        return Shards(place / f"{_as_file(source.name)}-{fingerprint(depends)}", len(source))
 
     def _keeps_images(self, source: Source) -> bool:
-        return isinstance(source, Generated) and ("cas" in self.metrics or bool(self.save))
+        return isinstance(source, Generated) and ("cas" in self._names(source) or bool(self.save))
 
     def _saved(self, source: Source) -> Path:
         assert self.place is not None
@@ -212,6 +226,8 @@ class Evaluation:
         for form in self.save:
             written = save_samples(shards, source.labels, self.class_names, self._saved(source), form)
             self.run.console.note("written", str(written))
+        if source.repeat:
+            return
         tokens = shards.array("tokens")
         draw_tiles(
             _some(source, tokens, self.run.settings),
@@ -271,6 +287,11 @@ def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
     columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
     chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
     return torch.stack([source.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
+
+
+def _as_file(name: str) -> str:
+    """The name of a source in that of a folder: `T8-repeat1` for `T = 8, repeat 1`."""
+    return name.replace(" = ", "").replace(", ", "-").replace(" ", "")
 
 
 def _summary(row: Row, source: Source) -> str:

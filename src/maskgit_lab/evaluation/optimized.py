@@ -10,7 +10,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.results import Row, over_repeats
 from maskgit_lab.settings import CommonConf
 
 NOTE = "optimized"
@@ -43,14 +43,14 @@ def is_better_lower(key: str) -> bool:
 
 
 def show_optimized(console: Terminal, key: str | None, rows: Sequence[Row]) -> float | None:
-    """Prints the best value of a metric over the rows of a command, and returns it.
+    """Prints the best value of a metric over the rows of a command, repeats averaged, and returns it.
 
     Raises:
         UserError: no row has it.
     """
     if key is None:
         return None
-    values = [float(row[key]) for row in rows if math.isfinite(row.get(key, math.nan))]
+    values = [float(row[key]) for row, _ in over_repeats(rows) if math.isfinite(row.get(key, math.nan))]
     if not values:
         raise UserError(f"optimized_metric={key}: no point has been measured by it; the notes above say why")
     best = min(values) if is_better_lower(key) else max(values)

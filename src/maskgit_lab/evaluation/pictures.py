@@ -19,7 +19,7 @@ from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.results import Row, over_repeats
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import cover_masked, draw_grid
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -69,7 +69,7 @@ def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> No
 
 def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     """Draws the metrics of one run over the number of decoding steps T."""
-    ordered = sorted(rows, key=lambda row: row["steps"])
+    ordered = sorted((row for row, _ in over_repeats(rows)), key=lambda row: row["steps"])
     drawn = [metric for metric in registry.of_rows(rows) if metric.panel]
     panels = [(name, list(metrics)) for name, metrics in groupby(drawn, key=lambda metric: metric.panel)]
     panels = panels or [(m.label, [m]) for m in registry.of_rows(rows) if m.better]  # such as of the NLL alone

@@ -36,6 +36,7 @@ from maskgit_lab.stages.features import load_or_train_extractor
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
 NEED_DATA = (*registry.LIKELIHOODS, "cas")  # without a run these are computed only if they are asked for
+OF_A_MODEL = (*registry.LIKELIHOODS, registry.RUNTIME)  # what images alone do not have
 
 
 def check_arguments(settings: EvaluateConf) -> None:
@@ -198,7 +199,7 @@ def _of_model(
     return Evaluation(
         run=run,
         data=data,
-        sources=[source.at(steps) for steps in run.settings.steps],
+        sources=[source.at(t).again(i) for t in run.settings.steps for i in range(run.settings.eval.repeats)],
         scorer=make_scorer(run, data, real, extractor),
         metrics=possible_metrics(run, data, has_codes=has_codes),
         place=None,
@@ -223,6 +224,8 @@ def _of_images(
     run: Run[CommonConf], opened: ExternalImages, data: ImageData | None, real: RealImages, place: Path | None
 ) -> Evaluation:
     conf, choices = run.settings, choices_of(run.settings.eval)
+    if conf.eval.repeats > 1:
+        run.console.note("repeats", "eval.repeats is of samples that a model draws: these are measured once")
     source = External.choose(opened, conf.eval.n_samples)
     real.check(source.size, choices)
     choices.check(len(source))
@@ -232,7 +235,7 @@ def _of_images(
         _check_fits(opened, data)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     scorer = make_scorer(run, data, real, extractor)
-    measured: Sequence[str] = [metric for metric in metrics if metric not in registry.LIKELIHOODS]
+    measured: Sequence[str] = [metric for metric in metrics if metric not in OF_A_MODEL]
     origin = origin_of(run.settings, None)
     return Evaluation(
         run=run, data=data, sources=[source], scorer=scorer, metrics=measured, place=place, origin=origin

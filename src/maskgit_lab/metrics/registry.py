@@ -21,6 +21,7 @@ ERROR = "_se"  # at the end of the key of a standard error
 UNCERTAIN = (SPREAD, ERROR)
 NLL, BOUND = "nll", "nll_bound"
 LIKELIHOODS = (NLL, BOUND)  # of held-out codes, in nats per token
+RUNTIME = "runtime"  # what `eval.metrics` calls the time of decoding
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ TABLE: dict[str, Metric] = {
         Metric(NLL, "NLL", "min", "codes"),
         Metric(BOUND, "NLL bound", "min", "codes"),
         Metric("rfid", "rFID", None, "codes", "", heading=None, other="rfd"),
+        Metric("decode_seconds_per_image", "decoding, seconds an image", None, "", RUNTIME, heading="s/img", digits=5),
         Metric("images_per_second", "images a second", None, "", "", heading="img/s"),
     )
 }  # fmt: skip

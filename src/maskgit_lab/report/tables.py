@@ -58,7 +58,7 @@ def compared(study: Study) -> list[dict[str, Any]]:
 
 
 def papers_form(study: Study) -> Table:
-    """The compared numbers in the form of Table 3, and the bound where it was measured; the best of a column is bold."""
+    """The compared numbers in the form of Table 3, with the bound where it was measured; the best are bold."""
     rows = compared(study)
     own = [key for key in OURS_KEYS if key != BOUND.key or any(row[key] is not None for row in rows)]
     cells = [[label(row["schedule"]), row["shape"], *(_mean(row, key) for key in own), *_papers(row)] for row in rows]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from maskgit_lab.fingerprints import checksum, fingerprint
@@ -16,19 +18,23 @@ Row = Mapping[str, Any]
 RESULTS = "results.jsonl"
 GRIDS = "grids"
 VERSION = "version_"  # before the name of a package
+TIMED_ON = "timed_on"  # in a row, where decoding was timed: the device, and how many images at once
+REPEAT = "repeat"  # of samples that are drawn again with the settings of a row that has no such key: 1, 2, ...
+NOT_OF_A_REPEAT = (REPEAT, "metrics", "cas_classifier")  # repeats differ in these, since CAS is of the first alone
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
     *("samples", "samples_fingerprint", "model", "labels", "data", "schedule", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *("nll_draws", "cas_classifier", "metrics"),
+    *("nll_draws", "cas_classifier", "metrics", REPEAT),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
-# the tree was as committed; the debug config. And a checksum of the row.
+# the tree was as committed; the debug config; a checksum of the row. And where it was timed.
 PROVENANCE = (
     *("code", "training_code", "reused_code", "reused_training_code", "commit", "clean", "debug", "checksum"),
+    TIMED_ON,
 )
 
 
@@ -78,6 +84,18 @@ def knobs(row: Row) -> dict[str, Any]:
     return {key: value for key, value in _settings(row).items() if key not in SETTINGS}
 
 
+def over_repeats(rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, float]]]:
+    """One row for the repeats of a point, in their order: the first with the means, and the standard deviations.
+
+    A number that only one of them has is as it is, and has no deviation.
+    """
+    points = defaultdict(list)
+    for row in rows:
+        shared = {key: value for key, value in _settings(row).items() if key not in NOT_OF_A_REPEAT}
+        points[fingerprint(shared), *origin(row)].append(row)
+    return [(repeats[0], {}) if len(repeats) == 1 else _averaged(repeats) for repeats in points.values()]
+
+
 def grid_path(folder: Path, row: Row) -> Path:
     """Where some samples of a point are drawn, in the folder of its results: those of the code that made them."""
     code = row.get("reused_code", row.get("code"))
@@ -91,7 +109,7 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     A distance of fewer samples than the standard is marked with a star, since its bias depends on their number.
     """
     ordered = sorted(rows, key=lambda row: row.get("steps", 0))
-    shown = [_cells(row) for row in ordered]
+    shown = [_cells(row, spread) for row, spread in over_repeats(ordered)]
     steps = ["T"] if any("steps" in row for row in rows) else []
     columns = [metric.column for metric in registry.of_rows(rows) if metric.column is not None]
     headings = list(dict.fromkeys([*steps, *columns]))
@@ -110,6 +128,10 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     if rows and "cas_real_top1" in rows[0]:
         real = rows[0]["cas_real_top1"]
         notes.append(f"A classifier trained on real images instead of samples has CAS@1 {real:.3f}.")
+    if draws := max((int(row.get(REPEAT, 0)) for row in rows), default=0):
+        notes.append(f"Mean ± standard deviation over {draws + 1} draws of the samples (eval.repeats).")
+    if any(registry.BOUND + registry.ERROR in row for row in rows):
+        notes.append("NLL bound: ± its standard error over the held-out images, in nats per token.")
     return notes
 
 
@@ -133,13 +155,20 @@ def _is_few(row: Row) -> bool:
     return bool(row.get("n_samples", STANDARD_SAMPLES) < STANDARD_SAMPLES)
 
 
-def _cells(row: Row) -> dict[str, str]:
-    """The cells of a row, by heading."""
+def _averaged(repeats: Sequence[Row]) -> tuple[Row, Mapping[str, float]]:
+    """The mean row of the repeats of a point, and the standard deviations of its numbers."""
+    values = {key: [row[key] for row in repeats if key in row] for row in repeats for key in _measured(row)}
+    spread = {key: stdev(several) for key, several in values.items() if len(set(several)) > 1}
+    return {**repeats[0], **{key: fmean(values[key]) for key in spread}}, spread
+
+
+def _cells(row: Row, spread: Mapping[str, float]) -> dict[str, str]:
+    """The cells of a row, by heading, with the spread of its numbers over repeats, or else their standard error."""
     cells = {"T": str(row["steps"])} if "steps" in row else {}
     for metric in registry.of_rows([row]):
         if metric.column is not None:
             star = "*" if metric.biased and _is_few(row) else ""
-            error = row.get(metric.key + registry.ERROR)
+            error = spread.get(metric.key, row.get(metric.key + registry.ERROR))
             within = "" if error is None else f" ± {_cell(error, metric.digits)}"
             cells[metric.column] = _cell(row[metric.key], metric.digits) + within + star
     return cells

@@ -14,7 +14,7 @@ from PIL import Image
 from maskgit_lab.fingerprints import flatten
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.results import Row, over_repeats
 
 
 class LightningRun(RunLogger):
@@ -88,8 +88,9 @@ def measured(row: Row) -> dict[str, float]:
 
 
 def best(rows: Sequence[Row]) -> dict[str, float | int]:
-    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`."""
+    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`; repeats are averaged."""
     found: dict[str, float | int] = {}
+    rows = [row for row, _ in over_repeats(rows)]
     choose = {"min": min, "max": max}
     for metric in registry.of_rows(rows):
         if metric.better is not None:
