@@ -62,24 +62,35 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> float
     data = readable(command, data)
     trains, measures = known_code(command)
     with opened(Wanted(settings, overrides, trains)) as folder:
-        command = replace(command, home=folder, asked=asked_for(settings))
+        kept = command.kept_costs(folder.path)
+        command = replace(command, home=folder, asked=asked_for(settings), costs=kept)
         command.console.note("run", str(folder.path))
         if ranks.share(folder.is_complete(settings.stage, command.asked, measures)) and not in_wandb_sweep():
             _show_what_is_reused(command)
         else:
             with training_logger(command, overrides) as logger:
-                train(replace(command, logger=logger), data)
-        return show_optimized(command.console, settings.optimized_metric, _show_results(command, measures))
+                logged = replace(command, logger=logger)
+                with logged.costs.stage("evaluation"):  # but for what belongs to another stage
+                    train(logged, data)
+                logged.log_costs()
+        rows = _show_results(command, measures)
+        command.show_costs()
+        return show_optimized(command.console, settings.optimized_metric, rows)
 
 
 def train(run: Run[TrainConf], data: ImageData) -> None:
     """The stages, one after the other."""
     stage = run.settings.stage
     record_images(run, data)
-    tokenizer = load_or_train_tokenizer(run, data)
-    codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
+    with run.costs.stage("tokenizer"):
+        tokenizer = load_or_train_tokenizer(run, data)
+    codes = None
+    if stage != "tokenizer":
+        with run.costs.stage("tokens"):
+            codes = load_or_encode_tokens(run, data, tokenizer)
     if codes is not None and stage != "tokens":
-        train_transformer(run, codes, tokenizer)
+        with run.costs.stage("transformer"):
+            train_transformer(run, codes, tokenizer)
     if stage in ("tokens", "mvtm"):
         return
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)

@@ -21,6 +21,7 @@ from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
+from maskgit_lab.runs.costs import add_images
 from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
 from maskgit_lab.runs.results import RESULTS, TIMED_ON, Results, Row, footnotes, grid_path, identity, table
 from maskgit_lab.runs.run import Run
@@ -154,6 +155,7 @@ class Evaluation:
         def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
             for arrays in source.batches(self.run, batches):
                 images = arrays.pop("images")
+                add_images(len(images))
                 yield arrays | self.scorer.measure(images) | ({"images": images} if keeps_images else {})
 
         if self.scorer.needs_features or isinstance(source, Generated):

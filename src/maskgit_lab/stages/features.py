@@ -25,7 +25,8 @@ def load_or_train_extractor(
         raise UserError("features=classifier needs to know which: add classifier=small")
     if data is None:
         raise UserError("a classifier needs real images with classes: name them with data=NAME and its settings")
-    trained = load_or_train_classifier(run, data, run.settings.classifier)
+    with run.costs.stage("classifier"):
+        trained = load_or_train_classifier(run, data, run.settings.classifier)
     return ClassifierFeatures(trained.net, trained.identity, data.name)
 
 
