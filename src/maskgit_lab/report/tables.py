@@ -13,6 +13,7 @@ from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.report.words import NONE, format_knob, format_value, label
+from maskgit_lab.runs.costs import Cost, together
 from maskgit_lab.runs.results import VERSION, Row
 
 IS, NLL, BOUND = (registry.TABLE[key] for key in ("inception_score", registry.NLL, registry.BOUND))
@@ -117,6 +118,15 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     keys = [*words, "n_samples", *measured]
     cells = [[name, *(_cell(row.get(key)) for key in keys)] for name, row in found]
     return Table(["where", *keys], cells, n_texts=1 + len(words))
+
+
+def cost_table(stages: Mapping[str, Cost]) -> Table:
+    """What each stage of the runs has cost, and all of them together; without what no run has, such as GPUs."""
+    rows = {**stages, "together": together(stages)}
+    units = {"core-hours": "core_hours", "GPU-hours": "gpu_hours", "GPU energy, kWh": "kwh", "images": "images"}
+    there = {unit: key for unit, key in units.items() if getattr(rows["together"], key)}
+    cells = [[name, *(_cell(getattr(cost, key)) for key in there.values())] for name, cost in rows.items()]
+    return Table(["stage", *there], cells if stages else [])
 
 
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
