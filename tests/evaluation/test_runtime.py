@@ -21,6 +21,7 @@ def runs(monkeypatch):
             return super().__call__(tokens, labels)
 
     monkeypatch.setattr(runtime, "CheckedModel", Counting)
+    monkeypatch.setattr(runtime, "ENOUGH", 1e9)
     return counted
 
 
@@ -48,10 +49,12 @@ def test_a_batch_that_does_not_fit_is_halved_before_it_is_timed(pipeline, runs, 
     assert runs == {4: 2 * (runtime.SHORT + runtime.REPEATS * 5)}
 
 
-def test_the_median_counts(pipeline, monkeypatch):
-    times = iter([9.0, 1.0, 2.0])
-    monkeypatch.setattr(runtime, "_seconds", lambda *_: next(times))
-    assert runtime.decode_seconds_per_image(pipeline, torch.zeros(4, dtype=torch.int64), 4) == 0.5
+@pytest.mark.parametrize(("times", "shown"), [([0.9, 0.1, 0.2], 0.05), ([9.0], 2.25), ([0.5, 0.75], 0.15625)])
+def test_the_median_counts_of_what_does_not_take_long(pipeline, monkeypatch, times, shown):
+    left = iter(times)
+    monkeypatch.setattr(runtime, "_seconds", lambda *_: next(left))
+    assert runtime.decode_seconds_per_image(pipeline, torch.zeros(4, dtype=torch.int64), 4) == shown
+    assert not list(left)
 
 
 def test_it_is_said_where_it_was_timed():

@@ -96,6 +96,14 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     assert measured.total()["evaluation"].images == 3 and not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_cannot_be_written_stops_nothing(clocks, tmp_path):
+    (tmp_path / "costs").write_text("a file")
+    measured = Costs(tmp_path)
+    with measured.stage("evaluation"):
+        clocks.user = 3600.0
+    assert measured.total() == {} and (tmp_path / "costs").read_text() == "a file"
+
+
 def test_the_energy_is_that_of_the_device_if_its_driver_tells(monkeypatch):
     class Driver:
         failed = 0

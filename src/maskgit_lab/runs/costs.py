@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -117,8 +117,8 @@ class Costs:
         return cores, time.perf_counter() if on_gpu else 0.0, joules(self.device) or 0.0
 
     def write(self) -> None:
-        """Writes what was spent up to now."""
-        with self._lock:
+        """Writes what was spent up to now; where that cannot be written, nothing else fails for it."""
+        with self._lock, suppress(OSError):
             self._settle()
             if self.folder is None:
                 return
