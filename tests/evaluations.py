@@ -7,7 +7,7 @@ from maskgit_lab.runs.results import Results, is_floor, samples_in
 
 FEW = 16
 QUIET = ["logger=none", "trainer=cpu"]
-UNLIKE = {"images_per_second": 0, "checksum": ""}  # from one evaluation to the next
+UNLIKE = {"images_per_second": 0, "decode_seconds_per_image": 0, "checksum": ""}  # from one evaluation to the next
 
 
 def rows(folder):

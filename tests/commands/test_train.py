@@ -21,11 +21,14 @@ MEASURED = {
     "cas_top1",
     "cas_top5",
     "nll",
+    "nll_bound",
+    "nll_bound_se",
+    "decode_seconds_per_image",
     "images_per_second",
 }
 
 
-UNLIKE = ("images_per_second", "checksum")  # from one run to the other
+UNLIKE = ("images_per_second", "decode_seconds_per_image", "checksum")  # from one run to the other
 
 
 def rows(run):

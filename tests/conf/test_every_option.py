@@ -169,6 +169,17 @@ def test_settings_of_earlier_versions_have_a_perceptual_loss_by_name():
         assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (name == "none")
 
 
+def test_imagenet_is_measured_as_in_table_1_and_adms_settings_have_a_name():
+    keys = ("n_samples", "repeats", "precision_features", "neighbours", "splits", "reference")
+    for experiment in ("imagenet256", "imagenet512", "places2"):
+        settings = composed(f"experiment={experiment}").eval
+        assert [getattr(settings, key) for key in keys] == [50_000, 3, "vgg16", 3, 1, "train"]
+    adm = composed("experiment=imagenet256", "eval=imagenet_adm").eval
+    assert [getattr(adm, key) for key in keys] == [50_000, 1, None, 3, 10, "VIRTUAL_imagenet256_labeled.npz"]
+    assert {"precision_recall", "nll_bound", "runtime"} < {*adm.metrics}
+    assert composed().eval.repeats == 1
+
+
 @pytest.fixture
 def run_of(tmp_path):
     """The folder of a run that has just begun with these settings."""

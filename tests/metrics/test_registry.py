@@ -32,7 +32,16 @@ def test_settings_are_not_measured(key):
 
 
 @pytest.mark.parametrize(
-    "key", ["kid_std", "kd_vgg16_std", "inception_score_std", "memorised_codes", "cas_real_top1", "cas_real_all_top5"]
+    "key",
+    [
+        "kid_std",
+        "kd_vgg16_std",
+        "inception_score_std",
+        "memorised_codes",
+        "cas_real_top1",
+        "cas_real_all_top5",
+        "nll_bound_se",
+    ],
 )
 def test_what_comes_along_is_measured(key):
     assert registry.is_measured(key)
@@ -41,7 +50,18 @@ def test_what_comes_along_is_measured(key):
 def test_what_is_left_out_has_a_place_in_no_list():
     named = [metric.name for metric in registry.TABLE.values() if metric.name]
     assert set(named) == set(registry.names()) and len(registry.names()) == len(set(registry.names()))
-    assert registry.names() == ["fid", "sfid", "kid", "inception_score", "precision_recall", "cas", "nll", "memorised"]
+    assert registry.names() == [
+        "fid",
+        "sfid",
+        "kid",
+        "inception_score",
+        "precision_recall",
+        "cas",
+        "nll",
+        "nll_bound",
+        "memorised",
+        "runtime",
+    ]
 
 
 def test_a_distance_on_another_extractor_has_another_key_label_and_title():
@@ -66,7 +86,10 @@ def test_the_metrics_of_rows_are_in_the_order_of_the_table_each_as_it_was_measur
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("fidd", "choose of fid, sfid, kid, inception_score, precision_recall, cas, nll, memorised, or name a Metric"),
+        (
+            "fidd",
+            "choose of fid, sfid, kid, inception_score, precision_recall, cas, nll, nll_bound, memorised, runtime, or",
+        ),
         ("nowhere.mine", r"eval.metrics=nowhere.mine is not possible \(No module named 'nowhere'\)"),
         ("maskgit_lab.metrics.scores.nothing", "has no attribute 'nothing'"),
         ("maskgit_lab.metrics.scores.fid", "is not a Metric of maskgit_lab.metrics.registry"),

@@ -67,6 +67,28 @@ def test_the_table_has_ours_beside_the_papers():
     assert {(3, 7), (3, 8), (6, 9)} <= table.bold  # the paper's best FID, IS and NLL
 
 
+def test_the_table_has_the_bound_where_it_was_measured():
+    bounds = {"cosine": 3.2, "linear": 3.1}
+    table = papers_form(study_of(*(row(name, 0, 8, nll_bound=v, nll_bound_se=0.01) for name, v in bounds.items())))
+    column = table.head.index("NLL bound")
+    found = {r[0]: (i, r[column]) for i, r in enumerate(table.rows)}
+    assert column == 6 and found["cosine"][1] == "3.20" and found["linear"][1] == "3.10" and found["cubic"][1] == NONE
+    assert (found["linear"][0], column) in table.bold and (found["cosine"][0], column) not in table.bold
+    assert [n for _, n in table.groups] == [2, 5, 4] and all(len(r) == len(table.head) == 11 for r in table.rows)
+
+
+def test_what_the_runs_have_cost_is_added_up(tmp_path):
+    for number in (1, 2):
+        run = make_run(tmp_path / f"run{number}", [row("cosine", number, 8)], grids=False)
+        (run / "costs").mkdir()
+        spent = {"tokenizer": {"core_hours": 0.25, "images": 100}, "evaluation": {"gpu_hours": 2.0, "core_hours": 1.0}}
+        (run / "costs" / f"{number}.json").write_text(json.dumps(spent))
+    for page in pages(find_runs(tmp_path)):
+        text = " ".join(re.sub(r"<[^>]*>|\|", " ", page).split())
+        assert "stage core-hours GPU-hours images" in text.replace("--- ---: ---: ---: ", "")
+        assert "tokenizer 0.500 0.00 200" in text and "together 2.50 4.00 200" in text
+
+
 def test_a_schedule_that_is_not_in_the_paper_has_a_row_without_the_papers_numbers():
     table = papers_form(study_of(row("arccos", 0, 8)))
     assert table.rows[-1][:2] == ["arccos", "not in the paper"] and table.rows[-1][6:] == [NONE] * 4

@@ -10,7 +10,7 @@ from PIL import Image
 
 from maskgit_lab.evaluation.pictures import draw_curve
 from maskgit_lab.fingerprints import checksum
-from maskgit_lab.runs.results import Results, footnotes, identity, table
+from maskgit_lab.runs.results import Results, footnotes, identity, over_repeats, table
 from maskgit_lab.sampling import drawing
 
 ROWS = [
@@ -124,6 +124,28 @@ def test_the_last_row_of_a_point_counts_and_other_settings_are_other_points(tmp_
         results.append(each)
     assert rows_of(results) == [again, other]
     assert identity(row) == identity(again) != identity(other)
+
+
+def test_repeats_are_one_line_with_mean_and_spread():
+    row = {"steps": 8, "n_samples": 50000, "features": "inception", "cas_top1": 0.5, "nll": 2.0}
+    repeats = [row | {"fid": 1.0}, row | {"fid": 2.0, "repeat": 1}, row | {"fid": 4.5, "repeat": 2}]
+    del repeats[1]["cas_top1"], repeats[2]["cas_top1"]
+    other = row | {"steps": 4, "fid": 3.0}
+    assert table([*repeats, other]) == (
+        ["T", "FID", "CAS@1", "NLL"],
+        [["4", "3.000", "0.500", "2.000"], ["8", "2.500 ± 1.803", "0.500", "2.000"]],
+    )
+    assert footnotes([*repeats, other])[-1].startswith("Mean ± standard deviation over 3 draws")
+    ((mean, spread),) = over_repeats(repeats)
+    assert mean == row | {"fid": 2.5} and spread.keys() == {"fid"}
+    assert len(over_repeats([row | {"code": "a"}, row | {"code": "b"}])) == 2  # measured twice, and no repeat
+
+
+def test_the_bound_has_its_standard_error():
+    row = {"steps": 8, "n_samples": 50000, "nll_bound": 3.25, "nll_bound_se": 0.0125}
+    assert table([row]) == (["T", "NLL bound"], [["8", "3.250 ± 0.013"]])
+    assert "standard error" in footnotes([row])[0]
+    assert identity(row) == identity({"steps": 8, "n_samples": 50000})
 
 
 def test_the_curve_is_drawn_with_the_metrics_there_are(tmp_path):

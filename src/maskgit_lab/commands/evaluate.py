@@ -81,12 +81,14 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
     if command.home is not None:
         note_other_code(command.home, command.console)
     place = _place(settings, command)
-    with _held(settings, place):
+    command = replace(command, costs=command.kept_costs(place))
+    with _held(settings, place), command.costs.stage("evaluation"):
         if real is None:
             evaluation = planning.measure_tokenizer(command, data)
         else:
             evaluation = planning.plan(command, settings, data, real, place)
         rows = evaluate(command, evaluation, overrides)
+    command.show_costs()
     return show_optimized(command.console, settings.optimized_metric, rows)
 
 
@@ -94,7 +96,9 @@ def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[s
     """Measures what is missing, and shows and returns the points."""
     news = bool(evaluation.missing()) or in_wandb_sweep()
     with evaluation_logger(run, evaluation, overrides, news) as logger:
-        rows = replace(evaluation, run=replace(run, logger=logger)).carry_out()
+        logged = replace(run, logger=logger)
+        rows = replace(evaluation, run=logged).carry_out()
+        logged.log_costs()
     if run.home is not None and evaluation.place == run.home.path:  # which this command holds
         run.mark()
     show(run.console, rows)

@@ -16,7 +16,7 @@ from maskgit_lab.metrics import registry
 from maskgit_lab.nets.files import save_net
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
-from maskgit_lab.runs.results import knobs
+from maskgit_lab.runs.results import knobs, over_repeats
 from maskgit_lab.sampling.loading import TOKENIZER, TRANSFORMER, decoding_of, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.settings import ExportConf, training
@@ -87,7 +87,8 @@ def _card(folder: RunFolder, files: Mapping[str, nn.Module], config: Mapping[str
 
 
 def _metrics(folder: RunFolder) -> str:
-    rebuilt, rows = folder.record.reconstruction or {}, folder.results.rows()
+    rebuilt = folder.record.reconstruction or {}
+    rows: Sequence[Mapping[str, Any]] = [row for row, _ in over_repeats(folder.results.rows())]
     own = dict.fromkeys(key for row in rows for key in knobs(row))
     measured = [metric.key for metric in registry.of_rows(rows)]
     wanted = ("source", "steps", "decode_schedule", *own, "seed", "n_samples", "features", "reference", *measured)

@@ -60,3 +60,5 @@ def _print(terminal: Terminal, report: Report) -> None:
             terminal.say(text)
     for text in report.faults:
         terminal.say(text)
+    if report.cost.rows:
+        terminal.table("What these runs have cost", report.cost.flat_head, report.cost.rows, n_texts=1)

@@ -33,6 +33,7 @@ from maskgit_lab.stages.mvtm import train_transformer
 from maskgit_lab.stages.preflight import preflight
 from maskgit_lab.stages.tokenizer import load_or_train_tokenizer
 from maskgit_lab.stages.tokens import load_or_encode_tokens
+from maskgit_lab.tokenizers.base import Tokenizer
 
 
 def prepare(settings: TrainConf) -> ImageData:
@@ -62,26 +63,41 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> float
     data = readable(command, data)
     trains, measures = known_code(command)
     with opened(Wanted(settings, overrides, trains)) as folder:
-        command = replace(command, home=folder, asked=asked_for(settings))
+        kept = command.kept_costs(folder.path)
+        command = replace(command, home=folder, asked=asked_for(settings), costs=kept)
         command.console.note("run", str(folder.path))
         if ranks.share(folder.is_complete(settings.stage, command.asked, measures)) and not in_wandb_sweep():
             _show_what_is_reused(command)
         else:
             with training_logger(command, overrides) as logger:
-                train(replace(command, logger=logger), data)
-        return show_optimized(command.console, settings.optimized_metric, _show_results(command, measures))
+                logged = replace(command, logger=logger)
+                with logged.costs.stage("evaluation"):  # but for what belongs to another stage
+                    train(logged, data)
+                logged.log_costs()
+        rows = _show_results(command, measures)
+        command.show_costs()
+        return show_optimized(command.console, settings.optimized_metric, rows)
 
 
 def train(run: Run[TrainConf], data: ImageData) -> None:
     """The stages, one after the other."""
     stage = run.settings.stage
     record_images(run, data)
-    tokenizer = load_or_train_tokenizer(run, data)
-    codes = load_or_encode_tokens(run, data, tokenizer) if stage != "tokenizer" else None
+    with run.costs.stage("tokenizer"):
+        tokenizer = load_or_train_tokenizer(run, data)
+    codes = None
+    if stage != "tokenizer":
+        with run.costs.stage("tokens"):
+            codes = load_or_encode_tokens(run, data, tokenizer)
     if codes is not None and stage != "tokens":
-        train_transformer(run, codes, tokenizer)
-    if stage in ("tokens", "mvtm"):
-        return
+        with run.costs.stage("transformer"):
+            train_transformer(run, codes, tokenizer)
+    if stage not in ("tokens", "mvtm"):
+        measure(run, data, tokenizer, codes)
+
+
+def measure(run: Run[TrainConf], data: ImageData, tokenizer: Tokenizer, codes: TokenCache | None) -> None:
+    """What is measured of a run: of its tokenizer alone, where there are no codes."""
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)
     for classifier in run.memory.values():
         path = run.folder.recorded(classifier.path)

@@ -39,7 +39,11 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
         named += [settings.tokenizer.net, settings.mvtm.net, settings.schedule]
     if "." in (schedule := settings.decode.get("schedule") or ""):  # a class, and no name
         named.append({TARGET: schedule})
-    parts = [f"{HERE}.curve", f"{HERE}.reconstruction", *([f"{HERE}.likelihood"] if "nll" in metrics else [])]
+    parts = [
+        f"{HERE}.curve",
+        f"{HERE}.reconstruction",
+        *([f"{HERE}.likelihood"] if {*registry.LIKELIHOODS} & {*metrics} else []),
+    ]
     asked = [metric for metric in registry.TABLE.values() if metric.name in metrics]
     return code_of(*parts, *targets_in(named), *(name for metric in asked for name in _modules(metric)), *roots)
 

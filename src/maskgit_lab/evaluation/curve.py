@@ -17,14 +17,17 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.floors import Floor, HeldOut, load_or_measure_floor
 from maskgit_lab.evaluation.memorisation import KnownCodes
+from maskgit_lab.evaluation.runtime import decode_seconds_per_image, timed_on
 from maskgit_lab.evaluation.scorer import NEAR, Scorer, versions
 from maskgit_lab.evaluation.sources import Generated, Source
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
+from maskgit_lab.runs.costs import add_images
 from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
 from maskgit_lab.runs.results import (
     RESULTS,
+    TIMED_ON,
     Results,
     Row,
     footnotes,
@@ -186,8 +189,8 @@ class Evaluation:
         if isinstance(source, Floor):
             return self._of_floor(source)
         shards = self._shards(source)
-        row = self._filled(source, shards)
-        if "cas" in self.metrics:
+        row = self._filled(source, shards) | self._runtime(source)
+        if "cas" in self._names(source):
             assert self.data is not None and self.run.settings.cas is not None
             images = source.images(shards)
             assert images is not None
@@ -206,6 +209,7 @@ class Evaluation:
         def make(batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
             for arrays in source.batches(self.run, batches):
                 images = arrays.pop("images")
+                add_images(len(images))
                 yield arrays | self.scorer.measure(images) | ({"images": images} if keeps_images else {})
 
         if self.scorer.needs_features or isinstance(source, Generated):
@@ -214,6 +218,14 @@ class Evaluation:
             with self.run.console.bar(source.name, total, "images/s") as advance:
                 shards.fill(missing, make, advance)
         return self.run.by_main(lambda alone: self._scores(alone, source, shards))
+
+    def _runtime(self, source: Source) -> dict[str, Any]:
+        """The time of decoding, by the main process; every process calls this."""
+        if registry.RUNTIME not in self.metrics or not isinstance(source, Generated):
+            return {}
+        batch_size, pipeline = self.run.settings.eval.batch_size, source.pipeline
+        seconds = self.run.by_main(lambda _: decode_seconds_per_image(pipeline, source.labels, batch_size))
+        return {"decode_seconds_per_image": seconds, TIMED_ON: timed_on(pipeline.device, batch_size)}
 
     def _scores(self, alone: Run[CommonConf], source: Source, shards: Shards) -> dict[str, float]:
         near = {}
@@ -241,20 +253,25 @@ class Evaluation:
         return settings | {"metrics": " ".join(names)}
 
     def _names(self, source: Source) -> Sequence[str]:
-        """The metrics of a source: of held-out images, those that are computed from features."""
-        if not isinstance(source, Floor):
-            return self.metrics
-        return sorted(self.scorer.computed(self.metrics))
+        """The metrics of a source.
+
+        Of held-out images, those that are computed from features; CAS, which trains a classifier, is measured on the
+        first draw of samples alone.
+        """
+        if isinstance(source, Floor):
+            return sorted(self.scorer.computed(self.metrics))
+        is_repeated = isinstance(source, Generated) and source.repeat > 0
+        return [name for name in self.metrics if name != "cas"] if is_repeated else self.metrics
 
     def _shards(self, source: Source) -> Shards:
         """Named after all that the features of a source depend on."""
         of_source = {"source": source.identity, "code": self.origin.key}
         depends = {**of_source, "features": self.scorer.settings(), "kept": self._keeps_images(source)}
         place = self.run.store.root / SCORING if self.place is None else self.place / UNFINISHED
-        return Shards(place / f"{source.name.replace(' = ', '')}-{fingerprint(depends)}", len(source))
+        return Shards(place / f"{_as_file(source.name)}-{fingerprint(depends)}", len(source))
 
     def _keeps_images(self, source: Source) -> bool:
-        return isinstance(source, Generated) and ("cas" in self.metrics or bool(self.save))
+        return isinstance(source, Generated) and ("cas" in self._names(source) or bool(self.save))
 
     def _forms(self, source: Source) -> Sequence[str]:
         return self.save if isinstance(source, Generated) else ()
@@ -270,6 +287,8 @@ class Evaluation:
         for form in self.save:
             written = save_samples(shards, source.labels, self.class_names, self._saved(source), form)
             self.run.console.note("written", str(written))
+        if source.repeat:
+            return
         tokens = shards.array("tokens")
         draw_tiles(
             _some(source, tokens, self.run.settings),
@@ -286,13 +305,14 @@ def possible_metrics(
         run: its settings name the metrics.
         data: the real images, if there are any.
         floors: held-out images that are measured beside the samples.
-        has_codes: whether there are held-out codes, for the NLL.
+        has_codes: whether there are held-out codes, for their likelihood.
         has_classes: whether the samples have classes, for CAS.
     """
     asked = set(run.settings.eval.metrics)
-    if "nll" in asked and not has_codes:
-        asked.remove("nll")
-        run.console.note("nll", "left out: the codes of the held-out images are not available")
+    for name in registry.LIKELIHOODS:
+        if name in asked and not has_codes:
+            asked.remove(name)
+            run.console.note(name, "left out: the codes of the held-out images are not available")
     if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
         asked.remove("cas")
         run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
@@ -334,6 +354,11 @@ def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
     columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
     chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
     return torch.stack([source.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
+
+
+def _as_file(name: str) -> str:
+    """The name of a source in that of a folder: `T8-repeat1` for `T = 8, repeat 1`."""
+    return name.replace(" = ", "").replace(", ", "-").replace(" ", "")
 
 
 def _summary(row: Row, source: Source) -> str:

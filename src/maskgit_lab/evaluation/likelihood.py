@@ -1,13 +1,18 @@
-"""The NLL of a trained transformer on held-out codes (MaskGIT, Table 3), computed by all processes and kept."""
+"""Likelihoods of held-out codes under a trained transformer, in nats per token, computed by all processes and kept.
+
+`nll` is the number of MaskGIT's Table 3: each model under the masks of its own training. `nll_bound` is comparable: all
+models under one distribution of masks, whose mean cross-entropy bounds the negative log-likelihood of the codes.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from maskgit_lab import ranks
@@ -15,53 +20,108 @@ from maskgit_lab.code import code_of
 from maskgit_lab.data.tokens import TokenDataset
 from maskgit_lab.evaluation.batches import in_batches
 from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.metrics.registry import BOUND, ERROR, NLL
 from maskgit_lab.nets.described import weights_digest
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.objectives.likelihood import order_agnostic_nll
 from maskgit_lab.objectives.mvtm import masked_nll
 from maskgit_lab.runs.run import Run
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
 AT_ONCE = 32  # images that share a generator of masks: a number of its own, so that no batch size changes the result
-MASKS = 2  # the stream of seeds that the masks draw from
+MASKS, COMMON_MASKS = 2, 5  # the streams of seeds that masks draw from: a seed's own, and those of all models
 SCORES = "likelihood.json"
+T = TypeVar("T")
 
 
-def load_or_compute_nll(run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset) -> float:
-    """The masked cross-entropy of held-out codes under the schedule of the training, in nats per token.
+def load_or_compute_likelihoods(
+    run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset, asked: tuple[str, ...]
+) -> dict[str, float]:
+    """Those of `nll` and `nll_bound` that are asked for, under their names, and the bound's standard error.
 
     Args:
         run: its settings give the seed and the number of masks drawn for each image.
         model: the transformer.
         schedule: of its training.
         codes: held out.
+        asked: names of metrics.
     """
-    assert run.record.tokens is not None
+    scores = _nll(run, model, schedule, codes) if NLL in asked else {}
+    return scores | (_bound(run, model, codes) if BOUND in asked else {})
+
+
+def _nll(run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset) -> dict[str, float]:
+    """The masked cross-entropy under the schedule of the training."""
     draws, seed = run.settings.eval.nll_draws, run.settings.seed
-    ingredients = {
-        "model": weights_digest(model),
-        "tokens": run.record.tokens.digest,
-        "schedule": schedule.name,
-        "draws": draws,
-        "seed": seed,
-        "code": code_of(__name__, type(model).__module__, type(schedule).__module__),
-    }
-    device = model.head_bias.device
 
-    def measure(folder: Path) -> Mapping[str, Any]:
-        batches = in_batches(len(codes), AT_ONCE)
-        mine = list(enumerate(batches))[ranks.rank() :: ranks.world_size()]
-        found: dict[int, float] = {}
-        with run.console.bar("NLL", sum(len(batch) for _, batch in mine), "images/s") as advance:
-            for number, batch in mine:
-                tokens_BN, labels_B = (part.to(device) for part in default_collate([codes[i] for i in batch]))
-                generator = torch.Generator(device).manual_seed(mix_seeds(seed, MASKS, number))
-                found[number] = masked_nll(model, tokens_BN, labels_B, schedule, model.mask_id, draws, generator)
-                advance(len(batch))
-        by_batch = {number: value for part in ranks.gather(found) for number, value in part.items()}
-        nll = sum(by_batch[number] * len(batch) for number, batch in enumerate(batches)) / len(codes)
+    def of_batch(number: int, tokens_BN: Tensor, labels_B: Tensor) -> float:
+        generator = torch.Generator(tokens_BN.device).manual_seed(mix_seeds(seed, MASKS, number))
+        return masked_nll(model, tokens_BN, labels_B, schedule, model.mask_id, draws, generator)
+
+    def measure() -> dict[str, float]:
+        found = _over_batches(run, "NLL", model, codes, of_batch)
+        sizes = map(len, in_batches(len(codes), AT_ONCE))
+        return {NLL: sum(value * size for value, size in zip(found, sizes, strict=True)) / len(codes)}
+
+    code = code_of(__name__, type(model).__module__, type(schedule).__module__)
+    return _kept(run, model, {"schedule": schedule.name, "draws": draws, "seed": seed, "code": code}, measure)
+
+
+def _bound(run: Run[CommonConf], model: Transformer, codes: TokenDataset) -> dict[str, float]:
+    """The order-agnostic bound and its standard error over the held-out images, as a sample of all images.
+
+    The masks are the same for every model and seed: what two models differ by is known far better than either value.
+    """
+    draws = run.settings.eval.nll_draws
+
+    def of_batch(number: int, tokens_BN: Tensor, labels_B: Tensor) -> list[float]:
+        generator = torch.Generator().manual_seed(mix_seeds(COMMON_MASKS, number))
+        values: list[float] = order_agnostic_nll(model, tokens_BN, labels_B, model.mask_id, draws, generator).tolist()
+        return values
+
+    def measure() -> dict[str, float]:
+        batches = _over_batches(run, "NLL bound", model, codes, of_batch)
+        values_n = torch.tensor([value for batch in batches for value in batch], dtype=torch.float64)
+        # The masks of different images are independent, so that the error holds what they add, too.
+        error = {BOUND + ERROR: float(values_n.std()) / len(values_n) ** 0.5} if len(values_n) > 1 else {}
+        return {BOUND: float(values_n.mean()), **error}
+
+    code = code_of(__name__, type(model).__module__)
+    return _kept(run, model, {"bound": "order-agnostic", "draws": draws, "code": code}, measure)
+
+
+def _kept(
+    run: Run[CommonConf], model: Transformer, ingredients: Mapping[str, Any], measure: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """What is measured, or was measured before with the same ingredients."""
+    assert run.record.tokens is not None
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        scores = measure()
         if ranks.is_main():
-            (folder / SCORES).write_text(json.dumps({"nll": nll}), encoding="utf-8")
-        return {"nll": nll}
+            (folder / SCORES).write_text(json.dumps(scores), encoding="utf-8")
+        return scores
 
-    return float(run.store.obtain("likelihood", ingredients, measure).about["nll"])
+    whole = {"model": weights_digest(model), "tokens": run.record.tokens.digest, **ingredients}
+    return {name: float(value) for name, value in run.store.obtain("likelihood", whole, make).about.items()}
+
+
+def _over_batches(
+    run: Run[CommonConf],
+    title: str,
+    model: Transformer,
+    codes: TokenDataset,
+    of_batch: Callable[[int, Tensor, Tensor], T],
+) -> list[T]:
+    """What a function gives for the number, tokens and labels of each batch, in order; the processes share them."""
+    device, batches = model.head_bias.device, in_batches(len(codes), AT_ONCE)
+    mine = list(enumerate(batches))[ranks.rank() :: ranks.world_size()]
+    found: dict[int, T] = {}
+    with run.console.bar(title, sum(len(batch) for _, batch in mine), "images/s") as advance:
+        for number, batch in mine:
+            tokens_BN, labels_B = (part.to(device) for part in default_collate([codes[i] for i in batch]))
+            found[number] = of_batch(number, tokens_BN, labels_B)
+            advance(len(batch))
+    by_batch = {number: value for part in ranks.gather(found) for number, value in part.items()}
+    return [by_batch[number] for number in range(len(batches))]

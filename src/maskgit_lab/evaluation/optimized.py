@@ -10,7 +10,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import Row, samples_in
+from maskgit_lab.runs.results import Row, over_repeats, samples_in
 from maskgit_lab.settings import CommonConf
 
 NOTE = "optimized"
@@ -43,14 +43,15 @@ def is_better_lower(key: str) -> bool:
 
 
 def show_optimized(console: Terminal, key: str | None, rows: Sequence[Row]) -> float | None:
-    """Prints the best value of a metric over the rows of a command, and returns it.
+    """Prints the best value of a metric over the rows of a command, repeats averaged, and returns it.
 
     Raises:
         UserError: no row has it.
     """
     if key is None:
         return None
-    values = [float(row[key]) for row in samples_in(rows) if math.isfinite(row.get(key, math.nan))]
+    averaged = [row for row, _ in over_repeats(samples_in(rows))]
+    values = [float(row[key]) for row in averaged if math.isfinite(row.get(key, math.nan))]
     if not values:
         raise UserError(f"optimized_metric={key}: no point has been measured by it; the notes above say why")
     best = min(values) if is_better_lower(key) else max(values)

@@ -20,7 +20,7 @@ from maskgit_lab.data.source import ImageData, some_images
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.runs.results import FLOORS, Row, is_floor, samples_in
+from maskgit_lab.runs.results import FLOORS, Row, is_floor, over_repeats, samples_in
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.drawing import cover_masked, draw_grid
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -72,7 +72,7 @@ def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     """Draws the metrics of one run over the number of decoding steps T, and what held-out images and their
     reconstructions reach where there are as many of them.
     """
-    ordered = sorted(samples_in(rows), key=lambda row: row["steps"])
+    ordered = sorted((row for row, _ in over_repeats(samples_in(rows))), key=lambda row: row["steps"])
     floors = [row for row in rows if is_floor(row) and row["n_samples"] == ordered[0]["n_samples"]]
     drawn = [metric for metric in registry.of_rows(ordered) if metric.panel]
     panels = [(name, list(metrics)) for name, metrics in groupby(drawn, key=lambda metric: metric.panel)]

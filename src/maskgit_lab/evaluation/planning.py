@@ -16,7 +16,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
 from maskgit_lab.evaluation.floors import floors_of
-from maskgit_lab.evaluation.likelihood import load_or_compute_nll
+from maskgit_lab.evaluation.likelihood import load_or_compute_likelihoods
 from maskgit_lab.evaluation.memorisation import KnownCodes
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
@@ -38,7 +38,8 @@ from maskgit_lab.stages.features import load_or_train_extractor
 from maskgit_lab.tokenizers.base import Tokenizer
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
-NEED_DATA = ("nll", "cas", "memorised")  # without a run these are computed only if they are asked for
+NEED_DATA = (*registry.LIKELIHOODS, "cas", "memorised")  # without a run these are computed only if they are asked for
+OF_A_MODEL = (*registry.LIKELIHOODS, registry.RUNTIME)  # what images alone do not have
 
 
 def check_arguments(settings: EvaluateConf) -> None:
@@ -141,7 +142,7 @@ def curve_over_steps(
         run: its settings define what is measured.
         data: the real images, if they are available.
         trained: the model.
-        codes: of its images, for the NLL and for memorisation, if they are available.
+        codes: of its images, for their likelihood and for memorisation, if they are available.
         extractor: of features.
         real: the images of the reference; None: as the settings say.
         place: the folder of the results; None: the run's.
@@ -154,8 +155,9 @@ def curve_over_steps(
     evaluation = _of_model(run, data, trained, extractor, real, codes is not None, run.folder.data.name)
     evaluation = replace(evaluation, place=place or run.folder.path, save=save, codes=_known_codes(run, codes)).settle()
     known = {}
-    if "nll" in evaluation.metrics and codes is not None and evaluation.missing():
-        known = {"nll": load_or_compute_nll(run, trained.pipeline.model, trained.schedule, codes.test)}
+    asked = tuple(name for name in registry.LIKELIHOODS if name in evaluation.metrics)
+    if asked and codes is not None and evaluation.missing():
+        known = load_or_compute_likelihoods(run, trained.pipeline.model, trained.schedule, codes.test, asked)
     return replace(evaluation, known=known)
 
 
@@ -218,7 +220,10 @@ def _of_model(
     return Evaluation(
         run=run,
         data=data,
-        sources=[*floors, *(source.at(steps) for steps in run.settings.steps)],
+        sources=[
+            *floors,
+            *(source.at(t).again(i) for t in run.settings.steps for i in range(run.settings.eval.repeats)),
+        ],
         scorer=make_scorer(run, data, real, extractor),
         metrics=possible_metrics(run, data, floors, has_codes=has_codes),
         place=None,
@@ -243,6 +248,8 @@ def _of_images(
     run: Run[CommonConf], opened: ExternalImages, data: ImageData | None, real: RealImages, place: Path | None
 ) -> Evaluation:
     conf, choices = run.settings, choices_of(run.settings.eval)
+    if conf.eval.repeats > 1:
+        run.console.note("repeats", "eval.repeats is of samples that a model draws: these are measured once")
     source = External.choose(opened, conf.eval.n_samples)
     real.check(source.size, choices)
     choices.check(len(source))
@@ -253,7 +260,7 @@ def _of_images(
         _check_fits(opened, data)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     scorer = make_scorer(run, data, real, extractor)
-    measured: Sequence[str] = [metric for metric in metrics if metric != "nll"]
+    measured: Sequence[str] = [metric for metric in metrics if metric not in OF_A_MODEL]
     origin = origin_of(run.settings, None)
     return Evaluation(
         run=run, data=data, sources=[*floors, source], scorer=scorer, metrics=measured, place=place, origin=origin
@@ -286,7 +293,7 @@ def _check_same_data(folder: RunFolder, data: ImageData) -> None:
 def _codes(run: Run[CommonConf]) -> TokenCache | None:
     """The codes of the run's images, if they are needed and still in the cache."""
     record = run.record.tokens
-    if record is None or not {"nll", "memorised"} & set(run.settings.eval.metrics):
+    if record is None or not {*registry.LIKELIHOODS, "memorised"} & set(run.settings.eval.metrics):
         return None
     path = run.folder.place(record.path)
     if not path.is_dir():

@@ -21,6 +21,7 @@ from maskgit_lab.data.shards import ShardImages, Shards
 from maskgit_lab.data.source import Images
 from maskgit_lab.evaluation.batches import image_batches
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.runs.results import REPEAT
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.loading import Trained
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -82,10 +83,15 @@ class Generated(Source):
     seed: int  # of the samples
     data: str | None = None  # the name of the data that it was trained on, if that is known
     checkpoint: str | None = None  # the name of its checkpoint, where that is not the last of its run
+    repeat: int = 0  # which of several draws with the same settings; see `eval.repeats`
 
     def at(self, steps: int) -> Generated:
         """The samples at another T."""
         return replace(self, trained=replace(self.trained, pipeline=self.pipeline.at(steps)))
+
+    def again(self, repeat: int) -> Generated:
+        """Another draw of the same samples: for the same classes, with other random numbers."""
+        return replace(self, repeat=repeat)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -99,7 +105,7 @@ class Generated(Source):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return f"T = {self.steps}"
+        return f"T = {self.steps}" + (f", repeat {self.repeat}" if self.repeat else "")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -116,6 +122,7 @@ class Generated(Source):
             "labels": fingerprint({"labels": self.labels.tolist()}),
             **({"data": self.data} if self.data is not None else {}),
             **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {}),
+            **({REPEAT: self.repeat} if self.repeat else {}),
         }
 
     @property
@@ -133,7 +140,8 @@ class Generated(Source):
         for batch in batches:
             start = time.perf_counter()
             # A seed for each sample: it is the same image in any batch and in any process.
-            seeds = [mix_seeds(self.seed, SAMPLES, self.steps, i) for i in batch]
+            further = (self.repeat,) if self.repeat else ()
+            seeds = [mix_seeds(self.seed, SAMPLES, self.steps, i, *further) for i in batch]
             labels = self.labels[batch.start : batch.stop]
             made = self.pipeline.sample(labels, seeds, batch_size=len(batch))
             seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)

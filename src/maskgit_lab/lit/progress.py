@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskgit_lab.console import Terminal
 from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.runs.costs import add_images
 
 
 class StageBar(Callback):
@@ -51,7 +52,8 @@ class StageBar(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Any, batch_idx: int
     ) -> None:
-        """Advances the bar."""
+        """Advances the bar, and counts the images."""
+        add_images(len(batch[0]))
         loss = outputs["loss"] if isinstance(outputs, dict) else None
         if self.has_bar:
             steps = int(self._module.ends_step(batch_idx))

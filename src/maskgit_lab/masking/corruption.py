@@ -6,7 +6,7 @@ Shapes: B images, N tokens an image.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from maskgit_lab.masking.schedules import Schedule
@@ -32,7 +32,20 @@ def draw_mask(
     n_images, n_tokens = tokens_BN.shape
     ratio_B = torch.rand(n_images, device=tokens_BN.device, generator=generator)
     count_B = torch.ceil(schedule(ratio_B, n_tokens).clamp(min=min_ratio) * n_tokens).clamp(1, n_tokens)
-    order_BN = torch.rand(tokens_BN.shape, device=tokens_BN.device, generator=generator).argsort(dim=-1)
+    return choose_positions(count_B, n_tokens, generator)
+
+
+def choose_positions(
+    count_B: Float[Tensor, " B"] | Int64[Tensor, " B"], n_tokens: int, generator: torch.Generator | None = None
+) -> Bool[Tensor, "B N"]:
+    """True at so many positions of each image, chosen uniformly.
+
+    Args:
+        count_B: how many, whole numbers from 0 to N.
+        n_tokens: N.
+        generator: randomness, on the device of the counts.
+    """
+    order_BN = torch.rand((len(count_B), n_tokens), device=count_B.device, generator=generator).argsort(dim=-1)
     return order_BN.argsort(dim=-1) < count_B[:, None]
 
 

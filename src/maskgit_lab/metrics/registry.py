@@ -17,6 +17,11 @@ from maskgit_lab.objects import locate
 
 INCEPTION = "inception"  # the extractor whose distances are called FID, sFID and KID
 SPREAD = "_std"  # at the end of the key of a standard deviation
+ERROR = "_se"  # at the end of the key of a standard error
+UNCERTAIN = (SPREAD, ERROR)
+NLL, BOUND = "nll", "nll_bound"
+LIKELIHOODS = (NLL, BOUND)  # of held-out codes, in nats per token
+RUNTIME = "runtime"  # what `eval.metrics` calls the time of decoding
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Metric:
         """The extractor that a row's key was measured with; None if the key is not this metric's."""
         if key == self.key:
             return INCEPTION
-        is_other = bool(self.other) and key.startswith(f"{self.other}_") and not key.endswith(SPREAD)
+        is_other = bool(self.other) and key.startswith(f"{self.other}_") and not key.endswith(UNCERTAIN)
         return key.removeprefix(f"{self.other}_") if is_other else None
 
     def on(self, extractor: str) -> Metric:
@@ -94,10 +99,12 @@ TABLE: dict[str, Metric] = {
         Metric("cas_real_top5", "real, top 5", None, "classifier", "", heading=None),
         Metric("cas_real_all_top1", "all real", None, "classifier", "", heading=None),
         Metric("cas_real_all_top5", "all real, top 5", None, "classifier", "", heading=None),
-        Metric("nll", "NLL", "min", "codes"),
+        Metric(NLL, "NLL", "min", "codes"),
+        Metric(BOUND, "NLL bound", "min", "codes"),
         Metric("memorised", "memorised", None, "held_out", compute="maskgit_lab.metrics.memorisation.memorised",
                heading="mem.", title="Nearer to a training image than 99 % of held-out ones"),
         Metric("memorised_codes", "memorised, by codes", None, "codes", "", heading="codes"),
+        Metric("decode_seconds_per_image", "decoding, seconds an image", None, "", RUNTIME, heading="s/img", digits=5),
         Metric("images_per_second", "images a second", None, "", "", heading="img/s"),
     )
 }  # fmt: skip
@@ -152,7 +159,12 @@ def metric_of(key: str) -> Metric | None:
 
 def is_measured(key: str) -> bool:
     """Whether a key of a row is a result, and not a setting."""
-    return metric_of(key.removesuffix(SPREAD)) is not None
+    return metric_of(measure_of(key)) is not None
+
+
+def measure_of(key: str) -> str:
+    """The key of what a spread or a standard error belongs to; any other key as it is."""
+    return key.removesuffix(SPREAD).removesuffix(ERROR)
 
 
 def of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:

@@ -16,7 +16,8 @@ from maskgit_lab.report.agreement import order_sentences
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
-from maskgit_lab.report.tables import Table, external_table, pairs_table, papers_form
+from maskgit_lab.report.tables import Table, cost_table, external_table, pairs_table, papers_form
+from maskgit_lab.runs.costs import costs_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Report:
     faults: Sequence[str]  # what could not be read
     chapters: Sequence[Chapter]  # of the studies
     external: Table  # images that none of our models generated
+    cost: Table  # of all runs together, by stage
 
 
 def make_report(
@@ -74,7 +76,8 @@ def make_report(
         chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), ranking, pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
-    return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external)
+    cost = cost_table(costs_of(run.path for run in runs))
+    return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external, cost)
 
 
 def _chapter(

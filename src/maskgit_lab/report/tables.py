@@ -14,11 +14,13 @@ from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
 from maskgit_lab.report.words import NONE, format_knob, format_value, label
+from maskgit_lab.runs.costs import Cost, together
 from maskgit_lab.runs.results import VERSION, Row
 
-IS, NLL = registry.TABLE["inception_score"], registry.TABLE["nll"]
+IS, NLL, BOUND = (registry.TABLE[key] for key in ("inception_score", registry.NLL, registry.BOUND))
 PAPERS_KEYS = {"best_steps": "best_steps", "distance": "fid", IS.key: IS.key, NLL.key: NLL.key}  # in Table 3
-BEST = {"distance": min, IS.key: max, NLL.key: min}
+OURS_KEYS = (*PAPERS_KEYS, BOUND.key)
+BEST = {"distance": min, IS.key: max, NLL.key: min, BOUND.key: min}
 MOST_DECIMALS = 4
 
 
@@ -44,7 +46,7 @@ class Table:
 def compared(study: Study) -> list[dict[str, Any]]:
     """A row for each schedule, in the paper's order: our numbers, and the paper's in Table 3.
 
-    The distance and IS are read at the best T by the distance, and the NLL does not depend on T; all are means over
+    The distance and IS are read at the best T by the distance, and the NLLs do not depend on T; all are means over
     the seeds that all schedules share, with the standard deviation where there are several. What is not known is None.
     """
     found = comparison(study).by_schedule
@@ -58,24 +60,26 @@ def compared(study: Study) -> list[dict[str, Any]]:
 
 
 def papers_form(study: Study) -> Table:
-    """The compared numbers in the form of Table 3, the best of each column bold, and below them what held-out images
-    and their reconstructions reach.
+    """The compared numbers in the form of Table 3, with the bound where it was measured, the best of each column bold,
+    and below them what held-out images and their reconstructions reach.
     """
     rows = compared(study)
-    cells = [
-        [label(row["schedule"]), row["shape"], *(_mean(row, key) for key in PAPERS_KEYS), *_papers(row)] for row in rows
-    ]
+    own = [key for key in OURS_KEYS if key != BOUND.key or any(row[key] is not None for row in rows)]
+    cells = [[label(row["schedule"]), row["shape"], *(_mean(row, key) for key in own), *_papers(row)] for row in rows]
     bold = set()
-    for column, key in enumerate([*PAPERS_KEYS, *(f"paper_{key}" for key in PAPERS_KEYS)], start=2):
+    for column, key in enumerate([*own, *(f"paper_{key}" for key in PAPERS_KEYS)], start=2):
         values = [row[key] for row in rows if row[key] is not None]
         choose = BEST.get(key.removeprefix("paper_"))
         if choose and len(values) > 1:
             bold |= {(i, column) for i, row in enumerate(rows) if row[key] == choose(values)}
+    n_unknown = len(own) - 3  # likelihoods, which images alone do not have
     cells += [
-        [floor.name, f"n = {floor.n:,}", NONE, *_floor_cells(study, floor), *[NONE] * 4] for floor in floors(study)
+        [floor.name, f"n = {floor.n:,}", NONE, *_floor_cells(study, floor), *[NONE] * (n_unknown + 4)]
+        for floor in floors(study)
     ]
-    groups = (("", 2), (f"here: {study.data}, {study.features} features", 4), ("the paper: ImageNet 256", 4))
-    ours, papers = ("best T", study.distance.label, IS.label, NLL.label), ("best T", "FID", IS.label, NLL.label)
+    groups = (("", 2), (f"here: {study.data}, {study.features} features", len(own)), ("the paper: ImageNet 256", 4))
+    labels = ("best T", study.distance.label, IS.label, NLL.label, BOUND.label)
+    ours, papers = labels[: len(own)], ("best T", "FID", IS.label, NLL.label)
     return Table(["schedule", "shape", *ours, *papers], cells, frozenset(bold), groups, n_texts=2)
 
 
@@ -118,7 +122,10 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     found = list(rows)
     metrics = [metric.key for metric in registry.of_rows(row for _, row in found)]
     measured = [
-        key for name in metrics for key in (name, name + registry.SPREAD) if any(key in row for _, row in found)
+        key
+        for name in metrics
+        for key in (name, *(name + end for end in registry.UNCERTAIN))
+        if any(key in row for _, row in found)
     ]
     words = ["samples", "features", "reference"]
     keys = [*words, "n_samples", *measured]
@@ -126,15 +133,28 @@ def external_table(rows: Iterable[tuple[str, Row]]) -> Table:
     return Table(["where", *keys], cells, n_texts=1 + len(words))
 
 
+def cost_table(stages: Mapping[str, Cost]) -> Table:
+    """What each stage of the runs has cost, and all of them together; without what no run has, such as GPUs."""
+    rows = {**stages, "together": together(stages)}
+    units = {"core-hours": "core_hours", "GPU-hours": "gpu_hours", "GPU energy, kWh": "kwh", "images": "images"}
+    there = {unit: key for unit, key in units.items() if getattr(rows["together"], key)}
+    cells = [[name, *(_cell(getattr(cost, key)) for key in there.values())] for name, cost in rows.items()]
+    return Table(["stage", *there], cells if stages else [])
+
+
 def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
     seeds = of.seeds if of is not None else ()
     mine = [point for point in study.main if point.schedule == schedule and point.repeat[0] in seeds]
     best = of.best_steps if of is not None else None
-    nll = {point.repeat: value for point in mine if (value := point.value(NLL.key)) is not None}
+    nll, bound = (
+        {point.repeat: value for point in mine if (value := point.value(key)) is not None}
+        for key in (NLL.key, BOUND.key)
+    )
     values = {
         "distance": at_steps(mine, schedule, best, study.distance.key),
         IS.key: at_steps(mine, schedule, best, IS.key),
         NLL.key: list(nll.values()),
+        BOUND.key: list(bound.values()),
     }
     ours: dict[str, float | None] = {"best_steps": best}
     for key, several in values.items():
@@ -152,7 +172,7 @@ def floor_numbers(study: Study) -> list[dict[str, Any]]:
 
 
 def _floor_cells(study: Study, floor: Floor) -> list[str]:
-    return [_cell(floor.value(study.distance.key)), _cell(floor.value(IS.key)), NONE]
+    return [_cell(floor.value(study.distance.key)), _cell(floor.value(IS.key))]
 
 
 def _named(study: Study, floor: Floor) -> str:

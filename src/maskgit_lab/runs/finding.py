@@ -6,10 +6,18 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from maskgit_lab.runs.names import CHECKPOINTS
+from maskgit_lab.runs.names import CHECKPOINTS, COSTS
 
 EVALUATION = "evaluation"  # the folder of points that are not finished
-INSIDE = {CHECKPOINTS, EVALUATION, "pictures", "grids", "samples", "wandb"}  # folders in a run, which hold no runs
+INSIDE = {
+    CHECKPOINTS,
+    COSTS,
+    EVALUATION,
+    "pictures",
+    "grids",
+    "samples",
+    "wandb",
+}  # folders in a run, which hold no runs
 
 
 def run_folders(

@@ -7,4 +7,5 @@ CODE = "code.json"  # fingerprints of code to the hashes of its files
 LAST = "last.ckpt"
 METRICS = "metrics.csv"  # what was logged of the trainings
 CKPT = ".ckpt"
+COSTS = "costs"  # the folder of what each process has cost
 CHECKPOINTS = "checkpoints"

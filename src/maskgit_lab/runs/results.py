@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from maskgit_lab.fingerprints import checksum, fingerprint
@@ -24,31 +26,24 @@ SAW_REFERENCE_NOTE = (
     "The extractor was trained on the images of the reference, so that it tells them from all others: part of each "
     "distance, that of held-out images too, comes from that"
 )
+TIMED_ON = "timed_on"  # in a row, where decoding was timed: the device, and how many images at once
+REPEAT = "repeat"  # of samples that are drawn again with the settings of a row that has no such key: 1, 2, ...
+NOT_OF_A_REPEAT = (REPEAT, "metrics", "cas_classifier")  # repeats differ in these, since CAS is of the first alone
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
-    *(
-        "source",
-        "tokenizer",
-        "samples",
-        "samples_fingerprint",
-        "model",
-        "labels",
-        "data",
-        "schedule",
-        "decoder",
-        "decode_schedule",
-        "steps",
-    ),
+    *("source", "tokenizer", "samples", "samples_fingerprint", "model", "labels", "data"),
+    *("schedule", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics"),
+    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
-# the tree was as committed; the debug config. And a checksum of the row.
+# the tree was as committed; the debug config; a checksum of the row. And where it was timed.
 PROVENANCE = (
     *("code", "training_code", "reused_code", "reused_training_code", "commit", "clean", "debug", "checksum"),
+    TIMED_ON,
 )
 
 
@@ -98,6 +93,18 @@ def knobs(row: Row) -> dict[str, Any]:
     return {key: value for key, value in _settings(row).items() if key not in SETTINGS}
 
 
+def over_repeats(rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, float]]]:
+    """One row for the repeats of a point, in their order: the first with the means, and the standard deviations.
+
+    A number that only one of them has is as it is, and has no deviation.
+    """
+    points = defaultdict(list)
+    for row in rows:
+        shared = {key: value for key, value in _settings(row).items() if key not in NOT_OF_A_REPEAT}
+        points[fingerprint(shared), *origin(row)].append(row)
+    return [(repeats[0], {}) if len(repeats) == 1 else _averaged(repeats) for repeats in points.values()]
+
+
 def grid_path(folder: Path, row: Row) -> Path:
     """Where some samples of a point are drawn, in the folder of its results: those of the code that made them."""
     code = row.get("reused_code", row.get("code"))
@@ -122,7 +129,7 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """
     ordered = sorted(rows, key=lambda row: row.get("steps", 0))
     first = ["T"] if any("steps" in row for row in rows) else ["images"] if any(map(is_floor, rows)) else []
-    shown = [dict.fromkeys(first, _name(row)) | _cells(row) for row in ordered]
+    shown = [dict.fromkeys(first, _name(row)) | _cells(row, spread) for row, spread in over_repeats(ordered)]
     columns = [metric.column for metric in registry.of_rows(rows) if metric.column is not None]
     headings = list(dict.fromkeys([*first, *columns]))
     return headings, [[row.get(heading, "-") for heading in headings] for row in shown]
@@ -141,6 +148,10 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
         real, of_all = samples[0]["cas_real_top1"], samples[0].get("cas_real_all_top1")
         also = "" if of_all is None else f"; on all real images {of_all:.3f}"
         notes.append(f"Trained as long on up to as many real images, the classifier has CAS@1 {real:.3f}{also}.")
+    if draws := max((int(row.get(REPEAT, 0)) for row in rows), default=0):
+        notes.append(f"Mean ± standard deviation over {draws + 1} draws of the samples (eval.repeats).")
+    if any(registry.BOUND + registry.ERROR in row for row in rows):
+        notes.append("NLL bound: ± its standard error over the held-out images, in nats per token.")
     return [*notes, *_about_floors(rows), *_about_features(rows)]
 
 
@@ -177,7 +188,7 @@ def _settings(row: Row) -> dict[str, Any]:
         if not registry.is_measured(key)
         and key not in PROVENANCE
         and not key.startswith(VERSION)
-        and key.removesuffix(registry.SPREAD) not in own
+        and registry.measure_of(key) not in own
     }
 
 
@@ -185,13 +196,22 @@ def _is_few(row: Row) -> bool:
     return bool(row.get("n_samples", STANDARD_SAMPLES) < STANDARD_SAMPLES)
 
 
-def _cells(row: Row) -> dict[str, str]:
-    """The cells of a row, by heading."""
+def _averaged(repeats: Sequence[Row]) -> tuple[Row, Mapping[str, float]]:
+    """The mean row of the repeats of a point, and the standard deviations of its numbers."""
+    values = {key: [row[key] for row in repeats if key in row] for row in repeats for key in _measured(row)}
+    spread = {key: stdev(several) for key, several in values.items() if len(set(several)) > 1}
+    return {**repeats[0], **{key: fmean(values[key]) for key in spread}}, spread
+
+
+def _cells(row: Row, spread: Mapping[str, float]) -> dict[str, str]:
+    """The cells of a row, by heading, with the spread of its numbers over repeats, or else their standard error."""
     cells: dict[str, str] = {}
     for metric in registry.of_rows([row]):
         if metric.column is not None:
             star = "*" if metric.biased and _is_few(row) else ""
-            cells[metric.column] = _cell(row[metric.key], metric.digits) + star
+            error = spread.get(metric.key, row.get(metric.key + registry.ERROR))
+            within = "" if error is None else f" ± {_cell(error, metric.digits)}"
+            cells[metric.column] = _cell(row[metric.key], metric.digits) + within + star
     return cells
 
 

@@ -14,6 +14,7 @@ from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.costs import Costs, as_scores, sentence
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.record import Record
 from maskgit_lab.runs.results import Row
@@ -77,6 +78,7 @@ class Run(Generic[S_co]):
     asked: str = ""  # what it asks to be measured; see `evaluation.code.asked_for`
     logger: Logger = field(default_factory=NoLogger)  # of numbers and pictures
     together: bool = True  # whether every process takes part, or the main one works alone
+    costs: Costs = field(default_factory=Costs)  # of the stages
     # What this command has made already and needs again, by fingerprint.
     memory: dict[str, Any] = field(default_factory=dict)
 
@@ -109,6 +111,22 @@ class Run(Generic[S_co]):
             setattr(self.record, part, value)
         self.record.used = sorted({*self.record.used, *self.store.used})
         self.folder.save()
+
+    def kept_costs(self, folder: Path | None) -> Costs:
+        """The costs of this command from now on, kept in a folder."""
+        return Costs(folder, self.device)
+
+    def log_costs(self) -> None:
+        """Gives the loggers what the run has cost up to now; every process calls this."""
+        self.costs.write()
+        ranks.barrier()  # until each of them has done so
+        if stages := self.costs.total():
+            self.logger.scores("cost", as_scores(stages))
+
+    def show_costs(self) -> None:
+        """Prints what the run has cost, over all commands."""
+        if stages := self.costs.total():
+            self.console.note("cost", sentence(stages))
 
     def by_main(self, work: Callable[[Run[S_co]], T]) -> T:
         """What the main process makes alone, on one device, while the others wait; every process calls this."""

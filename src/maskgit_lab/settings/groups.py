@@ -202,6 +202,7 @@ class EvalConf:
         default_factory=registry.names  # what cannot be computed is left out
     )
     n_samples: Images | None = None  # for each T; null: one for each training image and its class; the paper: 50000
+    repeats: Count = 1  # draws of the samples at each T, with other seeds; the release: 3 (eval_avg_num)
     batch_size: Count = 128  # images at once; halved when a GPU runs out of memory
     reference: Folder = "train"  # train | test, of the data; a folder of images; an npz file, such as ADM's
     reference_features: Count = 50_000  # real images whose features are kept, for precision, recall and KID

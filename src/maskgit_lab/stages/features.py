@@ -26,7 +26,8 @@ def load_or_train_extractor(
     if data is None:
         raise UserError("a classifier needs real images with classes: name them with data=NAME and its settings")
     conf = run.settings.classifier
-    trained = load_or_train_classifier(run, data, conf)
+    with run.costs.stage("classifier"):
+        trained = load_or_train_classifier(run, data, conf)
     return ClassifierFeatures(trained.net, trained.identity, data.name, centre_of(conf))
 
 

@@ -19,6 +19,7 @@ from maskgit_lab.data.tokens import CODES, LABELS, TokenCache, code_type, shards
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.lit.hardware import workers
 from maskgit_lab.nets.files import write_arrays
+from maskgit_lab.runs.costs import add_images
 from maskgit_lab.runs.record import TokensRecord
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import Entry, is_valid, open_valid
@@ -90,6 +91,7 @@ def _codes(
     loader = DataLoader(images, run.settings.tokens.batch_size, sampler=keys, num_workers=n_workers)
     for batch, _ in loader:
         yield tokenizer.encode(batch.to(run.device)).cpu()
+        add_images(len(batch))
         advance(len(batch))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from maskgit_lab.fingerprints import flatten
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row, samples_in
+from maskgit_lab.runs.results import Row, over_repeats, samples_in
 
 
 class LightningRun(RunLogger):
@@ -88,9 +88,10 @@ def measured(row: Row) -> dict[str, float]:
 
 
 def best(rows: Sequence[Row]) -> dict[str, float | int]:
-    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`."""
+    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`; repeats are averaged."""
     found: dict[str, float | int] = {}
-    choose, samples = {"min": min, "max": max}, samples_in(rows)
+    samples = [row for row, _ in over_repeats(samples_in(rows))]
+    choose = {"min": min, "max": max}
     for metric in registry.of_rows(samples):
         if metric.better is not None:
             row = choose[metric.better]((row for row in samples if metric.key in row), key=lambda row: row[metric.key])

@@ -18,7 +18,7 @@ from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.lit.loggers.curves import curves_over_steps
 from maskgit_lab.lit.loggers.lightning import best
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row, grid_path, knobs, samples_in
+from maskgit_lab.runs.results import Row, grid_path, knobs, over_repeats, samples_in
 from maskgit_lab.settings import LoggerConf
 
 CONNECT_SECONDS = 2.0
@@ -75,8 +75,9 @@ class WandbRun(RunLogger):
             return
         columns = list(dict.fromkeys(key for row in rows for key in row))
         cells = [[row.get(key) for key in columns] for row in rows]
-        self.run.summary.update(_best(rows) | best(rows))
-        if (figure := curves_over_steps(rows)) is not None:
+        means = [row for row, _ in over_repeats(rows)]
+        self.run.summary.update(_best(means) | best(rows))
+        if (figure := curves_over_steps(means)) is not None:
             self.run.log({CURVES: wandb.Plotly(figure)})
         self._ask(lambda: self.run.log({TABLE: wandb.Table(columns=[*columns], data=cells)}))
         if self.log_model:
