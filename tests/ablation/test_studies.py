@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from maskgit_lab.ablation.reading import Run, find_runs
+from maskgit_lab.ablation.reading import Run, Seeds, find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.titles import differences
 from synthetic_runs import SCHEDULES, make_everything, make_run, row
@@ -19,7 +19,7 @@ def run(rows, training="t", name="run") -> Run:
 def test_schedules_steps_and_seeds_share_a_study():
     rows = [row(s, seed, t) for s in ("cosine", "linear") for seed in (0, 1) for t in (4, 8)]
     (study,) = studies([run(rows[:4]), run(rows[4:], name="other")])
-    assert len(study.points) == len(study.main) == 8 and study.seeds == [0, 1] and len(study.runs) == 2
+    assert len(study.points) == len(study.main) == 8 and study.seeds == [Seeds(0), Seeds(1)] and len(study.runs) == 2
     assert study.title == "digits, classifier features, 1,437 samples, reference digits-train"
     assert (study.distance.key, study.distance.label) == ("fd_classifier", "FD")
 

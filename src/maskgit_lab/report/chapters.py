@@ -13,6 +13,7 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
 from maskgit_lab.report.agreement import order_sentences
+from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
@@ -32,6 +33,7 @@ class Chapter:
     knobs: Mapping[str, Sequence[Panel]]  # metrics against each knob that has several values
     maps: Sequence[Map]  # of the distance
     table: Table  # in the form of Table 3
+    deviations: str  # what its spread holds; "": it has none
     ranking: Ranking | None  # of the schedules; None if there are too few
     order: Sequence[str]  # how the order of the schedules agrees with the paper's
     pictures: Sequence[Picture]  # of samples at the best T
@@ -98,6 +100,7 @@ def _chapter(
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
         maps=all_maps(study),
         table=papers_form(study),
+        deviations=about_deviations(study),
         ranking=ranking,
         order=order_sentences(study, ranking),
         pictures=pictures,
