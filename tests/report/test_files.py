@@ -226,8 +226,9 @@ def test_debug_runs_are_kept_out_of_the_headline_and_come_last(tmp_path):
 
 def test_older_code_reused_rows_and_seeds_that_are_left_out_are_warned_of(tmp_path):
     make_run(tmp_path / "a", [row("cosine", 0, t, code="old") for t in (4, 8)])
-    own = [row("cosine", seed, t, code="new", reused_code="old") for seed in (0, 1) for t in (4, 8)]
-    make_run(tmp_path / "b", [*own, row("cosine", 0, 16, code="new")])
+    first, second = ([row("cosine", seed, t, code="new", reused_code="old") for t in (4, 8)] for seed in (0, 1))
+    make_run(tmp_path / "b", [*first, row("cosine", 0, 16, code="new")])
+    make_run(tmp_path / "c", second)
     write_code(tmp_path / "b", {"old": {"decoding/parallel.py": "1"}, "new": {"decoding/parallel.py": "2"}})
     for each in pages(find_runs(tmp_path)):
         assert "measured by older code than the current ones: decoding/parallel.py differs" in each
