@@ -106,7 +106,13 @@ def test_there_is_no_other_file():
 def test_sweeps_of_one_checkpoint(command, launched, run, name):
     command("evaluate", f"sweeps={name}", f"checkpoint={run}")
     assert all(job["checkpoint"] == str(run) and job["decode.steps"].startswith("[") for job in launched.jobs)
-    expected = {"decode_steps": 1, "temperature_by_steps": 8, "decode_schedule": 7, "guidance": 5, "classifier_seeds": 2}
+    expected = {
+        "decode_steps": 1,
+        "temperature_by_steps": 8,
+        "decode_schedule": 7,
+        "guidance": 5,
+        "classifier_seeds": 2,
+    }
     assert len(launched.jobs) == expected[name]
     assert launched.jobs[0]["logger.group"] == name
 

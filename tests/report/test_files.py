@@ -93,7 +93,10 @@ def test_the_order_in_words():
     study = study_of(*rows)
     text = order_sentences(study, rank(curves(study.main, study.distance), bootstrap=20, seed=0))
     assert "our order of 7 schedules" in text[0] and "95 % interval" in text[0]
-    assert "The intervals are percentiles of a nested, paired bootstrap: 20 times, training seeds are drawn" in text[-1]
+    assert (
+        "The intervals are expanded percentiles of a nested, paired bootstrap: 20 times, training seeds are drawn"
+        in text[-1]
+    )
     one = study_of(*(each for each in rows if each["seed"] == 0))
     text = order_sentences(one, rank(curves(one.main, one.distance), bootstrap=20, seed=0))
     assert "no interval, since there is one model of each schedule only" in text[0] and text[-1] == MEANING

@@ -19,6 +19,7 @@ from maskgit_lab.ablation.resampling import Levels, percentile_interval, resampl
 from maskgit_lab.ablation.sharing import compare
 
 FEWEST = 3  # schedules; of two there is no order worth a number
+Interval = tuple[float, float] | None
 Values = Float[np.ndarray, "B S"]  # the first row is of the models as they are, the others of resamples
 
 
@@ -27,7 +28,7 @@ class Agreement:
     """A rank correlation with the paper."""
 
     tau: float | None  # Kendall's tau-b in [-1, 1]; None where one of the orders is all ties
-    interval: tuple[float, float] | None  # the 95 % percentile interval; None without several models of each schedule
+    interval: Interval  # the 95 % percentile interval; None without several models of each schedule
     n_undefined: int = 0  # resamples without a tau, which the interval leaves out
     p: float | None = None  # of the exact permutation test of no relation, two-sided; None without a tau
 
@@ -76,17 +77,18 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
         return None
     rows = [table3()[curve.schedule] for curve in known]
     fid_S, steps_S = np.array([row.fid for row in rows]), np.array([float(row.best_steps) for row in rows])
-    ours_BS, best_BS = at_best(known, bootstrap if len(shared.seeds) > 1 else 0, np.random.default_rng(seed))
+    levels = levels_of(known, shared.seeds)
+    ours_BS, best_BS = at_best(known, bootstrap if levels.are_several else 0, np.random.default_rng(seed))
     return Ranking(
         tuple(curve.schedule for curve in known),
         tuple(ours_BS[0].tolist()),
         tuple(fid_S.tolist()),
-        _agreement(ours_BS, fid_S),
-        _agreement(best_BS, steps_S),
-        _shapes(known, ours_BS, bool(shared.seeds)),
+        _agreement(ours_BS, fid_S, levels),
+        _agreement(best_BS, steps_S, levels),
+        _shapes(known, ours_BS, levels),
         bootstrap,
         shared.seeds,
-        levels_of(known, shared.seeds),
+        levels,
         tuple(curve.schedule for curve in known if curve.is_at_edge),
     )
 
@@ -106,29 +108,32 @@ def levels_of(curves: Sequence[Curve], seeds: tuple[Seeds, ...]) -> Levels:
 
 def papers_shapes(schedules: Sequence[str]) -> float:
     """Jonckheere-Terpstra's J of these schedules by the paper's own FID."""
-    rows = [table3()[name] for name in schedules]
-    groups = [SHAPES.index(row.shape) for row in rows]
-    return float(jonckheere(np.array([[row.fid for row in rows]]), groups)[0])
+    return float(jonckheere(np.array([[table3()[name].fid for name in schedules]]), shapes_of(schedules))[0])
 
 
-def _agreement(ours_BS: Values, papers_S: Float[np.ndarray, " S"]) -> Agreement:
+def shapes_of(schedules: Sequence[str]) -> list[int]:
+    """The place of each schedule's shape in the claimed order."""
+    return [SHAPES.index(table3()[name].shape) for name in schedules]
+
+
+def _agreement(ours_BS: Values, papers_S: Float[np.ndarray, " S"], levels: Levels) -> Agreement:
     taus_B = kendall_tau(ours_BS, papers_S)
     if np.isnan(taus_B[0]):
         return Agreement(None, None)
     tau, p, defined = float(taus_B[0]), tau_p(ours_BS[0], papers_S), taus_B[1:][~np.isnan(taus_B[1:])]
     if not len(defined):
         return Agreement(tau, None, p=p)
-    return Agreement(tau, percentile_interval(defined), len(taus_B) - 1 - len(defined), p)
+    return Agreement(tau, percentile_interval(defined, levels.n_drawn), len(taus_B) - 1 - len(defined), p)
 
 
-def _shapes(curves: Sequence[Curve], ours_BS: Values, are_paired: bool) -> ShapeTest | None:
-    groups = [SHAPES.index(table3()[curve.schedule].shape) for curve in curves]
+def _shapes(curves: Sequence[Curve], ours_BS: Values, levels: Levels) -> ShapeTest | None:
+    groups = shapes_of([curve.schedule for curve in curves])
     counts = tuple(groups.count(group) for group in range(len(SHAPES)))
     n_pairs = (sum(counts) ** 2 - sum(n * n for n in counts)) // 2
     if not n_pairs:
         return None
     j_B, (p, n) = jonckheere(ours_BS, groups), jonckheere_p(ours_BS[0], groups)
-    each_RS = np.stack([curve.values_RX[:, curve.best] for curve in curves], axis=1) if are_paired else ours_BS[:0]
+    each_RS = np.stack([curve.values_RX[:, curve.best] for curve in curves], axis=1) if levels.seeds else ours_BS[:0]
     whole = int((jonckheere(each_RS, groups) == n_pairs).sum())
-    interval = percentile_interval(j_B[1:]) if len(j_B) > 1 else None
+    interval = percentile_interval(j_B[1:], levels.n_drawn) if len(j_B) > 1 else None
     return ShapeTest(float(j_B[0]), n_pairs, p, n, counts, interval, whole, len(each_RS))

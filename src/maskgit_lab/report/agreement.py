@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from maskgit_lab.ablation.classifiers import AcrossClassifiers, Average
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.permutations import SHAPES, ShapeTest
 from maskgit_lab.ablation.published import table3
@@ -66,6 +67,19 @@ def shape_sentences(study: Study, ranking: Ranking) -> list[str]:
     return [found, _about_shapes(test)]
 
 
+def classifier_sentences(study: Study, found: AcrossClassifiers | None) -> list[str]:
+    """The agreement over studies that differ in the classifier alone; nothing without such."""
+    if found is None:
+        return []
+    varies = what_varies(found.levels, study)
+    return [
+        f"The same on {len(found.weights)} classifiers (features_weights {', '.join(found.weights)}), whose distances "
+        "have different scales, so that each has a chapter of its own and the order alone is compared: "
+        f"tau-b {_average(found.tau, '{:+.2f}')}, and J {_average(found.shapes, '{:.3g}')}; over {varies}, where "
+        "models and classifiers are drawn independently of each other."
+    ]
+
+
 def tau_fact(study: Study, ranking: Ranking) -> tuple[str, str]:
     """Tau-b of the order in short, and what it is."""
     n = count(len(ranking.schedules), "schedule")
@@ -97,6 +111,12 @@ def seeds_of_tau(study: Study, ranking: Ranking) -> list[str]:
     if ranking.seeds == comparison(study).seeds:
         return []
     return [f"Tau compares the paper's schedules alone, on {format_seeds(ranking.seeds)}."] if ranking.seeds else []
+
+
+def _average(average: Average, form: str) -> str:
+    mean, each = form.format(average.mean), ", ".join(form.format(one) for one in average.each)
+    interval = "" if average.interval is None else f", 95 % interval {' to '.join(map(form.format, average.interval))}"
+    return f"{mean} in the mean ({each}{interval})"
 
 
 def _about_shapes(test: ShapeTest) -> str:
@@ -151,7 +171,7 @@ def _about_intervals(study: Study, ranking: Ranking) -> Sequence[str]:
     drawn += ["training seeds"] if levels.trainings[1] > 1 else []
     drawn += ["draws of samples"] if levels.draws[1] > 1 else []
     text = (
-        f"The intervals are percentiles of a nested, paired bootstrap: {ranking.bootstrap:,} times, "
+        f"The intervals are expanded percentiles of a nested, paired bootstrap: {ranking.bootstrap:,} times, "
         f"{' and within them '.join(drawn)} are drawn with replacement, the same for all schedules, and mean, best T "
         "and statistics are computed again."
     )

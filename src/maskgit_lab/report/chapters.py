@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskgit_lab.ablation.classifiers import across, alike
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
-from maskgit_lab.report.agreement import order_sentences
+from maskgit_lab.report.agreement import classifier_sentences, order_sentences
 from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
@@ -73,7 +74,9 @@ def make_report(
     chapters: list[Chapter] = []
     for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
         ranking = rank(curves(study.main, study.distance), bootstrap=bootstrap, seed=seed)
-        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), ranking, pictures, names))
+        same = across(alike(study, every), bootstrap=bootstrap, seed=seed)
+        order = [*order_sentences(study, ranking), *classifier_sentences(study, same)]
+        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), (ranking, order), pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
     return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external)
@@ -83,7 +86,7 @@ def _chapter(
     number: int,
     study: Study,
     apart: Table,
-    ranking: Ranking | None,
+    ranked: tuple[Ranking | None, Sequence[str]],
     pictures: Sequence[Picture],
     names: Mapping[Path, str],
 ) -> Chapter:
@@ -101,8 +104,8 @@ def _chapter(
         maps=all_maps(study),
         table=papers_form(study),
         deviations=about_deviations(study),
-        ranking=ranking,
-        order=order_sentences(study, ranking),
+        ranking=ranked[0],
+        order=ranked[1],
         pictures=pictures,
         run_names=[names[run.path] for run in study.runs],
     )

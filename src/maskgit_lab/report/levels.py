@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maskgit_lab.ablation.classifiers import CLASSIFIER
 from maskgit_lab.ablation.curves import Curve, curves
 from maskgit_lab.ablation.ranking import levels_of
 from maskgit_lab.ablation.reading import Seeds
@@ -9,8 +10,6 @@ from maskgit_lab.ablation.resampling import Levels
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import count, format_range, format_seeds
-
-CLASSIFIER = "classifier"  # the extractor that is trained here, with a seed of its own
 
 
 def what_varies(levels: Levels, study: Study) -> str:
