@@ -13,7 +13,6 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
-from maskgit_lab.report.pages import EDGE_NOTE
 from maskgit_lab.settings import ReportConf
 
 
@@ -57,8 +56,7 @@ def _print(terminal: Terminal, report: Report) -> None:
         terminal.say("")
         table = chapter.table
         terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
-        for text in (chapter.deviations, EDGE_NOTE, *chapter.order, *chapter.warnings):
-            if text:
-                terminal.say(text)
+        for text in (*chapter.notes, *chapter.order, *chapter.warnings):
+            terminal.say(text)
     for text in report.faults:
         terminal.say(text)

@@ -176,7 +176,7 @@ def _about_intervals(study: Study, ranking: Ranking) -> Sequence[str]:
         "and statistics are computed again."
     )
     if left_out := what_is_one(levels, study):
-        text += f" What varies with {', '.join(left_out)} is not in them, since there is one."
+        text += f" They do not hold what varies with {' and with '.join(left_out)}, of which there is one."
     text += f" With {count(len(levels.seeds), 'model')} a schedule they are rough."
     if undefined := ranking.shift.n_undefined:
         text += f" {undefined:,} resamples in which all best T are equal have no tau and are left out."

@@ -19,6 +19,7 @@ from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
 from maskgit_lab.report.tables import Table, external_table, pairs_table, papers_form
+from maskgit_lab.report.words import EDGE, EDGE_NOTE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Chapter:
     knobs: Mapping[str, Sequence[Panel]]  # metrics against each knob that has several values
     maps: Sequence[Map]  # of the distance
     table: Table  # in the form of Table 3
-    deviations: str  # what its spread holds; "": it has none
+    notes: Sequence[str]  # on its deviations and on best T at the edge
     ranking: Ranking | None  # of the schedules; None if there are too few
     order: Sequence[str]  # how the order of the schedules agrees with the paper's
     pictures: Sequence[Picture]  # of samples at the best T
@@ -90,7 +91,7 @@ def _chapter(
     pictures: Sequence[Picture],
     names: Mapping[Path, str],
 ) -> Chapter:
-    panels = curve_panels(study)
+    panels, table = curve_panels(study), papers_form(study)
     distance = [panel for panel in panels if panel.metric == study.distance]
     knobs = {knob: knob_panels(study, knob) for knob in study.axes}
     return Chapter(
@@ -102,10 +103,15 @@ def _chapter(
         panels=[panel for panel in panels if panel not in distance],
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
         maps=all_maps(study),
-        table=papers_form(study),
-        deviations=about_deviations(study),
+        table=table,
+        notes=_notes(study, table),
         ranking=ranked[0],
         order=ranked[1],
         pictures=pictures,
         run_names=[names[run.path] for run in study.runs],
     )
+
+
+def _notes(study: Study, table: Table) -> list[str]:
+    has_edge = any(EDGE in cell for row in table.rows for cell in row)
+    return [*about_deviations(study), *([EDGE_NOTE] if has_edge else [])]

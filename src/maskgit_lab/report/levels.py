@@ -53,14 +53,14 @@ def how_to_read(study: Study) -> str:
     )
 
 
-def about_deviations(study: Study) -> str:
-    """What \u00b1 in the table is; "" where there is none."""
+def about_deviations(study: Study) -> list[str]:
+    """What ± in the table is; nothing where there is none."""
     found = comparison(study)
     several = [one for one in found.compared if len(one.seeds) > 1]
     if not several:
-        return ""
+        return []
     varies = what_varies(levels_of(several, found.seeds or _most(several)), study)
-    return f"± is the standard deviation over models: {varies}."
+    return [f"± is the standard deviation over models: {varies}."]
 
 
 def _most(several: list[Curve]) -> tuple[Seeds, ...]:

@@ -16,14 +16,13 @@ from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.sentences import facts
 from maskgit_lab.report.styles import DARK, styles
 from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_spots
-from maskgit_lab.report.words import EDGE, count, label
+from maskgit_lab.report.words import EDGE_NOTE, count, label
 
 # The browser itself then refuses any request; Plotly's surfaces compile their drawing code.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "font-src data:"
 )
-EDGE_NOTE = f"{EDGE} at the edge of the T that were measured: a better one may lie beyond."
 PAPER_NOTE = (
     "The paper's numbers are of ImageNet 256 x 256 with 50,000 samples. NLL is in nats per token; the paper's tokens "
     "are others than those here."

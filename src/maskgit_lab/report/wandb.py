@@ -18,7 +18,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs
 from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.report.chapters import Chapter
-from maskgit_lab.report.pages import EDGE_NOTE, escape_markdown, markdown_table
+from maskgit_lab.report.pages import escape_markdown, markdown_table
 from maskgit_lab.report.styles import styles
 from maskgit_lab.runs.names import RECORD
 
@@ -107,12 +107,11 @@ def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
         runs: what W&B's `Runset` takes to choose its runs.
     """
     study, keys = chapter.study, _keys(chapter.study)
-    texts = [text for text in (*chapter.order, chapter.deviations, EDGE_NOTE) if text]
     layout = wr.Layout(w=WIDTH, h=PANEL_HEIGHT + 4)
     return [
         wr.H1(study.title),
         wr.MarkdownBlock(markdown_table(chapter.table)),
-        wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in texts)),
+        wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in (*chapter.order, *chapter.notes))),
         wr.H2("Curves over T"),
         wr.PanelGrid(
             runsets=[wr.Runset(**runs, groupby=[f"config.{key}" for key in keys])],

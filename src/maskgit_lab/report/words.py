@@ -13,6 +13,7 @@ NONE = "–"  # noqa: RUF001 a dash, for what was not measured
 
 
 EDGE = "†"  # at a best T that is the first or the last
+EDGE_NOTE = f"{EDGE} at the edge of the T that were measured: a better one may lie beyond."
 
 
 def label(key: str) -> str:
