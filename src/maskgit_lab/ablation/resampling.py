@@ -3,6 +3,8 @@
 A tokenizer's seed holds several training seeds, and a training seed several draws of samples. All schedules of a seed
 have its tokenizer, its initialisation and its noise in common, so a seed is drawn for all schedules at once: what a
 lucky seed gives to every schedule then moves none ahead of another. A level with a single member is kept as it is.
+Drawing again within what was drawn overstates what the inner levels vary by (Davison and Hinkley 1997, section 3.8): it
+errs on the safe side.
 
 Shapes: B resamples, R models (of different seeds), D draws of samples, X values of T.
 """
