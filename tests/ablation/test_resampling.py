@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maskgit_lab.ablation.curves import Curve, curves
+from maskgit_lab.ablation.permutations import kendall_tau
 from maskgit_lab.ablation.points import Draw
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import rank
@@ -101,6 +102,17 @@ def test_an_effect_of_the_seed_on_all_schedules_moves_no_schedule_ahead():
     alone = np.stack([resampled([one], 1000, generator)[0][:, 0] for one in paired], axis=1)
     ranks = np.argsort(np.argsort(alone, axis=1), axis=1)
     assert np.mean((ranks == np.argsort(np.argsort(fids))).all(axis=1)) < 0.05
+
+
+def test_a_seed_that_all_schedules_share_leaves_the_interval_of_tau_narrow():
+    """The paper's distances, with a seed effect of 3 and noise of 0.2."""
+    fids, generator = np.array([each.fid for each in table3().values()]), np.random.default_rng(0)
+    values_SR = fids[:, None] + 3 * generator.normal(size=5) + 0.2 * generator.normal(size=(7, 5))
+    every = [curve_of(values[:, None], None, name) for name, values in zip(table3(), values_SR, strict=True)]
+    found = rank(every, bootstrap=1000, seed=0)
+    assert found is not None and found.order.interval is not None and found.order.interval[0] > 0.85
+    alone_BS = np.concatenate([resampled([one], 1000, generator)[0] for one in every], axis=1)
+    assert percentile_interval(kendall_tau(alone_BS, fids)[1:], 5)[0] < 0.6  # as if each schedule had seeds of its own
 
 
 def test_the_first_is_what_was_measured_and_the_mean_is_kept():

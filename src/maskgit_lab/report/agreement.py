@@ -177,7 +177,7 @@ def _about_intervals(study: Study, ranking: Ranking) -> Sequence[str]:
     )
     if left_out := what_is_one(levels, study):
         text += f" They do not hold what varies with {' and with '.join(left_out)}, of which there is one."
-    text += f" With {count(len(levels.seeds), 'model')} a schedule they are rough, and miss the truth more often than 5 %."
+    text += f" With {count(len(levels.seeds), 'model')} a schedule they miss the truth more often than 5 %."
     if undefined := ranking.shift.n_undefined:
         text += f" {undefined:,} resamples in which all best T are equal have no tau and are left out."
     return [text]
