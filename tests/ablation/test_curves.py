@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maskgit_lab.ablation.curves import at_best_steps, curves, metrics_of, spread
-from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import TABLE, Metric, add
@@ -22,7 +22,7 @@ def test_mean_band_and_sweet_spot():
     rows = [row("cosine", seed, t, fd_classifier=v) for seed, line in values.items() for t, v in line.items()]
     study = study_of(*rows)
     (curve,) = curves(study.main, study.distance)
-    assert curve.x == (2, 4, 8) and curve.seeds == (0, 1) and curve.has_band
+    assert curve.x == (2, 4, 8) and curve.seeds == (Seeds(0), Seeds(1)) and curve.has_band
     assert curve.mean_X.tolist() == [8, 6, 5.5]
     assert curve.low_X.tolist() == [7, 5, 5] and curve.high_X.tolist() == [9, 7, 6]
     assert curve.best_steps == 8 and curve.is_at_edge

@@ -7,7 +7,7 @@ import pytest
 
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
-from maskgit_lab.ablation.reading import Run, find_runs
+from maskgit_lab.ablation.reading import Run, Seeds, find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.report.csv_files import curves_csv, table_csv
 from synthetic_runs import STEPS, add_rows, make_run, make_sweep, row
@@ -59,7 +59,7 @@ def test_duplicates_change_no_number(tmp_path, duplicate: Callable[[Path], None]
     duplicate(folder)
     assert numbers(folder) == before
     (study,) = studies(find_runs(folder))
-    assert len(study.points) == 3 * 2 * len(STEPS) and study.seeds == [0, 1] and len(study.runs) > 6
+    assert len(study.points) == 3 * 2 * len(STEPS) and study.seeds == [Seeds(0), Seeds(1)] and len(study.runs) > 6
     assert study.data == "digits" and study.training["mvtm.net.depth"] == 4
 
 

@@ -1,12 +1,17 @@
 """Our order against the paper's: tau against SciPy's, made-up orders, and the interval over seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
 from maskgit_lab.ablation.curves import Curve
+from maskgit_lab.ablation.permutations import kendall_tau
+from maskgit_lab.ablation.points import Draw
 from maskgit_lab.ablation.published import table3
-from maskgit_lab.ablation.ranking import kendall_tau, rank
+from maskgit_lab.ablation.ranking import rank
+from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.metrics.registry import TABLE
 
 FD = TABLE["fid"].on("classifier")
@@ -14,12 +19,16 @@ NAMES = tuple(table3())
 FIDS = np.array([row.fid for row in table3().values()])
 
 
+def curve_of(name: str, steps: tuple[float, ...], values_RX) -> Curve:
+    """A curve of a draw of samples for each training seed."""
+    return Curve(name, FD, steps, tuple(map(Seeds, range(len(values_RX)))), (Draw(0),), np.asarray(values_RX)[:, None])
+
+
 def curves_of(distances_SR, steps=(4, 8)) -> list[Curve]:
     """Curves whose best T is the last, with these distances there for each repeat."""
     made = []
     for name, distances in zip(NAMES, np.atleast_2d(distances_SR), strict=False):
-        values = np.stack([distances + 5.0, distances], axis=1)
-        made.append(Curve(name, FD, steps, tuple(range(len(distances))), values))
+        made.append(curve_of(name, steps, np.stack([distances + 5.0, distances], axis=1)))
     return made
 
 
@@ -50,7 +59,7 @@ def test_one_seed_has_no_interval_and_fewer_than_three_schedules_no_tau():
     one = rank(curves_of(FIDS[:, None]), bootstrap=10, seed=0)
     assert one is not None and one.order.interval is None and one.shift.interval is None
     assert rank(curves_of(FIDS[:2, None]), bootstrap=10, seed=0) is None
-    strangers = [Curve("arccos", FD, c.x, c.seeds, c.values_RX) for c in curves_of(FIDS[:, None])]
+    strangers = [replace(c, schedule="arccos") for c in curves_of(FIDS[:, None])]
     assert rank(strangers, bootstrap=10, seed=0) is None
 
 
@@ -83,7 +92,7 @@ def test_the_best_t_moves_as_in_the_paper_or_not_at_all():
     def with_best(steps_of) -> list[Curve]:
         grid = (4, 8, 10, 16, 32, 64)
         return [
-            Curve(name, FD, grid, (0, 1), np.abs(np.log2(np.array([grid] * 2)) - np.log2(steps_of(row.best_steps))) + 1)
+            curve_of(name, grid, np.abs(np.log2(np.array([grid] * 2)) - np.log2(steps_of(row.best_steps))) + 1)
             for name, row in table3().items()
         ]
 
@@ -98,6 +107,6 @@ def test_the_best_t_moves_as_in_the_paper_or_not_at_all():
 
 def test_points_that_a_seed_lacks_do_not_spoil_the_others():
     values = np.array([[9.0, np.nan], [7.0, 5.0], [8.0, 6.0]])
-    curves = [Curve(name, FD, (4, 8), (0, 1, 2), values + i) for i, name in enumerate(NAMES)]
+    curves = [curve_of(name, (4, 8), values + i) for i, name in enumerate(NAMES)]
     found = rank(curves, bootstrap=200, seed=0)
     assert found is not None and found.ours[0] == 5.5

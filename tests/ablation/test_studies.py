@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from maskgit_lab.ablation.reading import Run, find_runs
+from maskgit_lab.ablation.conditions import Conditions
+from maskgit_lab.ablation.origins import Origins
+from maskgit_lab.ablation.reading import Run, Seeds, find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.titles import differences
-from synthetic_runs import SCHEDULES, make_everything, make_run, row
+from synthetic_runs import SCHEDULES, add_rows, make_everything, make_run, row
 
 
 def run(rows, training="t", name="run") -> Run:
@@ -19,7 +21,7 @@ def run(rows, training="t", name="run") -> Run:
 def test_schedules_steps_and_seeds_share_a_study():
     rows = [row(s, seed, t) for s in ("cosine", "linear") for seed in (0, 1) for t in (4, 8)]
     (study,) = studies([run(rows[:4]), run(rows[4:], name="other")])
-    assert len(study.points) == len(study.main) == 8 and study.seeds == [0, 1] and len(study.runs) == 2
+    assert len(study.points) == len(study.main) == 8 and study.seeds == [Seeds(0), Seeds(1)] and len(study.runs) == 2
     assert study.title == "digits, classifier features, 1,437 samples, reference digits-train"
     assert (study.distance.key, study.distance.label) == ("fd_classifier", "FD")
 
@@ -94,7 +96,16 @@ def test_values_that_are_not_finite_are_not_measured():
 
 @pytest.mark.parametrize(
     "nonsense",
-    [{"seed": None}, {"schedule": 5}, {"choice_temperature": math.nan}, {"steps": 0}, {"model": []}, {"decoder": 3}],
+    [
+        {"seed": None},
+        {"schedule": 5},
+        {"choice_temperature": math.nan},
+        {"steps": 0},
+        {"model": []},
+        {"decoder": 3},
+        {"repeat": -1},
+        {"repeat": "x"},
+    ],
     ids=str,
 )
 def test_a_row_that_does_not_identify_its_point_is_left_out(nonsense):
@@ -163,3 +174,27 @@ def test_two_runs_of_the_same_point_count_once(tmp_path):
         make_run(tmp_path / name, [row("cosine", 0, 4)], grids=False)
     (study,) = studies(find_runs(tmp_path))
     assert len(study.points) == 1 and len(study.runs) == 2
+
+
+def test_runs_with_tokenizers_of_other_seeds_share_a_study(tmp_path):
+    for tokenizer in (0, 1):
+        rows = [row("cosine", 3, t, model=f"m{tokenizer}") for t in (4, 8)]
+        folder = make_run(tmp_path / str(tokenizer), rows, grids=False)
+        config = folder / "config.yaml"
+        config.write_text(config.read_text().replace("weights: null, seed: 0", f"weights: null, seed: {tokenizer}"))
+        add_rows(folder, [row("cosine", 9, 4, model=f"m{tokenizer}")])  # another draw of its samples
+    runs = find_runs(tmp_path)
+    (study,) = studies(runs)
+    assert study.seeds == [Seeds(3, 0), Seeds(3, 1)] and len(study.points) == 6 and not study.apart
+    one = Conditions.read("tokenizer.seed=1").chosen(runs, Origins.of(runs))
+    assert [len(run.rows) for run in one] == [3] and "tokenizer.seed" not in study.training
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"seed": "x"}, {"seed": True}, {"seed": -1}, {"seed": 0, "tokenizer": {"seed": None}}, {"seed": 2.0}],
+    ids=str,
+)
+def test_a_config_without_readable_seeds_has_none(config):
+    assert Seeds.of_config(config) is None
+    assert Seeds.of_config({"seed": 4, "tokenizer": None}) == Seeds(4)

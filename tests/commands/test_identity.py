@@ -13,7 +13,7 @@ import torch
 import maskgit_lab
 from maskgit_lab import code
 from maskgit_lab.ablation.curves import curves
-from maskgit_lab.ablation.reading import find_runs
+from maskgit_lab.ablation.reading import Seeds, find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.decoding.base import named_schedule
 from maskgit_lab.fingerprints import file_sha256
@@ -383,7 +383,7 @@ def test_the_same_weights_measured_by_three_commands_are_one_point(command, run,
     together = studies(find_runs(tmp_path / "lab"))
     assert len(alone) == len(together) == 1
     for (study,) in (alone, together):
-        assert study.seeds == [0] and sorted(point.steps for point in study.points) == [2, 4]
+        assert study.seeds == [Seeds(0)] and sorted(point.steps for point in study.points) == [2, 4]
         (curve,) = curves(study.main, study.distance)
         assert curve.counts_X.tolist() == [1, 1] and not curve.has_band
     said = command("report", "runs=lab", "out=report", "where=data=digits,seed=0")

@@ -16,6 +16,7 @@ from maskgit_lab.settings import plain
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}
 JOBS = {"mask_schedule": 21, "decode_steps": 19, "temperature_by_steps": 40, "decode_schedule": 7, "guidance": 5}
+JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2}
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def test_every_combination_composes(name, commands, monkeypatch):
                 check_arguments(settings)
                 assert settings.checkpoint == "outputs/run"
             values = plain(settings)
-            seen.add(str([values.get("schedule"), settings.seed, settings.decode]))
+            chance = [(values.get(group) or {}).get("seed") for group in ("tokenizer", "classifier")]
+            seen.add(str([values.get("schedule"), settings.seed, settings.decode, *chance]))
     assert len(seen) == JOBS[name]
 
 

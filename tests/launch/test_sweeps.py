@@ -12,8 +12,8 @@ from refusals import expect_refused
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
-SWEEPS = {"mask_schedule": "train"} | dict.fromkeys(
-    ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance"], "evaluate"
+SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train"} | dict.fromkeys(
+    ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"], "evaluate"
 )
 
 
@@ -39,6 +39,13 @@ def test_a_model_for_each_schedule_and_seed(command, launched):
     assert all(job["trainer"] == "cpu" and job["wait"] == "true" for job in launched.jobs)
     assert {job["logger.group"] for job in launched.jobs} == {"mask_schedule-digits"}
     assert not any("sweep" in override.split("=")[0] for line in launched.lines for override in line)
+
+
+def test_a_model_for_each_schedule_and_tokenizer(command, launched):
+    said = command("train", "sweeps=tokenizer_seeds", "sweep.seeds=[0,4]", "experiment=digits", "trainer=cpu")
+    assert said.code == 0 and "42 jobs, 0 of them finished before" in said.out
+    found = {(job["schedule"], job["tokenizer.seed"], job["seed"]) for job in launched.jobs}
+    assert found == {(s, t, n) for s in PAPER for t in "012" for n in "04"}
 
 
 def test_the_command_line_goes_over_the_sweep(command, launched):
@@ -95,11 +102,17 @@ def test_there_is_no_other_file():
     assert {file.stem for file in (ROOT / "sweeps").glob("*.yaml")} == SWEEPS.keys()
 
 
-@pytest.mark.parametrize("name", sorted(SWEEPS.keys() - {"mask_schedule"}))
+@pytest.mark.parametrize("name", sorted(name for name, verb in SWEEPS.items() if verb == "evaluate"))
 def test_sweeps_of_one_checkpoint(command, launched, run, name):
     command("evaluate", f"sweeps={name}", f"checkpoint={run}")
     assert all(job["checkpoint"] == str(run) and job["decode.steps"].startswith("[") for job in launched.jobs)
-    expected = {"decode_steps": 1, "temperature_by_steps": 8, "decode_schedule": 7, "guidance": 5}
+    expected = {
+        "decode_steps": 1,
+        "temperature_by_steps": 8,
+        "decode_schedule": 7,
+        "guidance": 5,
+        "classifier_seeds": 2,
+    }
     assert len(launched.jobs) == expected[name]
     assert launched.jobs[0]["logger.group"] == name
 

@@ -19,9 +19,10 @@ from maskgit_lab.report.agreement import MEANING, NAME, order_sentences
 from maskgit_lab.report.chapters import Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
 from maskgit_lab.report.files import write_report
+from maskgit_lab.report.levels import how_to_read
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.samples import encode
-from maskgit_lab.report.sentences import facts, faults_of, how_to_read, warnings
+from maskgit_lab.report.sentences import facts, faults_of, warnings
 from maskgit_lab.report.tables import external_table, papers_form, settings_table, sweet_spots
 from maskgit_lab.report.words import NONE
 from synthetic_runs import SCHEDULES, floors, make_everything, make_run, make_sweep, row, write_code
@@ -60,7 +61,7 @@ def test_the_table_has_ours_beside_the_papers():
     values = {0: 6.0, 1: 6.2}
     table = papers_form(study_of(*(row("cosine", seed, 8, fd_classifier=v, nll=4.0) for seed, v in values.items())))
     cells = dict(zip(table.head[2:6], table.rows[3][2:6], strict=True))
-    assert table.rows[3][:2] == ["cosine", "concave"] and cells["best T"] == "8" and cells["FD"] == "6.10 ± 0.14"
+    assert table.rows[3][:2] == ["cosine", "concave"] and cells["best T"] == "8†" and cells["FD"] == "6.10 ± 0.14"
     assert cells["NLL"] == "4.00" and table.rows[3][6:] == ["10", "6.06", "181.5", "4.22"]
     assert [r[0] for r in table.rows] == [name.replace("_", " ") for name in table3()]
     assert table.rows[0][2:6] == [NONE] * 4 and table.rows[0][7] == "7.89"
@@ -113,12 +114,17 @@ def test_the_order_in_words():
     rows = [row(s, seed, t) for s in SCHEDULES for seed in (0, 1) for t in (4, 8)]
     study = study_of(*rows)
     text = order_sentences(study, rank(curves(study.main, study.distance), bootstrap=20, seed=0))
-    assert "our order of 7 schedules" in text[0] and "95 % interval" in text[0] and "bootstrap over seeds" in text[2]
+    assert "our order of 7 schedules" in text[0] and "95 % interval" in text[0]
+    assert (
+        "The intervals are expanded percentiles of a nested, paired bootstrap: 20 times, training seeds are drawn"
+        in text[-1]
+    )
     one = study_of(*(each for each in rows if each["seed"] == 0))
     text = order_sentences(one, rank(curves(one.main, one.distance), bootstrap=20, seed=0))
-    assert "no interval, since there is one seed only" in text[0] and text[2] == MEANING
-    assert "One seed (0)" in how_to_read(one) and "from the lowest to the highest" in how_to_read(study)
-    assert "one model for each schedule" not in how_to_read(study)
+    assert "no interval, since there is one model of each schedule only" in text[0] and text[-1] == MEANING
+    assert "One model of each schedule (seed 0), so there is no band" in how_to_read(
+        one
+    ) and "from the lowest to the highest" in how_to_read(study)
     (few,) = order_sentences(study_of(row("cosine", 0, 8)), None)
     assert few.startswith("1 of the paper's seven schedules is measured here") and "none is given" in few
 
@@ -145,7 +151,7 @@ def test_tau_of_ties_is_undefined():
 
 def test_seeds_of_the_samples_alone_are_named_as_such():
     study = study_of(*(row("cosine", seed, 8, model="the same") for seed in (0, 1)))
-    assert "the seeds are of its samples, not of its training" in how_to_read(study)
+    assert "(seed 0), whose points are means over 2 draws of its samples, so there is no band" in how_to_read(study)
 
 
 def test_warnings():
@@ -270,8 +276,9 @@ def test_debug_runs_are_kept_out_of_the_headline_and_come_last(tmp_path):
 
 def test_older_code_reused_rows_and_seeds_that_are_left_out_are_warned_of(tmp_path):
     make_run(tmp_path / "a", [row("cosine", 0, t, code="old") for t in (4, 8)])
-    own = [row("cosine", seed, t, code="new", reused_code="old") for seed in (0, 1) for t in (4, 8)]
-    make_run(tmp_path / "b", [*own, row("cosine", 0, 16, code="new")])
+    first, second = ([row("cosine", seed, t, code="new", reused_code="old") for t in (4, 8)] for seed in (0, 1))
+    make_run(tmp_path / "b", [*first, row("cosine", 0, 16, code="new")])
+    make_run(tmp_path / "c", second)
     write_code(tmp_path / "b", {"old": {"decoding/parallel.py": "1"}, "new": {"decoding/parallel.py": "2"}})
     for each in pages(find_runs(tmp_path)):
         assert "measured by older code than the current ones: decoding/parallel.py differs" in each

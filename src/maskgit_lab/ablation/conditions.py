@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from maskgit_lab.ablation.origins import Origins
-from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.reading import TOKENIZER_SEED, Run
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.runs.results import PROVENANCE, VERSION, Row, is_floor, samples_in
@@ -68,8 +68,10 @@ class Conditions:
 
 def _values(run: Run, row: Row, origins: Origins) -> Mapping[str, Any]:
     """What a row says, and the settings of its model's training by dotted keys."""
-    training = origins.run_of(run, row).settings if "steps" in row else {}
-    return {**training, **origins.complete(run, row)}
+    if "steps" not in row:
+        return origins.complete(run, row)
+    training, seeds = origins.run_of(run, row).settings, origins.seeds_of(run, row)
+    return {**training, TOKENIZER_SEED: seeds.tokenizer, **origins.complete(run, row)}
 
 
 def _check(key: str, value: str, every: Sequence[Mapping[str, Any]]) -> None:

@@ -1,10 +1,14 @@
-"""Curves: a metric of one schedule by repeat and T (or a knob), with its mean, its band and its sweet spot.
+"""Curves: a metric of one schedule by model and T (or a knob), with its mean, its band and its sweet spot.
 
-Shapes: R repeats (a seed and a model each), X values of T or of a knob; NaN is what was not measured.
+Draws of samples are nested in models: they are averaged within each, and the models are the repeats that are counted.
+
+Shapes: R repeats (models of different seeds), D draws of samples, X values of T or of a knob; NaN is what was not
+measured.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,8 +16,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from maskgit_lab.ablation.points import STEPS, Point
+from maskgit_lab.ablation.points import STEPS, Draw, Point
 from maskgit_lab.ablation.published import in_order
+from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.rectangles import largest
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
@@ -29,17 +34,31 @@ class Curve:
     schedule: str  # its name
     metric: Metric  # what the values are
     x: tuple[float, ...]  # T or the values of a knob, ascending
-    seeds: tuple[int, ...]  # of the repeats
-    values_RX: Float[np.ndarray, "R X"]  # one row a repeat
+    seeds: tuple[Seeds, ...]  # of the models
+    draws: tuple[Draw, ...]  # of samples, of which each model may have others
+    values_RDX: Float[np.ndarray, "R D X"]  # of each draw
+
+    @cached_property
+    def values_RX(self) -> Float[np.ndarray, "R X"]:
+        """Of each model, the mean over its draws."""
+        known_RDX = np.isfinite(self.values_RDX)
+        total_RX, n_RX = np.where(known_RDX, self.values_RDX, 0.0).sum(axis=1), known_RDX.sum(axis=1)
+        return np.divide(total_RX, n_RX, out=np.full(total_RX.shape, np.nan), where=n_RX > 0)
+
+    @property
+    def draws_each(self) -> tuple[int, int]:
+        """The fewest and the most draws of any value."""
+        n_RX = np.isfinite(self.values_RDX).sum(axis=1)
+        return int(n_RX[n_RX > 0].min()), int(n_RX.max())
 
     @property
     def counts_X(self) -> Line:
-        """Repeats that have a value."""
+        """Models that have a value."""
         return np.isfinite(self.values_RX).sum(axis=0).astype(float)
 
     @property
     def mean_X(self) -> Line:
-        """Over the repeats; every x has at least one value."""
+        """Over the models; every x has at least one value."""
         return np.nanmean(self.values_RX, axis=0)
 
     @property
@@ -54,30 +73,30 @@ class Curve:
 
     @property
     def has_band(self) -> bool:
-        """Whether any x has several repeats."""
+        """Whether any x has several models."""
         return bool((self.counts_X > 1).any())
 
     @cached_property
     def whole(self) -> Curve:
-        """The largest part of it without gaps, so that all its x have the same repeats."""
+        """The largest part of it without gaps, so that all its x have the same models."""
         known_RX = np.isfinite(self.values_RX)
         rows = sorted(largest([[set(np.flatnonzero(known_R).tolist()) for known_R in known_RX.T]]))
         return self._cut(rows, np.flatnonzero(known_RX[rows].all(axis=0)).tolist())
 
-    def only(self, seeds: Set[int]) -> Curve:
+    def only(self, seeds: Set[Seeds]) -> Curve:
         """The part of it with these seeds alone, at the x that have all of them."""
         rows = [i for i, seed in enumerate(self.seeds) if seed in seeds]
         return self._cut(rows, [i for i in range(len(self.x)) if seeds <= set(self.seeds_at(i))])
 
     @property
     def best(self) -> int:
-        """The index of the best x, by the mean over repeats that all compared x have; the smallest x of equals."""
+        """The index of the best x, by the mean over models that all compared x have; the smallest x of equals."""
         mean = self.whole.mean_X
         return self.x.index(self.whole.x[int(mean.argmin() if self.metric.better == "min" else mean.argmax())])
 
     @property
     def best_value(self) -> float:
-        """The mean at the best x, over the same repeats."""
+        """The mean at the best x, over the same models."""
         return self.whole.at(self.x[self.best])
 
     @property
@@ -94,14 +113,15 @@ class Curve:
         """The mean at an x; NaN where it was not measured."""
         return float(self.mean_X[self.x.index(x)]) if x in self.x else float("nan")
 
-    def seeds_at(self, index: int) -> list[int]:
+    def seeds_at(self, index: int) -> list[Seeds]:
         """The seeds that have a value at the x of this index, in order."""
         there = np.isfinite(self.values_RX[:, index])
         return sorted(seed for seed, known in zip(self.seeds, there, strict=True) if known)
 
     def _cut(self, rows: Sequence[int], columns: Sequence[int]) -> Curve:
         x, seeds = tuple(self.x[i] for i in columns), tuple(self.seeds[i] for i in rows)
-        return replace(self, x=x, seeds=seeds, values_RX=self.values_RX[np.ix_(rows, columns)])
+        every = range(len(self.draws))
+        return replace(self, x=x, seeds=seeds, values_RDX=self.values_RDX[np.ix_(rows, every, columns)])
 
 
 def metrics_of(study: Study) -> list[Metric]:
@@ -112,12 +132,17 @@ def metrics_of(study: Study) -> list[Metric]:
 
 def curve(points: Sequence[Point], metric: Metric, over: str = STEPS) -> Curve | None:
     """The metric of points of one schedule over T, or over a knob whose values are numbers; None if never measured."""
-    values = {(p.repeat, p.x(over)): v for p in points if (v := p.value(metric.key)) is not None}
+    values: dict[tuple[Seeds, Draw, float], list[float]] = defaultdict(list)  # of models of equal seeds: several
+    for point in points:
+        if (value := point.value(metric.key)) is not None:
+            values[point.seeds, point.draw, point.x(over)].append(value)
     if not values:
         return None
-    repeats, xs = sorted({repeat for repeat, _ in values}), sorted({x for _, x in values})
-    values_RX = np.array([[values.get((repeat, x), np.nan) for x in xs] for repeat in repeats])
-    return Curve(points[0].schedule, metric, tuple(xs), tuple(seed for seed, _ in repeats), values_RX)
+    seeds, draws, xs = (tuple(sorted(set(axis))) for axis in zip(*values, strict=True))
+    values_RDX = np.full((len(seeds), len(draws), len(xs)), np.nan)
+    for (one, draw, x), several in values.items():
+        values_RDX[seeds.index(one), draws.index(draw), xs.index(x)] = np.mean(several)
+    return Curve(points[0].schedule, metric, xs, seeds, draws, values_RDX)
 
 
 def curves(points: Sequence[Point], metric: Metric, over: str = STEPS) -> list[Curve]:
@@ -138,9 +163,17 @@ def at_best_steps(points: Sequence[Point], knob: str, metric: Metric) -> list[Po
 
 
 def at_steps(points: Sequence[Point], schedule: str, steps: float | None, key: str) -> list[float]:
-    """A metric of every repeat at one T."""
-    here = (p for p in points if p.schedule == schedule and p.steps == steps)
-    return [value for p in here if (value := p.value(key)) is not None]
+    """A metric of every model at one T, the mean over its draws of samples."""
+    return by_model([p for p in points if p.schedule == schedule and p.steps == steps], key)
+
+
+def by_model(points: Sequence[Point], key: str) -> list[float]:
+    """A metric of every model of points of one schedule: the mean over them."""
+    values: dict[Seeds, list[float]] = defaultdict(list)
+    for point in points:
+        if (value := point.value(key)) is not None:
+            values[point.seeds].append(value)
+    return [float(np.mean(several)) for _, several in sorted(values.items())]
 
 
 def spread(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -1,21 +1,28 @@
-"""Points: what was measured of one model, decoded in one way, with one seed."""
+"""Points: what was measured of one model, decoded in one way, on one draw of samples."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.runs.results import SETTINGS, Row, knobs
 
 STEPS, DECODER, DECODE_SCHEDULE = "steps", "decoder", "decode_schedule"
 COMPARED = ("schedule", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
-REPEATED = ("model", "seed")  # points that differ in these alone are repeats of each other
+REPEATED = ("model", "seed", "repeat")  # points that differ in these alone are repeats of each other
 SHARED = tuple(key for key in SETTINGS if key not in (*COMPARED, *REPEATED, "metrics", "cas_classifier"))
 Value = float | str  # of a knob; everything but numbers as text
 Setting = tuple[tuple[str, Value], ...]  # every knob and its value, by name
+
+
+class Draw(NamedTuple):
+    """A draw of samples from a model."""
+
+    seed: int  # of the samples, which is the training's for the first
+    repeat: int = 0  # further draws of one evaluation have 1, 2, ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Point:
 
     row: Row  # everything that was measured there, also by several evaluations
     training: str  # of its model
+    seeds: Seeds  # of its model
     sources: tuple[tuple[Run, Row], ...]  # the runs and their rows that this was read from
 
     @property
@@ -44,12 +52,18 @@ class Point:
     def setting(self) -> Setting:
         """The decoder's knobs, and its name where it has one."""
         named = {DECODER: self.row[DECODER]} if DECODER in self.row else {}
-        return tuple(sorted((key, _value(value)) for key, value in {**knobs(self.row), **named}.items()))
+        own = {key: value for key, value in knobs(self.row).items() if key not in REPEATED}
+        return tuple(sorted((key, _value(value)) for key, value in {**own, **named}.items()))
 
     @property
-    def repeat(self) -> tuple[int, str]:
-        """Seed and model: what distinguishes it from other measurements of the same point."""
-        return int(self.row.get("seed", 0)), str(self.row.get("model", ""))
+    def model(self) -> str:
+        """The hash of its model's weights; "" where the row does not say."""
+        return str(self.row.get("model", ""))
+
+    @property
+    def draw(self) -> Draw:
+        """Which samples of its model were measured."""
+        return Draw(int(self.row.get("seed", 0)), int(self.row.get("repeat", 0)))
 
     def value(self, key: str) -> float | None:
         """A number of the row; None where it was not measured, or is not finite."""

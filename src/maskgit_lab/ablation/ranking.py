@@ -1,6 +1,6 @@
-"""Our order of the schedules against the paper's: Kendall's tau, with an interval by bootstrap over seeds.
+"""Our order of the schedules against the paper's: Kendall's tau-b, and the claim about their shapes.
 
-Shapes: B resamples, S schedules, R repeats, X numbers of decoding steps T.
+Shapes: B resamples, S schedules, R models (of different seeds).
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import numpy as np
 from jaxtyping import Float
 
 from maskgit_lab.ablation.curves import Curve
+from maskgit_lab.ablation.permutations import SHAPES, ShapeTest, jonckheere, jonckheere_p, kendall_tau, tau_p
 from maskgit_lab.ablation.published import table3
+from maskgit_lab.ablation.reading import Seeds
+from maskgit_lab.ablation.resampling import Levels, percentile_interval, resampled
 from maskgit_lab.ablation.sharing import compare
 
 FEWEST = 3  # schedules; of two there is no order worth a number
-PERCENTILES = (2.5, 97.5)
+Interval = tuple[float, float] | None
+Values = Float[np.ndarray, "B S"]  # the first row is of the models as they are, the others of resamples
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,9 @@ class Agreement:
     """A rank correlation with the paper."""
 
     tau: float | None  # Kendall's tau-b in [-1, 1]; None where one of the orders is all ties
-    interval: tuple[float, float] | None  # the 95 % percentile interval; None without repeats
+    interval: Interval  # the 95 % percentile interval; None without several models of each schedule
     n_undefined: int = 0  # resamples without a tau, which the interval leaves out
+    p: float | None = None  # of the exact permutation test of no relation, two-sided; None without a tau
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,15 @@ class Ranking:
     """How the schedules rank here and in the paper."""
 
     schedules: tuple[str, ...]  # of the paper that were measured, from the most concave to the most convex
-    ours: tuple[float, ...]  # the distance at each one's best T, mean over repeats
+    ours: tuple[float, ...]  # the distance at each one's best T, mean over models
     papers: tuple[float, ...]  # its FID in Table 3
-    repeats: tuple[int, ...]  # for each schedule
     order: Agreement  # agreement of the distances with the paper's FID
     shift: Agreement  # agreement of the best T with the paper's
+    shapes: ShapeTest | None  # of concave before linear before convex; None where all are of one shape
     bootstrap: int  # resamples
-    seeds: tuple[int, ...]  # that all schedules share, and on which they are compared; none where they share none
+    seeds: tuple[Seeds, ...]  # that all schedules share, and on which they are compared; none where they share none
+    levels: Levels  # what the intervals hold
+    at_edge: tuple[str, ...] = ()  # schedules whose best T is the first or the last that was compared
 
     @property
     def our_order(self) -> list[str]:
@@ -52,25 +59,13 @@ class Ranking:
         return [name for _, name in sorted(zip(self.papers, self.schedules, strict=True))]
 
 
-def kendall_tau(first_BS: Float[np.ndarray, "B S"], second_S: Float[np.ndarray, " S"]) -> Float[np.ndarray, " B"]:
-    """Tau-b of each row with one other ranking, in [-1, 1]; NaN where either is all ties.
-
-    For all resamples at once, since a call of SciPy for each would take longer than the rest of the report.
-    """
-    i, j = np.triu_indices(len(second_S), k=1)
-    first, second = np.sign(first_BS[:, i] - first_BS[:, j]), np.sign(second_S[i] - second_S[j])
-    untied = np.sqrt((first != 0).sum(axis=1) * (second != 0).sum())
-    return np.divide(first @ second, untied, out=np.full(len(first_BS), np.nan), where=untied > 0)
-
-
 def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | None:
     """Compares distances with the paper's Table 3.
 
     Args:
         curves: of the distance, one a schedule; those of schedules that are not in the paper are left out, and the
             others are compared on the seeds that they share.
-        bootstrap: resamples: within each schedule, its repeats are drawn with replacement, and mean, best T and tau
-            are found anew.
+        bootstrap: resamples, in each of which mean, best T and statistics are found anew.
         seed: of the resamples.
 
     Returns:
@@ -82,34 +77,63 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
         return None
     rows = [table3()[curve.schedule] for curve in known]
     fid_S, steps_S = np.array([row.fid for row in rows]), np.array([float(row.best_steps) for row in rows])
-    generator = np.random.default_rng(seed)
-    resampled = [_resample(curve, bootstrap, generator) for curve in known]
-    ours_BS, best_BS = (np.stack(columns, axis=1) for columns in zip(*resampled, strict=True))
-    repeats = tuple(len(curve.values_RX) for curve in known)
-    order = _agreement(kendall_tau(ours_BS, fid_S), max(repeats))
-    shift = _agreement(kendall_tau(best_BS, steps_S), max(repeats))
-    names = tuple(curve.schedule for curve in known)
+    levels = levels_of(known, shared.seeds)
+    ours_BS, best_BS = at_best(known, bootstrap if levels.are_several else 0, np.random.default_rng(seed))
     return Ranking(
-        names, tuple(ours_BS[0].tolist()), tuple(fid_S.tolist()), repeats, order, shift, bootstrap, shared.seeds
+        tuple(curve.schedule for curve in known),
+        tuple(ours_BS[0].tolist()),
+        tuple(fid_S.tolist()),
+        _agreement(ours_BS, fid_S, levels),
+        _agreement(best_BS, steps_S, levels),
+        _shapes(known, ours_BS, levels),
+        bootstrap,
+        shared.seeds,
+        levels,
+        tuple(curve.schedule for curve in known if curve.is_at_edge),
     )
 
 
-def _resample(
-    curve: Curve, bootstrap: int, generator: np.random.Generator
-) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
-    """Distance at the best T, and the best T, of a curve without gaps; the first is of the repeats as they are."""
-    n = len(curve.values_RX)
-    drawn_BR = np.vstack([np.arange(n), generator.integers(n, size=(bootstrap, n))])
-    mean_BX = curve.values_RX[drawn_BR].mean(axis=1)
-    return mean_BX.min(axis=1), np.array(curve.x, dtype=float)[mean_BX.argmin(axis=1)]
+def at_best(curves: Sequence[Curve], bootstrap: int, generator: np.random.Generator) -> tuple[Values, Values]:
+    """The distance at the best T of each curve, and that T: of the models as they are, and of each resample."""
+    means = resampled(curves, bootstrap, generator) if bootstrap else [curve.mean_X[None] for curve in curves]
+    steps = [np.array(curve.x)[mean_BX.argmin(axis=1)] for curve, mean_BX in zip(curves, means, strict=True)]
+    return np.stack([mean_BX.min(axis=1) for mean_BX in means], axis=1), np.stack(steps, axis=1).astype(float)
 
 
-def _agreement(taus_B: Float[np.ndarray, " B"], most_repeats: int) -> Agreement:
-    """The first is of the repeats as they are."""
-    tau = None if np.isnan(taus_B[0]) else float(taus_B[0])
-    resampled = taus_B[1:]
-    defined = resampled[~np.isnan(resampled)]
-    if tau is None or most_repeats < 2 or not len(defined):
-        return Agreement(tau, None)
-    low, high = np.percentile(defined, PERCENTILES)
-    return Agreement(tau, (float(low), float(high)), len(resampled) - len(defined))
+def levels_of(curves: Sequence[Curve], seeds: tuple[Seeds, ...]) -> Levels:
+    """What varies by chance among curves on the seeds that they share."""
+    draws = [curve.draws_each for curve in curves]
+    return Levels(seeds, (min(fewest for fewest, _ in draws), max(most for _, most in draws)))
+
+
+def papers_shapes(schedules: Sequence[str]) -> float:
+    """Jonckheere-Terpstra's J of these schedules by the paper's own FID."""
+    return float(jonckheere(np.array([[table3()[name].fid for name in schedules]]), shapes_of(schedules))[0])
+
+
+def shapes_of(schedules: Sequence[str]) -> list[int]:
+    """The place of each schedule's shape in the claimed order."""
+    return [SHAPES.index(table3()[name].shape) for name in schedules]
+
+
+def _agreement(ours_BS: Values, papers_S: Float[np.ndarray, " S"], levels: Levels) -> Agreement:
+    taus_B = kendall_tau(ours_BS, papers_S)
+    if np.isnan(taus_B[0]):
+        return Agreement(None, None)
+    tau, p, defined = float(taus_B[0]), tau_p(ours_BS[0], papers_S), taus_B[1:][~np.isnan(taus_B[1:])]
+    if not len(defined):
+        return Agreement(tau, None, p=p)
+    return Agreement(tau, percentile_interval(defined, levels.n_drawn), len(taus_B) - 1 - len(defined), p)
+
+
+def _shapes(curves: Sequence[Curve], ours_BS: Values, levels: Levels) -> ShapeTest | None:
+    groups = shapes_of([curve.schedule for curve in curves])
+    counts = tuple(groups.count(group) for group in range(len(SHAPES)))
+    n_pairs = (sum(counts) ** 2 - sum(n * n for n in counts)) // 2
+    if not n_pairs:
+        return None
+    j_B, (p, n) = jonckheere(ours_BS, groups), jonckheere_p(ours_BS[0], groups)
+    each_RS = np.stack([curve.values_RX[:, curve.best] for curve in curves], axis=1) if levels.seeds else ours_BS[:0]
+    whole = int((jonckheere(each_RS, groups) == n_pairs).sum())
+    interval = percentile_interval(j_B[1:], levels.n_drawn) if len(j_B) > 1 else None
+    return ShapeTest(float(j_B[0]), n_pairs, p, n, counts, interval, whole, len(each_RS))

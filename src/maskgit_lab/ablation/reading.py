@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeGuard
 
 import yaml
 
@@ -23,8 +23,23 @@ from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
 NOT_OF_THE_TRAINING = {*PLACES, *EVALUATION, "seed", "schedule"}
-LARGEST = 2**63  # T and seed
+TOKENIZER_SEED = "tokenizer.seed"  # and so is this one of another group
+LARGEST = 2**63  # T and seeds
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
+
+
+class Seeds(NamedTuple):
+    """What tells apart models that were trained alike: with the same seeds, all schedules meet the same chance."""
+
+    training: int  # of the transformer: its initialisation, the order of its data, and its masks
+    tokenizer: int = 0  # of the tokenizer whose codes it models
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any]) -> Seeds | None:
+        """Those of a run's config, of any version; None where it does not say."""
+        group = config.get("tokenizer")
+        training, tokenizer = config.get("seed"), group.get("seed", 0) if isinstance(group, Mapping) else 0
+        return cls(training, tokenizer) if _is_whole(training, 0) and _is_whole(tokenizer, 0) else None
 
 
 @dataclass(frozen=True)
@@ -33,11 +48,12 @@ class Run:
 
     path: Path  # of the folder
     rows: list[Row]  # the last of each point
-    training: str  # a fingerprint of how its model was trained, apart from schedule and seed; "": unknown
+    training: str  # a fingerprint of how its model was trained, apart from schedule and seeds; "": unknown
     n_cut: int = 0  # lines of results that could not be read
     settings: Mapping[str, Any] = field(default_factory=dict)  # what `training` stands for, by dotted keys
     faults: tuple[str, ...] = ()  # what is damaged or missing, each as half a sentence
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # its fingerprints, to files and their hashes
+    seeds: Seeds | None = None  # of its model; None: unknown
     modified: float = 0.0  # when a row was added last, in seconds
 
     @cached_property
@@ -108,6 +124,7 @@ def _read(path: Path) -> Run:
         settings=settings,
         faults=(*faults, *about_code, *_unfinished(path, config, rows)),
         code=code or {},
+        seeds=Seeds.of_config(config),
         modified=results.stat().st_mtime if results.exists() else 0.0,
     )
 
@@ -116,7 +133,8 @@ def _training(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the training depends on, by dotted keys; as `settings.training`, but of configs of any version."""
     trainer = config.get("trainer")
     precision = {"precision": trainer["precision"]} if isinstance(trainer, dict) and "precision" in trainer else {}
-    return flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING} | precision)
+    found = flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING} | precision)
+    return {key: value for key, value in found.items() if key != TOKENIZER_SEED}
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -160,9 +178,10 @@ def _is_point(row: Row) -> bool:
         and all(isinstance(name, str) for name in names)
         and _is_whole(row.get("steps"), 1)
         and _is_whole(row.get("seed", 0), 0)
+        and _is_whole(row.get("repeat", 0), 0)
         and all(not isinstance(value, float) or math.isfinite(value) for value in knobs(row).values())
     )
 
 
-def _is_whole(number: object, least: int) -> bool:
+def _is_whole(number: object, least: int) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool) and least <= number <= LARGEST

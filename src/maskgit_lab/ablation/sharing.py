@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from maskgit_lab.ablation.curves import Curve, curves
+from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.rectangles import largest
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import Metric
@@ -18,7 +19,7 @@ class Comparison:
 
     measured: Sequence[Curve]  # with everything that was measured
     compared: Sequence[Curve]  # the same without seeds and T that are left out, and so without gaps
-    seeds: tuple[int, ...]  # that all of them share; none where they share none
+    seeds: tuple[Seeds, ...]  # that all of them share; none where they share none
 
     @cached_property
     def by_schedule(self) -> Mapping[str, Curve]:
@@ -42,7 +43,7 @@ def compare(measured: Sequence[Curve]) -> Comparison:
     """
     parts = [frozenset(one.whole.seeds) for one in measured]
     tables = [[set(one.seeds_at(i)) for i in range(len(one.x))] for one in measured]
-    seeds = frozenset[int].intersection(*parts) if parts else frozenset[int]()
+    seeds = frozenset[Seeds].intersection(*parts) if parts else frozenset[Seeds]()
     seeds = seeds or largest(tables)
     compared = [(one.only(seeds) if seeds else one).whole for one in measured]
     return Comparison(measured, compared, tuple(sorted(seeds)))

@@ -11,7 +11,7 @@ from maskgit_lab.ablation.code import MEASURED, Code, by_code
 from maskgit_lab.ablation.order import by_interest
 from maskgit_lab.ablation.origins import DEBUG, Origins
 from maskgit_lab.ablation.points import SHARED, Point, canonical
-from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import titled
 from maskgit_lab.runs.results import Row
@@ -30,7 +30,8 @@ def studies(runs: Iterable[Run], origins: Origins | None = None) -> list[Study]:
     for run in runs:
         for row in run.points:
             whole, training = known.complete(run, row), known.run_of(run, row).training
-            groups[_key(whole, training)].append(Point(whole, training, ((run, row),)))
+            seeds = known.seeds_of(run, row)
+            groups[_key(whole, training)].append(Point(whole, training, seeds, ((run, row),)))
     has_code = any(point.row.get(MEASURED) for points in groups.values() for point in points)
     families = [
         [
@@ -61,23 +62,23 @@ def _split_by_cas(points: Sequence[Point]) -> list[list[Point]]:
 
 def _split_unknown(points: list[Point]) -> list[list[Point]]:
     """Models of unknown training share a study only as long as no two of them claim the same place in it."""
-    models: dict[tuple[str, int], set[str]] = defaultdict(set)
+    models: dict[tuple[str, Seeds], set[str]] = defaultdict(set)
     for point in points:
-        models[point.schedule, point.repeat[0]].add(point.repeat[1])
+        models[point.schedule, point.seeds].add(point.model)
     if points[0].training or all(len(several) == 1 for several in models.values()):
         return [points]
-    ordered = sorted(points, key=lambda point: point.repeat[1])
-    return [list(group) for _, group in groupby(ordered, key=lambda point: point.repeat[1])]
+    ordered = sorted(points, key=lambda point: point.model)
+    return [list(group) for _, group in groupby(ordered, key=lambda point: point.model)]
 
 
 def _study(points: Sequence[Point], settings_of: Mapping[str, Mapping[str, Any]], code: Code) -> Study:
     """Rows of the same point, which several evaluations with other metrics left, become one."""
     merged: dict[Any, Point] = {}
     for point in points:
-        place = (point.schedule, point.decode_schedule, point.steps, point.setting, point.repeat)
+        place = (point.schedule, point.decode_schedule, point.steps, point.setting, point.model, point.draw)
         before = merged.get(place)
         row, sources = ({**before.row, **point.row}, before.sources) if before else (point.row, ())
-        merged[place] = Point(row, point.training, (*sources, *point.sources))
+        merged[place] = Point(row, point.training, point.seeds, (*sources, *point.sources))
     settings = {key: points[0].row[key] for key in SHARED if key in points[0].row}
     cas = {point.row["cas_classifier"] for point in points if "cas_classifier" in point.row}
     settings |= {"cas_classifier": next(iter(cas))} if cas else {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from maskgit_lab.ablation.code import Code
 from maskgit_lab.ablation.points import DECODER, Point, Setting, Value
-from maskgit_lab.ablation.reading import Run
+from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.metrics.registry import TABLE, Metric
 
 
@@ -60,9 +60,10 @@ class Study:
         """Where its points come from."""
         return list({run.path: run for point in self.points for run, _ in point.sources}.values())
 
-    @property
-    def seeds(self) -> list[int]:
-        return sorted({point.repeat[0] for point in self.points})
+    @cached_property
+    def seeds(self) -> list[Seeds]:
+        """Of the models; further draws of their samples add none."""
+        return sorted({point.seeds for point in self.points})
 
     @cached_property
     def coupled(self) -> list[Point]:
@@ -110,7 +111,7 @@ class Study:
         """
         by_model: dict[tuple[str, str], list[Point]] = defaultdict(list)
         for point in self._comparable(knob):
-            by_model[point.schedule, point.repeat[1]].append(point)
+            by_model[point.schedule, point.model].append(point)
         found: dict[str, list[Point]] = defaultdict(list)
         for (schedule, _), points in by_model.items():
             if len({point.knob(knob) for point in points}) > 1:

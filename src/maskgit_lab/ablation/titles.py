@@ -72,7 +72,7 @@ def _told_apart(words: Mapping[str, Sequence[str]], keys: Sequence[str]) -> int:
 
 def _details(study: Study, apart: Mapping[str, Any]) -> dict[str, Any]:
     """What may set a study apart: its settings, and then the model and the code themselves."""
-    models = {point.repeat[1] for point in study.points}
+    models = {point.model for point in study.points}
     model = {MODEL: next(iter(models))} if len(models) == 1 else {}
     code = {CODE: study.code.version} if study.code.version else {}
     return {**apart, TRAINING: bool(study.training), **model, **code}

@@ -56,7 +56,7 @@ def _print(terminal: Terminal, report: Report) -> None:
         terminal.say("")
         table = chapter.table
         terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
-        for text in (*chapter.order, *chapter.warnings):
+        for text in (*chapter.notes, *chapter.order, *chapter.warnings):
             terminal.say(text)
     for text in report.faults:
         terminal.say(text)

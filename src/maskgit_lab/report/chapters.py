@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskgit_lab.ablation.classifiers import across, alike
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
-from maskgit_lab.report.agreement import order_sentences
+from maskgit_lab.report.agreement import classifier_sentences, order_sentences
+from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
 from maskgit_lab.report.tables import Table, cost_table, external_table, pairs_table, papers_form
+from maskgit_lab.report.words import EDGE, EDGE_NOTE
 from maskgit_lab.runs.costs import costs_of
 
 
@@ -33,6 +36,7 @@ class Chapter:
     knobs: Mapping[str, Sequence[Panel]]  # metrics against each knob that has several values
     maps: Sequence[Map]  # of the distance
     table: Table  # in the form of Table 3
+    notes: Sequence[str]  # on its deviations and on best T at the edge
     ranking: Ranking | None  # of the schedules; None if there are too few
     order: Sequence[str]  # how the order of the schedules agrees with the paper's
     pictures: Sequence[Picture]  # of samples at the best T
@@ -73,7 +77,9 @@ def make_report(
     chapters: list[Chapter] = []
     for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
         ranking = rank(curves(study.main, study.distance), bootstrap=bootstrap, seed=seed)
-        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), ranking, pictures, names))
+        same = across(alike(study, every), bootstrap=bootstrap, seed=seed)
+        order = [*order_sentences(study, ranking), *classifier_sentences(study, same)]
+        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), (ranking, order), pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
     cost = cost_table(costs_of(run.path for run in runs))
@@ -84,11 +90,11 @@ def _chapter(
     number: int,
     study: Study,
     apart: Table,
-    ranking: Ranking | None,
+    ranked: tuple[Ranking | None, Sequence[str]],
     pictures: Sequence[Picture],
     names: Mapping[Path, str],
 ) -> Chapter:
-    panels = curve_panels(study)
+    panels, table = curve_panels(study), papers_form(study)
     distance = [panel for panel in panels if panel.metric == study.distance]
     knobs = {knob: knob_panels(study, knob) for knob in study.axes}
     return Chapter(
@@ -100,9 +106,15 @@ def _chapter(
         panels=[panel for panel in panels if panel not in distance],
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
         maps=all_maps(study),
-        table=papers_form(study),
-        ranking=ranking,
-        order=order_sentences(study, ranking),
+        table=table,
+        notes=_notes(study, table),
+        ranking=ranked[0],
+        order=ranked[1],
         pictures=pictures,
         run_names=[names[run.path] for run in study.runs],
     )
+
+
+def _notes(study: Study, table: Table) -> list[str]:
+    has_edge = any(EDGE in cell for row in table.rows for cell in row)
+    return [*about_deviations(study), *([EDGE_NOTE] if has_edge else [])]

@@ -17,7 +17,7 @@ from maskgit_lab.ablation.points import DECODE_SCHEDULE, Point
 from maskgit_lab.ablation.published import in_order
 from maskgit_lab.ablation.sharing import Comparison, compare
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.words import NONE, count, format_knob, format_seeds, format_value, label
+from maskgit_lab.report.words import NONE, count, format_best, format_knob, format_seeds, format_value, label
 
 FEWEST = 3  # rows and columns of a surface
 
@@ -155,7 +155,7 @@ def _best_cell(where: str, row: Curve | None) -> Cell:
     if row is None:
         return _cell(where, None, 0)
     cell = _cell(f"{where}, T = {row.best_steps}", row, row.best_steps)
-    return Cell(cell.value, f"{cell.text}\nT {row.best_steps}", cell.hover)
+    return Cell(cell.value, f"{cell.text}\nT {format_best(row)}", cell.hover)
 
 
 def _cell(where: str, row: Curve | None, steps: float) -> Cell:

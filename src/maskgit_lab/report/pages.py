@@ -11,18 +11,18 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.report.chapters import Chapter, Report
+from maskgit_lab.report.levels import how_to_read
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
-from maskgit_lab.report.sentences import facts, how_to_read
+from maskgit_lab.report.sentences import facts
 from maskgit_lab.report.styles import DARK, styles
 from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_spots
-from maskgit_lab.report.words import count, label
+from maskgit_lab.report.words import EDGE_NOTE, count, label
 
 # The browser itself then refuses any request; Plotly's surfaces compile their drawing code.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "font-src data:"
 )
-EDGE_NOTE = "† at the edge of the T that were measured: a better one may lie beyond."
 PAPER_NOTE = (
     "The paper's numbers are of ImageNet 256 x 256 with 50,000 samples. NLL is in nats per token, each schedule "
     "under its own masks; the paper's tokens are others than those here. The NLL bound is under the same masks for all "

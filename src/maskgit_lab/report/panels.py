@@ -10,14 +10,15 @@ import numpy as np
 
 from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
 from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, floors, real_cas
-from maskgit_lab.ablation.points import STEPS, Point
+from maskgit_lab.ablation.points import STEPS, Draw, Point
 from maskgit_lab.ablation.published import fid_curves, table3
+from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.sharing import compare
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.axes import room_around
 from maskgit_lab.metrics.registry import TABLE, Metric
 from maskgit_lab.report.styles import Style, styles
-from maskgit_lab.report.words import format_value, label
+from maskgit_lab.report.words import EDGE, count, format_seeds, format_value, label
 
 WIDE = 4.0  # largest over smallest value from which an axis is logarithmic
 TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
@@ -166,7 +167,7 @@ def _line(
         at = [] if over == STEPS else [f"T = {steps[curve.schedule, x]}"]
         where = ", ".join([label(curve.schedule), f"{name} = {x:g}", *at])
         hover.append([where, *_measured(curve, i), f"n = {study.n_samples:,} samples each"])
-        hover[i] += [f"its best {name}"] if i == best else []
+        hover[i] += [f"its best {name}{EDGE * (x in (curve.x[0], curve.x[-1]))}"] if i == best else []
     return Line(curve, style, hover, best)
 
 
@@ -175,8 +176,8 @@ def _measured(curve: Curve, i: int) -> list[str]:
     seeds, of = curve.seeds_at(i), curve.metric.label
     mean, low, high = (format_value(float(values[i])) for values in (curve.mean_X, curve.low_X, curve.high_X))
     if len(seeds) == 1:
-        return [f"{of} {mean}", f"seed {seeds[0]}"]
-    return [f"{of} {mean} ({low} to {high})", f"{len(seeds)} seeds: {', '.join(map(str, seeds))}"]
+        return [f"{of} {mean}", format_seeds(seeds)]
+    return [f"{of} {mean} ({low} to {high})", f"{count(len(seeds), 'seed')}: {format_seeds(seeds).partition(' ')[2]}"]
 
 
 def _papers_line(name: str, style: Style) -> Line:
@@ -186,7 +187,7 @@ def _papers_line(name: str, style: Style) -> Line:
     hover = [[f"{label(name)}, T = {t}", f"FID {fid:.2f}", "the paper, ImageNet 256"] for t, fid in known.items()]
     best = list(known).index(row.best_steps)
     hover[best].append("its best T by Table 3")
-    curve = Curve(name, TABLE["fid"], tuple(known), (0,), np.array([list(known.values())]))
+    curve = Curve(name, TABLE["fid"], tuple(known), (Seeds(0),), (Draw(0),), np.array([[list(known.values())]]))
     return Line(curve, style, hover, best)
 
 

@@ -74,8 +74,8 @@ def _grids(study: Study) -> list[tuple[str, str, Path]]:
     found = []
     for curve in comparison(study).compared:
         best = [p for p in study.main if p.schedule == curve.schedule and p.steps == curve.best_steps]
-        compared_first = sorted(best, key=lambda p: (p.repeat[0] not in curve.seeds, p.repeat))
-        ordered = [(p.repeat[0], *source) for p in compared_first for source in p.sources]
+        compared_first = sorted(best, key=lambda p: (p.seeds not in curve.seeds, p.seeds, p.draw))
+        ordered = [(p.draw.seed, *source) for p in compared_first for source in p.sources]
         grids = [(seed, path) for seed, run, row in ordered if (path := run.grid(row)) is not None]
         for seed, path in grids[:1]:
             is_own = path.parent.name == GRIDS

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from maskgit_lab.ablation.curves import Curve
+from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.sharing import Comparison, comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import format_seeds, label
@@ -39,7 +40,7 @@ def _by_schedule(curves: Iterable[Curve]) -> str:
 
 def _measured(curve: Curve) -> str:
     """`seeds 0, 1 at T = 4, 8 and seed 0 at T = 16`."""
-    steps: dict[tuple[int, ...], list[float]] = defaultdict(list)
+    steps: dict[tuple[Seeds, ...], list[float]] = defaultdict(list)
     for i, x in enumerate(curve.x):
         steps[tuple(curve.seeds_at(i))].append(x)
     return " and ".join(f"{format_seeds(seeds)} at T = {_listed(several)}" for seeds, several in steps.items())

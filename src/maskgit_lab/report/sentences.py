@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import Ranking
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.agreement import tau_fact
+from maskgit_lab.report.agreement import shape_fact, tau_fact
 from maskgit_lab.report.provenance import provenance
 from maskgit_lab.report.seeds import shared_seeds
-from maskgit_lab.report.words import count, format_value, is_or_are, label
+from maskgit_lab.report.words import count, format_best, format_value, is_or_are, label
 from maskgit_lab.runs.results import SAW_REFERENCE, SAW_REFERENCE_NOTE, STANDARD_SAMPLES
 
 
@@ -46,22 +45,6 @@ def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str
 def _headline(every: Sequence[Study]) -> list[Study]:
     """Without debug runs, unless there is nothing else."""
     return [study for study in every if not study.debug] or list(every)
-
-
-def how_to_read(study: Study) -> str:
-    """What line, band and star are."""
-    drawn = curves(study.main, study.distance)
-    has_band = any(one.has_band for one in drawn)
-    seeds = ", ".join(map(str, study.seeds))
-    text = (
-        f"A line is the mean over seeds ({seeds}), and its band reaches from the lowest to the highest of them."
-        if has_band
-        else f"One seed ({seeds}) at each point, so there is no band and no way to tell chance from effect."
-    )
-    models = {(point.schedule, point.repeat[1]) for point in study.main}
-    if has_band and len(models) == len(drawn):
-        text += " There is one model for each schedule: the seeds are of its samples, not of its training."
-    return f"{text} A star marks the best T of its line. The T axis is logarithmic."
 
 
 def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
@@ -135,5 +118,5 @@ def facts(study: Study, ranking: Ranking | None) -> list[tuple[str, str]]:
     if drawn:
         best = min(drawn, key=lambda curve: curve.best_value)
         lowest = f"the lowest {study.distance.label}: {format_value(best.best_value)}"
-        found.insert(0, (f"{label(best.schedule)}, T = {best.best_steps}", lowest))
-    return found if ranking is None else [*found, tau_fact(ranking)]
+        found.insert(0, (f"{label(best.schedule)}, T = {format_best(best)}", lowest))
+    return found if ranking is None else [*found, *shape_fact(ranking), tau_fact(study, ranking)]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maskgit_lab.ablation.curves import Curve, at_steps, metrics_of, spread
+from maskgit_lab.ablation.curves import Curve, at_steps, by_model, metrics_of, spread
 from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, Floor, floors, real_cas
 from maskgit_lab.ablation.published import in_order, table3
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
-from maskgit_lab.report.words import NONE, format_knob, format_value, label
+from maskgit_lab.report.words import EDGE, NONE, format_best, format_knob, format_seeds, format_value, label
 from maskgit_lab.runs.costs import Cost, together
 from maskgit_lab.runs.results import VERSION, Row
 
@@ -22,6 +22,7 @@ PAPERS_KEYS = {"best_steps": "best_steps", "distance": "fid", IS.key: IS.key, NL
 OURS_KEYS = (*PAPERS_KEYS, BOUND.key)
 BEST = {"distance": min, IS.key: max, NLL.key: min, BOUND.key: min}
 MOST_DECIMALS = 4
+AT_EDGE = "best_steps_at_edge"  # whether the best T is the first or the last that was compared
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def compared(study: Study) -> list[dict[str, Any]]:
     """A row for each schedule, in the paper's order: our numbers, and the paper's in Table 3.
 
     The distance and IS are read at the best T by the distance, and the NLLs do not depend on T; all are means over
-    the seeds that all schedules share, with the standard deviation where there are several. What is not known is None.
+    the models of the seeds that all schedules share, with the standard deviation where there are several. What is not
+    known is None.
     """
     found = comparison(study).by_schedule
     rows = []
@@ -101,9 +103,9 @@ def settings_table(study: Study) -> Table:
     """What the points of a study agree in, the decoder's settings of its curves, and the versions of the packages."""
     main = {f"{key} (curves)": format_knob(value) for key, value in study.main_setting}
     counts = {
-        "seeds": ", ".join(map(str, study.seeds)),
+        "seeds": format_seeds(study.seeds).partition(" ")[2],
         "runs": len(study.runs),
-        "models": len({point.repeat[1] for point in study.points}),
+        "models": len({point.model for point in study.points}),
         "points": len(study.points),
     }
     versions = sorted({key for point in study.points for key in point.row if key.startswith(VERSION)})
@@ -142,21 +144,17 @@ def cost_table(stages: Mapping[str, Cost]) -> Table:
     return Table(["stage", *there], cells if stages else [])
 
 
-def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | None]:
+def _ours(study: Study, schedule: str, of: Curve | None) -> dict[str, float | bool | None]:
     seeds = of.seeds if of is not None else ()
-    mine = [point for point in study.main if point.schedule == schedule and point.repeat[0] in seeds]
+    mine = [point for point in study.main if point.schedule == schedule and point.seeds in seeds]
     best = of.best_steps if of is not None else None
-    nll, bound = (
-        {point.repeat: value for point in mine if (value := point.value(key)) is not None}
-        for key in (NLL.key, BOUND.key)
-    )
     values = {
         "distance": at_steps(mine, schedule, best, study.distance.key),
         IS.key: at_steps(mine, schedule, best, IS.key),
-        NLL.key: list(nll.values()),
-        BOUND.key: list(bound.values()),
+        NLL.key: by_model(mine, NLL.key),  # the same at every T
+        BOUND.key: by_model(mine, BOUND.key),
     }
-    ours: dict[str, float | None] = {"best_steps": best}
+    ours: dict[str, float | bool | None] = {"best_steps": best, AT_EDGE: None if of is None else of.is_at_edge}
     for key, several in values.items():
         ours[key], ours[f"{key}_std"] = spread(several)
     return ours
@@ -183,7 +181,7 @@ def _mean(row: Mapping[str, Any], key: str) -> str:
     """With as many decimals as the deviation gives reason for."""
     mean, deviation = row[key], row.get(f"{key}_std")
     if mean is None or isinstance(mean, int):
-        return NONE if mean is None else str(mean)
+        return NONE if mean is None else f"{mean}{EDGE if row[AT_EDGE] else ''}"
     if not deviation:
         return format_value(mean)
     first = math.floor(math.log10(deviation))
@@ -197,7 +195,7 @@ def _papers(row: Mapping[str, Any]) -> list[str]:
 
 
 def _spot(of: Curve | None) -> str:
-    return NONE if of is None else f"{of.best_steps}{'†' * of.is_at_edge} ({format_value(of.best_value)})"
+    return NONE if of is None else f"{format_best(of)} ({format_value(of.best_value)})"
 
 
 def _cell(value: Any, digits: int | None = None) -> str:

@@ -111,7 +111,7 @@ def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
     return [
         wr.H1(study.title),
         wr.MarkdownBlock(markdown_table(chapter.table)),
-        wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in chapter.order)),
+        wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in (*chapter.order, *chapter.notes))),
         wr.H2("Curves over T"),
         wr.PanelGrid(
             runsets=[wr.Runset(**runs, groupby=[f"config.{key}" for key in keys])],

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sized
 
+from maskgit_lab.ablation.curves import Curve
 from maskgit_lab.ablation.points import Value
+from maskgit_lab.ablation.reading import Seeds
 
 NONE = "–"  # noqa: RUF001 a dash, for what was not measured
+
+
+EDGE = "†"  # at a best T that is the first or the last
+EDGE_NOTE = f"{EDGE} at the edge of the T that were measured: a better one may lie beyond."
 
 
 def label(key: str) -> str:
@@ -38,7 +45,23 @@ def format_knob(value: Value | None) -> str:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def format_seeds(seeds: Iterable[int]) -> str:
-    """`seed 0`, `seeds 0, 1`."""
-    several = sorted(set(seeds))
-    return f"seed{'' if len(several) == 1 else 's'} {', '.join(map(str, several))}"
+def format_best(curve: Curve) -> str:
+    """The best T of a curve, with a dagger at the edge of what was compared: `8`, `32†`."""
+    return f"{curve.best_steps}{EDGE * curve.is_at_edge}"
+
+
+def format_seeds(seeds: Iterable[Seeds]) -> str:
+    """`seed 0`, `seeds 0, 1`, `seeds 0, 1 of tokenizer 0 and 0 of tokenizer 1`."""
+    of_tokenizer: dict[int, list[int]] = defaultdict(list)
+    for one in sorted(set(seeds)):
+        of_tokenizer[one.tokenizer].append(one.training)
+    texts = [(tokenizer, ", ".join(map(str, several))) for tokenizer, several in sorted(of_tokenizer.items())]
+    listed = " and ".join(f"{text} of tokenizer {tokenizer}" for tokenizer, text in texts)
+    name = "seed" if sum(map(len, of_tokenizer.values())) == 1 else "seeds"
+    return f"{name} {listed if len(texts) > 1 else texts[0][1]}"
+
+
+def format_range(ends: tuple[int, int], what: str) -> str:
+    """`1 draw`, `3 draws`, `1 to 3 draws`."""
+    low, high = ends
+    return count(low, what) if low == high else f"{low:,} to {count(high, what)}"
