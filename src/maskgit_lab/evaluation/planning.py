@@ -13,6 +13,7 @@ from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache, TokenDataset
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation import chosen
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
 from maskgit_lab.evaluation.likelihood import load_or_compute_nll
@@ -63,6 +64,8 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
     given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
     given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
+    if "decode" in given:
+        given["decode"] = chosen.resolved(given["decode"], folder)
     given["cache_dir"] = _cache(settings, folder)
     hardware = plain(settings.trainer)
     if folder is not None:

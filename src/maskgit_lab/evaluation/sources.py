@@ -21,6 +21,7 @@ from maskgit_lab.data.shards import ShardImages, Shards
 from maskgit_lab.data.source import Images
 from maskgit_lab.evaluation.batches import image_batches
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.runs.results import PURPOSE
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.loading import Trained
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -28,6 +29,8 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
 SAMPLES = 1  # the stream of seeds that samples draw from
+CHOICE = "choice"  # the purpose of samples by which a setting is chosen
+STREAMS = {None: SAMPLES, CHOICE: 16}  # by the purpose of samples: no two purposes share a seed
 
 
 class Source(ABC):
@@ -82,6 +85,7 @@ class Generated(Source):
     seed: int  # of the samples
     data: str | None = None  # the name of the data that it was trained on, if that is known
     checkpoint: str | None = None  # the name of its checkpoint, where that is not the last of its run
+    purpose: str | None = None  # None: to be reported
 
     def at(self, steps: int) -> Generated:
         """The samples at another T."""
@@ -116,6 +120,7 @@ class Generated(Source):
             "labels": fingerprint({"labels": self.labels.tolist()}),
             **({"data": self.data} if self.data is not None else {}),
             **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {}),
+            **({PURPOSE: self.purpose} if self.purpose is not None else {}),
         }
 
     @property
@@ -133,7 +138,7 @@ class Generated(Source):
         for batch in batches:
             start = time.perf_counter()
             # A seed for each sample: it is the same image in any batch and in any process.
-            seeds = [mix_seeds(self.seed, SAMPLES, self.steps, i) for i in batch]
+            seeds = [mix_seeds(self.seed, STREAMS[self.purpose], self.steps, i) for i in batch]
             labels = self.labels[batch.start : batch.stop]
             made = self.pipeline.sample(labels, seeds, batch_size=len(batch))
             seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)

@@ -8,3 +8,4 @@ LAST = "last.ckpt"
 METRICS = "metrics.csv"  # what was logged of the trainings
 CKPT = ".ckpt"
 CHECKPOINTS = "checkpoints"
+TEMPERATURE = "temperature"  # the folder of what a choice temperature was chosen by

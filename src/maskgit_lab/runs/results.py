@@ -16,13 +16,14 @@ Row = Mapping[str, Any]
 RESULTS = "results.jsonl"
 GRIDS = "grids"
 VERSION = "version_"  # before the name of a package
+PURPOSE = "purpose"  # of samples that are drawn for something else than to be reported
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
     *("samples", "samples_fingerprint", "model", "labels", "data", "schedule", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *("nll_draws", "cas_classifier", "metrics"),
+    *("nll_draws", "cas_classifier", "metrics", PURPOSE),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
