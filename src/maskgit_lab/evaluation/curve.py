@@ -29,6 +29,7 @@ from maskgit_lab.settings import CommonConf
 from maskgit_lab.stages.classifier import cas_identity, classification_accuracy_score
 
 UNFINISHED = "evaluation"  # the folder of points that are not finished
+MOST_NAMED = 20  # points that are named at the start
 SCORING = "scoring"  # the same in the store, where there is no folder of results
 
 
@@ -127,7 +128,8 @@ class Evaluation:
     def _measure(self, missing: Sequence[Source]) -> list[dict[str, Any]]:
         run, batch_size = self.run, self.run.settings.eval.batch_size
         self.scorer.load_references(run, batch_size)
-        what = f"{', '.join(source.name for source in missing)}, {len(missing[0]):,} samples each"
+        names = ", ".join(source.name for source in missing) if len(missing) <= MOST_NAMED else f"{len(missing)} points"
+        what = f"{names}, {len(missing[0]):,} samples each"
         rows = []
         with run.console.stage("evaluation", what):
             for source in missing:

@@ -103,7 +103,12 @@ class Generated(Source):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return f"T = {self.steps}"
+        return f"T = {self.steps}" if self.purpose is None else f"T = {self.steps} at {self._temperature:g}"
+
+    @property
+    def _temperature(self) -> float:
+        """Of the choice, which samples drawn to choose it have."""
+        return float(self.pipeline.decoder.settings["choice_temperature"])
 
     @property
     def size(self) -> tuple[int, int]:

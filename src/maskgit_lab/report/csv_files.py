@@ -11,7 +11,7 @@ from typing import Any
 from maskgit_lab.ablation.curves import curves, metrics_of
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.tables import compared
+from maskgit_lab.report.temperature import readings, spots_table
 
 
 def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str]) -> str:
@@ -38,9 +38,16 @@ def curves_csv(every: Sequence[Study]) -> str:
 
 
 def table_csv(every: Sequence[Study]) -> str:
-    """The tables in the form of Table 3, one after the other, as plain numbers."""
+    """The tables in the form of Table 3, one after the other, as plain numbers, in both readings of the temperature."""
     return _csv(
-        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in compared(study)
+        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in readings(study)
+    )
+
+
+def temperature_csv(every: Sequence[Study]) -> str:
+    """The best T of each schedule at each choice temperature."""
+    return _csv(
+        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in spots_table(study)
     )
 
 
