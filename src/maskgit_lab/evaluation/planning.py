@@ -193,6 +193,7 @@ def _of_model(
     real.check(trained.pipeline.size, choices)
     pipeline = trained.pipeline
     assert isinstance(pipeline.tokenizer, nn.Module)
+    _note_beyond(run, pipeline.model.n_tokens)
     weights = weights_digest(pipeline.model, pipeline.tokenizer)
     checkpoint = run.home.named_checkpoint if run.home is not None else None
     source = Generated(trained, weights, labels, run.settings.seed, name, checkpoint)
@@ -207,6 +208,16 @@ def _of_model(
         origin=origin_of(run.settings, run.home, *(made_by if run.home is None else ())),
         class_names=names,
     )
+
+
+def _note_beyond(run: Run[CommonConf], n_tokens: int) -> None:
+    """Says which T are more than there are tokens: each step decides one at least, and draws the last again after N."""
+    if beyond := [str(steps) for steps in run.settings.steps if steps > n_tokens]:
+        run.console.note(
+            "steps",
+            f"T = {', '.join(beyond)}: an image has {n_tokens} tokens, and every step decides one at least, so that "
+            "further steps cost time and change nothing but the noise",
+        )
 
 
 def _of_files(

@@ -22,11 +22,12 @@ def conclude(jobs: Sequence[EvaluateConf]) -> None:
     """
     terminal = Terminal()
     paths = {job.checkpoint: choice_path(RunFolder(Path(str(job.checkpoint)).expanduser())) for job in jobs}
+    paths = {checkpoint: path for checkpoint, path in paths.items() if path.is_file()}
     for checkpoint, path in paths.items():
         terminal.note("chosen", f"{checkpoint}: {sentence_in(path)}")
     if len(paths) == 1:
         _install(terminal, next(iter(paths.values())))
-    else:
+    elif paths:
         folders = {path.parents[2] for path in paths.values()}
         command = f"python evaluate.py sweeps=best_temperature sweep.runs={next(iter(folders))}"
         terminal.note("next", f"`{usage.as_typed(command)}` evaluates every run at the temperature of its schedule")
