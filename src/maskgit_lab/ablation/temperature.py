@@ -92,7 +92,7 @@ def own_temperatures(study: Study) -> OwnTemperatures | None:
     return OwnTemperatures(
         study=replace(study, points=kept, choices=()),
         temperatures={name: value for name, value in chosen.items() if name in measured},
-        seeds=seeds,
+        seeds={name: several for name, several in seeds.items() if name in measured},
         absent=[name for name in in_order(point.schedule for point in study.main) if name not in chosen],
         unmeasured={name: value for name, value in chosen.items() if name not in measured},
     )
