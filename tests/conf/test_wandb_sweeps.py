@@ -15,7 +15,7 @@ from maskgit_lab.settings import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}
-JOBS = {"mask_schedule": 21, "decode_steps": 19, "temperature_by_steps": 40, "decode_schedule": 7, "guidance": 5}
+JOBS = {"mask_schedule": 21, "decode_steps": 15, "temperature_by_steps": 48, "decode_schedule": 7, "guidance": 5}
 JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2}
 
 
@@ -42,8 +42,12 @@ def commands(tmp_path, monkeypatch):
     return of
 
 
+# A choice is written when all jobs are finished, which no agent knows.
+WITHOUT = {"choose_temperature", "best_temperature"}
+
+
 def test_there_is_a_file_for_each_of_the_suites_sweeps():
-    assert FILES.keys() == JOBS.keys() == {file.stem for file in (ROOT / "sweeps").glob("*.yaml")}
+    assert FILES.keys() == JOBS.keys() == {file.stem for file in (ROOT / "sweeps").glob("*.yaml")} - WITHOUT
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -24,6 +24,7 @@ from documented import PAGES, ROOT, TESTED_ELSEWHERE, lines_of
 from maskgit_lab import config, usage
 from maskgit_lab.code import targets_in
 from maskgit_lab.commands import evaluate
+from maskgit_lab.evaluation import chosen
 from maskgit_lab.launch import arguments as arguments_of
 from maskgit_lab.launch import sweeps
 from maskgit_lab.launch.local import LocalJobs
@@ -75,6 +76,8 @@ def jobs(monkeypatch):
     first = SimpleNamespace(product=lambda *choices: [next(itertools.product(*choices))])
     monkeypatch.setattr(sweeps, "itertools", first)
     monkeypatch.setattr(sweeps.Sweep, "_launch", lambda self, todo, launch: seen.extend(todo) or [None for _ in todo])
+
+    monkeypatch.setattr(chosen, "chosen_for", lambda folder: 2.0)
 
     # The trials of a search.
     monkeypatch.setattr(LocalJobs, "run", lambda self, todo: seen.extend(todo) or [None for _ in todo])

@@ -1,6 +1,7 @@
 """Sweeps: which jobs there are, which of them are run, and what is said of those that fail."""
 
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,13 +9,16 @@ import pytest
 
 from maskgit_lab import config
 from maskgit_lab.launch.local import LocalJobs
+from maskgit_lab.runs.folder import RunFolder
 from refusals import expect_refused
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
+EVALUATED = ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"]
 SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train"} | dict.fromkeys(
-    ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"], "evaluate"
+    [*EVALUATED, "choose_temperature", "best_temperature"], "evaluate"
 )
+JOBS = dict(zip(EVALUATED, (1, 8, 7, 5, 2), strict=True))  # of one checkpoint
 
 
 @pytest.fixture
@@ -102,18 +106,11 @@ def test_there_is_no_other_file():
     assert {file.stem for file in (ROOT / "sweeps").glob("*.yaml")} == SWEEPS.keys()
 
 
-@pytest.mark.parametrize("name", sorted(name for name, verb in SWEEPS.items() if verb == "evaluate"))
+@pytest.mark.parametrize("name", sorted(JOBS))
 def test_sweeps_of_one_checkpoint(command, launched, run, name):
     command("evaluate", f"sweeps={name}", f"checkpoint={run}")
     assert all(job["checkpoint"] == str(run) and job["decode.steps"].startswith("[") for job in launched.jobs)
-    expected = {
-        "decode_steps": 1,
-        "temperature_by_steps": 8,
-        "decode_schedule": 7,
-        "guidance": 5,
-        "classifier_seeds": 2,
-    }
-    assert len(launched.jobs) == expected[name]
+    assert len(launched.jobs) == JOBS[name]
     assert launched.jobs[0]["logger.group"] == name
 
 
@@ -123,6 +120,25 @@ def test_every_trained_run_of_a_folder_is_a_checkpoint(command, launched, run, t
     assert said.code == 0 and len(launched.jobs) == 7
     assert {job["checkpoint"].strip("'") for job in launched.jobs} == {str(run)}
     expect_refused(command("evaluate", "sweeps=decode_schedule", "sweep.runs=empty"), "has no trained run in it")
+
+
+def test_a_temperature_is_chosen_on_one_seed_and_taken_for_all(command, launched, run, tmp_path, monkeypatch):
+    second = shutil.copytree(run, tmp_path / "second")
+    settings = RunFolder.settings
+
+    def of_seed_1(self):
+        found = settings(self)
+        found.seed += self.path == second
+        return found
+
+    monkeypatch.setattr(RunFolder, "settings", of_seed_1)
+    assert command("evaluate", "sweeps=choose_temperature", f"sweep.runs={tmp_path}").code == 0
+    assert [job["checkpoint"].strip("'") for job in launched.jobs] == [str(run)]
+    assert "decode.steps" not in launched.jobs[0] and launched.jobs[0]["choose_temperature"].startswith("[0,0.5,")
+    (run / "temperature").mkdir()
+    (run / "temperature" / "digits.yaml").write_text("choice_temperature: 2.0")
+    assert command("evaluate", "sweeps=best_temperature", f"sweep.runs={tmp_path}").code == 0
+    assert {job["decode.choice_temperature"] for job in launched.jobs} == {"chosen"} and len(launched.jobs) == 2
 
 
 @pytest.mark.parametrize(

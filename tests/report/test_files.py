@@ -27,7 +27,7 @@ from maskgit_lab.report.tables import external_table, papers_form, settings_tabl
 from maskgit_lab.report.words import NONE
 from synthetic_runs import SCHEDULES, floors, make_everything, make_run, make_sweep, row, write_code
 
-FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv"}
+FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv", "temperature.csv"}
 
 
 def study_of(*rows) -> Study:

@@ -197,7 +197,8 @@ def test_defaults_are_the_schemas_and_are_written_once():
     assert all(getattr(MVTMConf, field.name) == field.default for field in fields(MVTMLoss))
     own, evaluates = plain(Hardware()), plain(EvaluateHardware())
     assert evaluates == own | {"precision": None}
-    assert plain(SweepConf()) == {"name": None, "verb": None, "params": {}, "seeds": [0], "runs": None}
+    jobs = {"name": None, "verb": None, "params": {}, "seeds": [0], "runs": None, "one_seed": False, "then": None}
+    assert plain(SweepConf()) == jobs
 
 
 @pytest.mark.parametrize("verb", SCHEMAS)

@@ -17,8 +17,8 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
 from maskgit_lab.runs.codes import read_codes
 from maskgit_lab.runs.finding import run_folders
-from maskgit_lab.runs.names import CODE, CONFIG, RECORD
-from maskgit_lab.runs.results import RESULTS, Results, Row, grid_path, is_floor, knobs
+from maskgit_lab.runs.names import CODE, CONFIG, RECORD, TEMPERATURE
+from maskgit_lab.runs.results import PURPOSE, RESULTS, Results, Row, grid_path, identity, is_floor, knobs
 from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
@@ -55,11 +55,12 @@ class Run:
     code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # its fingerprints, to files and their hashes
     seeds: Seeds | None = None  # of its model; None: unknown
     modified: float = 0.0  # when a row was added last, in seconds
+    choices: tuple[Row, ...] = ()  # what the choice temperature was chosen by: no points of a curve
 
     @cached_property
     def points(self) -> list[Row]:
         """Rows that are points of a curve."""
-        return [row for row in self.rows if _is_point(row)]
+        return [row for row in self.rows if _is_point(row) and PURPOSE not in row]
 
     @property
     def external(self) -> list[Row]:
@@ -126,7 +127,14 @@ def _read(path: Path) -> Run:
         code=code or {},
         seeds=Seeds.of_config(config),
         modified=results.stat().st_mtime if results.exists() else 0.0,
+        choices=_choices(path),
     )
+
+
+def _choices(path: Path) -> tuple[Row, ...]:
+    """The last row of each point, whichever code measured it, of as many samples as the last choice was made on."""
+    rows = [row for row in Results(path / TEMPERATURE / RESULTS).rows() if _is_point(row)]
+    return tuple({identity(row): row for row in rows if row.get("labels") == rows[-1].get("labels")}.values())
 
 
 def _training(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from maskgit_lab.ablation.origins import DEBUG, Origins
 from maskgit_lab.ablation.points import SHARED, Point, canonical
 from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.temperature import with_choices
 from maskgit_lab.ablation.titles import titled
 from maskgit_lab.runs.results import Row
 
@@ -42,7 +43,7 @@ def studies(runs: Iterable[Run], origins: Origins | None = None) -> list[Study]:
         ]
         for alike in groups.values()
     ]
-    return titled(by_interest(families))
+    return with_choices(titled(by_interest(families)), runs, known)
 
 
 def _key(row: Row, training: str) -> str:

@@ -24,6 +24,7 @@ class Study:
     code: Code = field(default_factory=Code)  # that they come from
     debug: str = ""  # the debug config of runs that are only tries
     apart: tuple[str, ...] = ()  # what distinguishes it from studies of the same heading, in short
+    choices: Sequence[Point] = ()  # of other samples, by which choice temperatures were chosen; they are in no curve
 
     @property
     def data(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.evaluation import planning
+from maskgit_lab.evaluation import planning, temperature
 from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.loggers import evaluation_logger
@@ -47,6 +47,8 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     of_run = settings.checkpoint is not None and is_run(checkpoint)
     folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
     whole = planning.settings_of(settings, folder)
+    if settings.choose_temperature is not None:
+        whole = temperature.settings_to_choose(settings, folder, whole)
     check_optimized(settings.optimized_metric, whole)
     return whole, folder
 
@@ -83,11 +85,12 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
     place = _place(settings, command)
     command = replace(command, costs=command.kept_costs(place))
     with _held(settings, place), command.costs.stage("evaluation"):
-        if real is None:
-            evaluation = planning.measure_tokenizer(command, data)
+        if settings.choose_temperature is not None and real is not None and place is not None:
+            temperature.choose(command, settings, data, real, place)
+            rows = list[Row]()
         else:
-            evaluation = planning.plan(command, settings, data, real, place)
-        rows = evaluate(command, evaluation, overrides)
+            whole = planning.plan(command, settings, data, real, place) if real is not None else None
+            rows = evaluate(command, whole or planning.measure_tokenizer(command, data), overrides)
     command.show_costs()
     return show_optimized(command.console, settings.optimized_metric, rows)
 
@@ -109,6 +112,8 @@ def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[s
 
 def _place(settings: EvaluateConf, run: Run[CommonConf]) -> Path | None:
     """The folder of the results, made if it is absent; None where no results are kept."""
+    if settings.choose_temperature is not None:
+        return temperature.place_of_choice(run.folder)
     if settings.out is None:
         return run.home.path if run.home is not None else None
     out = Path(settings.out).expanduser()

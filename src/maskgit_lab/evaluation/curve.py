@@ -44,6 +44,7 @@ from maskgit_lab.settings import CommonConf
 from maskgit_lab.stages.classifier import cas_identity, classification_accuracy_score
 
 UNFINISHED = "evaluation"  # the folder of points that are not finished
+MOST_NAMED = 20  # points that are named at the start
 SCORING = "scoring"  # the same in the store, where there is no folder of results
 
 
@@ -144,9 +145,10 @@ class Evaluation:
     def _measure(self, missing: Sequence[Source]) -> list[dict[str, Any]]:
         run = self.run
         self.scorer.load_references(run, run.settings.eval.batch_size)
+        names = [source.name for source in missing] if len(missing) <= MOST_NAMED else [f"{len(missing)} points"]
         samples = [f"{len(source):,} samples each" for source in missing if not isinstance(source, Floor)]
         rows = []
-        with run.console.stage("evaluation", ", ".join([*(source.name for source in missing), *samples[:1]])):
+        with run.console.stage("evaluation", ", ".join([*names, *samples[:1]])):
             self._know_held_out(missing)
             for source in missing:
                 known = {} if isinstance(source, Floor) else self.known

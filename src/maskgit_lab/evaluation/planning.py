@@ -13,6 +13,7 @@ from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation import chosen
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
 from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
 from maskgit_lab.evaluation.floors import floors_of
@@ -67,6 +68,8 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
     given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
     given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
+    if "decode" in given:
+        given["decode"] = chosen.resolved(given["decode"], folder)
     given["cache_dir"] = _cache(settings, folder)
     hardware = plain(settings.trainer)
     if folder is not None:
@@ -212,6 +215,7 @@ def _of_model(
     real.check(trained.pipeline.size, choices)
     pipeline = trained.pipeline
     assert isinstance(pipeline.tokenizer, nn.Module)
+    _note_beyond(run, pipeline.model.n_tokens)
     weights = weights_digest(pipeline.model, pipeline.tokenizer)
     checkpoint = run.home.named_checkpoint if run.home is not None else None
     floors = floors_of(run, data, real, pipeline.size, len(labels), pipeline.tokenizer)
@@ -230,6 +234,16 @@ def _of_model(
         origin=origin_of(run.settings, run.home, *(made_by if run.home is None else ())),
         class_names=names,
     )
+
+
+def _note_beyond(run: Run[CommonConf], n_tokens: int) -> None:
+    """Says which T are more than there are tokens: each step decides one at least, and draws the last again after N."""
+    if beyond := [str(steps) for steps in run.settings.steps if steps > n_tokens]:
+        run.console.note(
+            "steps",
+            f"T = {', '.join(beyond)}: an image has {n_tokens} tokens, and every step decides one at least, so that "
+            "further steps cost time and change nothing but the noise",
+        )
 
 
 def _of_files(

@@ -21,7 +21,7 @@ from maskgit_lab.data.shards import ShardImages, Shards
 from maskgit_lab.data.source import Images
 from maskgit_lab.evaluation.batches import image_batches
 from maskgit_lab.fingerprints import fingerprint
-from maskgit_lab.runs.results import REPEAT
+from maskgit_lab.runs.results import PURPOSE, REPEAT
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.loading import Trained
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -29,6 +29,8 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
 SAMPLES = 1  # the stream of seeds that samples draw from
+CHOICE = "choice"  # the purpose of samples by which a setting is chosen
+STREAMS = {None: SAMPLES, CHOICE: 16}  # by the purpose of samples: no two purposes share a seed
 
 
 class Source(ABC):
@@ -84,6 +86,7 @@ class Generated(Source):
     data: str | None = None  # the name of the data that it was trained on, if that is known
     checkpoint: str | None = None  # the name of its checkpoint, where that is not the last of its run
     repeat: int = 0  # which of several draws with the same settings; see `eval.repeats`
+    purpose: str | None = None  # None: to be reported
 
     def at(self, steps: int) -> Generated:
         """The samples at another T."""
@@ -105,7 +108,13 @@ class Generated(Source):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return f"T = {self.steps}" + (f", repeat {self.repeat}" if self.repeat else "")
+        at = "" if self.purpose is None else f" at {self._temperature:g}"
+        return f"T = {self.steps}{at}" + (f", repeat {self.repeat}" if self.repeat else "")
+
+    @property
+    def _temperature(self) -> float:
+        """Of the choice, which samples drawn to choose it have."""
+        return float(self.pipeline.decoder.settings["choice_temperature"])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -123,6 +132,7 @@ class Generated(Source):
             **({"data": self.data} if self.data is not None else {}),
             **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {}),
             **({REPEAT: self.repeat} if self.repeat else {}),
+            **({PURPOSE: self.purpose} if self.purpose is not None else {}),
         }
 
     @property
@@ -141,7 +151,7 @@ class Generated(Source):
             start = time.perf_counter()
             # A seed for each sample: it is the same image in any batch and in any process.
             further = (self.repeat,) if self.repeat else ()
-            seeds = [mix_seeds(self.seed, SAMPLES, self.steps, i, *further) for i in batch]
+            seeds = [mix_seeds(self.seed, STREAMS[self.purpose], self.steps, i, *further) for i in batch]
             labels = self.labels[batch.start : batch.stop]
             made = self.pipeline.sample(labels, seeds, batch_size=len(batch))
             seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from maskgit_lab import config
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.objects import locate
 from maskgit_lab.runs.codes import Stale
 from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import RECORD
@@ -36,6 +37,7 @@ SIMPLE = re.compile(r"[\w./-]+")  # values that Hydra reads as they are
 @dataclass(frozen=True)
 class _Job:
     overrides: list[str]
+    settings: Any
     complete: bool
 
 
@@ -84,6 +86,8 @@ class Sweep:
                 "give the same command again, which runs only what is missing"
             )
         self.terminal.note("sweep", f"all {len(jobs)} jobs are finished")
+        if self.conf.then is not None:
+            locate(self.conf.then, "sweep.then")([job.settings for job in jobs])
 
     def _jobs(self, arguments: Sequence[str]) -> list[_Job]:
         """Every combination, with what is the same for all; each is composed and checked."""
@@ -100,7 +104,7 @@ class Sweep:
         jobs, faults = list[_Job](), list[Stale]()
         for line, conf in zip(lines_of_jobs, settings, strict=True):
             try:
-                jobs.append(_Job(line, is_finished(conf, line)))
+                jobs.append(_Job(line, conf, is_finished(conf, line)))
             except Stale as fault:
                 faults.append(fault)
         if faults:
@@ -110,7 +114,9 @@ class Sweep:
 
     def _params(self) -> dict[str, Any]:
         params = self.conf.params
-        return params | ({"checkpoint": _trained_runs(Path(self.conf.runs))} if self.conf.runs is not None else {})
+        if self.conf.runs is None:
+            return params
+        return params | {"checkpoint": _trained_runs(Path(self.conf.runs), self.conf.one_seed)}
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -201,8 +207,8 @@ def _value(value: Any) -> str:
     return text if SIMPLE.fullmatch(text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _trained_runs(folder: Path) -> list[str]:
-    """Every trained run in a folder.
+def _trained_runs(folder: Path, one_seed: bool) -> list[str]:
+    """Every trained run in a folder, or one of those that differ in nothing but their seeds.
 
     Raises:
         UserError: there is none.
@@ -210,7 +216,19 @@ def _trained_runs(folder: Path) -> list[str]:
     from maskgit_lab.runs.folder import RunFolder  # imports torch
 
     found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
-    trained = [str(path) for path in found if RunFolder(path).is_done("mvtm")]
+    trained = [path for path in found if RunFolder(path).is_done("mvtm")]
     if not trained:
         raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")
-    return trained
+    return [str(path) for path in (_lowest_seeds(trained) if one_seed else trained)]
+
+
+def _lowest_seeds(runs: Sequence[Path]) -> list[Path]:
+    """Of runs that differ in nothing but their seeds, the one with the lowest, in the order of the runs."""
+    from maskgit_lab.evaluation.chosen import without_seeds
+    from maskgit_lab.runs.folder import RunFolder
+
+    settings = {path: RunFolder(path).settings() for path in runs}
+    first: dict[str, Path] = {}
+    for path in sorted(runs, key=lambda path: settings[path].seed):
+        first.setdefault(without_seeds(settings[path]), path)
+    return [path for path in runs if path in first.values()]

@@ -19,6 +19,7 @@ from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
 from maskgit_lab.report.samples import Picture, sample_pictures
 from maskgit_lab.report.tables import Table, cost_table, external_table, pairs_table, papers_form
+from maskgit_lab.report.temperature import Reading, best_steps_panels, choice_panels, second_reading
 from maskgit_lab.report.words import EDGE, EDGE_NOTE
 from maskgit_lab.runs.costs import costs_of
 
@@ -34,11 +35,13 @@ class Chapter:
     pair: Sequence[Panel]  # the distance against T, if it was measured, and beside it FID against T as published
     panels: Sequence[Panel]  # the other metrics against T
     knobs: Mapping[str, Sequence[Panel]]  # metrics against each knob that has several values
+    choices: Sequence[Panel]  # best T over the choice temperature, of the samples by which it was chosen
     maps: Sequence[Map]  # of the distance
     table: Table  # in the form of Table 3
     notes: Sequence[str]  # on its deviations and on best T at the edge
     ranking: Ranking | None  # of the schedules; None if there are too few
     order: Sequence[str]  # how the order of the schedules agrees with the paper's
+    own: Reading | None  # each schedule at its own choice temperature, where it was measured at several
     pictures: Sequence[Picture]  # of samples at the best T
     run_names: Sequence[str]  # where the points come from
 
@@ -79,7 +82,8 @@ def make_report(
         ranking = rank(curves(study.main, study.distance), bootstrap=bootstrap, seed=seed)
         same = across(alike(study, every), bootstrap=bootstrap, seed=seed)
         order = [*order_sentences(study, ranking), *classifier_sentences(study, same)]
-        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), (ranking, order), pictures, names))
+        own = second_reading(study, bootstrap=bootstrap, seed=seed)
+        chapters.append(_chapter(len(chapters) + 1, study, pairs_table(apart), (ranking, order), own, pictures, names))
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
     cost = cost_table(costs_of(run.path for run in runs))
@@ -91,12 +95,13 @@ def _chapter(
     study: Study,
     apart: Table,
     ranked: tuple[Ranking | None, Sequence[str]],
+    own: Reading | None,
     pictures: Sequence[Picture],
     names: Mapping[Path, str],
 ) -> Chapter:
     panels, table = curve_panels(study), papers_form(study)
     distance = [panel for panel in panels if panel.metric == study.distance]
-    knobs = {knob: knob_panels(study, knob) for knob in study.axes}
+    knobs = {knob: [*best_steps_panels(study, knob), *knob_panels(study, knob)] for knob in study.axes}
     return Chapter(
         number=number,
         study=study,
@@ -105,11 +110,13 @@ def _chapter(
         pair=side_by_side([*distance, papers_panel()]),
         panels=[panel for panel in panels if panel not in distance],
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
+        choices=choice_panels(study),
         maps=all_maps(study),
         table=table,
         notes=_notes(study, table),
         ranking=ranked[0],
         order=ranked[1],
+        own=own,
         pictures=pictures,
         run_names=[names[run.path] for run in study.runs],
     )

@@ -12,7 +12,8 @@ from maskgit_lab.ablation.curves import curves, metrics_of
 from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.report.tables import compared, floor_numbers
+from maskgit_lab.report.tables import floor_numbers
+from maskgit_lab.report.temperature import readings, spots_table
 
 
 def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str]) -> str:
@@ -47,11 +48,20 @@ def curves_csv(every: Sequence[Study]) -> str:
 
 
 def table_csv(every: Sequence[Study]) -> str:
-    """The tables in the form of Table 3, one after the other, as plain numbers; held-out images have no schedule."""
+    """The tables in the form of Table 3, one after the other, as plain numbers, in both readings of the temperature;
+    held-out images have no schedule.
+    """
     return _csv(
         {"study": i, "title": study.title, **row}
         for i, study in enumerate(every, 1)
-        for row in (*compared(study), *floor_numbers(study))
+        for row in (*readings(study), *floor_numbers(study))
+    )
+
+
+def temperature_csv(every: Sequence[Study]) -> str:
+    """The best T of each schedule at each choice temperature."""
+    return _csv(
+        {"study": i, "title": study.title, **row} for i, study in enumerate(every, 1) for row in spots_table(study)
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from maskgit_lab.ablation.reading import Run, short_names
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.chapters import Chapter, Report, make_report
-from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv, temperature_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.pages import html_page, markdown_page
+from maskgit_lab.report.temperature import RING
 from maskgit_lab.report.words import label
 from maskgit_lab.runs.outputs import made_folder
 
@@ -42,6 +43,7 @@ def write_report(
         "points.csv": points_csv(every, runs, names),
         "curves.csv": curves_csv(every),
         "table.csv": table_csv(every),
+        "temperature.csv": temperature_csv(every),
         "report.md": markdown_page(report, figures),
         HTML: html_page(report),
     }
@@ -60,6 +62,9 @@ def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:
     files = [("Curves over T", draw_panels([*chapter.pair, *chapter.panels], title, out / base))]
     for knob, panels in chapter.knobs.items():
         files.append((label(knob).capitalize(), draw_panels(panels, title, out / f"{base}-{knob}")))
+    if chapter.choices:
+        what = f"Best T over the choice temperature. {RING}"
+        files.append((what, draw_panels(chapter.choices, title, out / f"{base}-choice")))
     files += [(one.title, draw_map(one, title, out / f"{base}-{one.key}")) for one in chapter.maps]
     for picture in chapter.pictures:
         path = out / f"{base}-samples-{picture.schedule}.{picture.form}"

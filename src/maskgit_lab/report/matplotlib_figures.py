@@ -116,6 +116,8 @@ def _draw_line(axes: Any, line: Line) -> None:
     axes.plot(curve.x, curve.mean_X, **look, markersize=4, linewidth=1.4, label=curve.schedule)
     if curve.has_band:
         axes.fill_between(curve.x, curve.low_X, curve.high_X, color=style.colour, alpha=0.15, linewidth=0)
+    for i in line.ringed:
+        axes.plot(curve.x[i], curve.mean_X[i], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.colour)
     if line.best is not None:
         at = ([curve.x[line.best]], [curve.mean_X[line.best]])
         axes.plot(*at, marker="*", markersize=13, color=style.colour, markeredgecolor="white", zorder=5)

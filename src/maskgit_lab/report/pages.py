@@ -88,6 +88,7 @@ def breakable(text: str) -> Markup:
 def _specs(chapter: Chapter) -> dict[str, Any]:
     """The figures of a chapter for Plotly, by the ids of their places."""
     panels = [*chapter.pair, *chapter.panels, *(panel for several in chapter.knobs.values() for panel in several)]
+    panels += chapter.choices
     specs: dict[str, Any] = {panel.key: panel_spec(panel) for panel in panels}
     for drawn in chapter.maps:
         surfaces = {f"{drawn.key}-surface": surface} if (surface := surface_spec(drawn)) else {}

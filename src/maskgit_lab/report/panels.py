@@ -36,6 +36,7 @@ class Line:
     style: Style  # its look
     hover: Sequence[Sequence[str]]  # what is shown of each point under the pointer, a line of text an entry
     best: int | None  # the index of the point that is marked as the best, if one is
+    ringed: Sequence[int] = ()  # the indices of points that have a ring
 
 
 @dataclass(frozen=True)

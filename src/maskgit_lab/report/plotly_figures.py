@@ -136,6 +136,10 @@ def _traces(line: Line) -> list[Spec]:
     look = {"line": {"color": colour, "width": 2, "dash": dash}, "mode": "lines+markers", "hoverinfo": "text"}
     marker = {"color": colour, "size": 7, "symbol": line.style.marker}
     traces.append(group | look | {"x": x, "y": mean, "hovertext": texts, "marker": marker})
+    if line.ringed:
+        at = {key: [values[i] for i in line.ringed] for key, values in (("x", x), ("y", mean), ("hovertext", texts))}
+        ring = {"symbol": "circle-open", "size": 14, "color": colour, "line": {"color": colour, "width": 1.5}}
+        traces.append(group | at | {"hoverinfo": "text", "mode": "markers", "marker": ring})
     if line.best is not None:
         at = {key: [values[line.best]] for key, values in (("x", x), ("y", mean), ("hovertext", texts))}
         star = {"symbol": "star", "size": 15, "color": colour, "line": {"color": PAPER, "width": 1.2}}

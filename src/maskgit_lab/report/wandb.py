@@ -112,6 +112,7 @@ def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
         wr.H1(study.title),
         wr.MarkdownBlock(markdown_table(chapter.table)),
         wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in (*chapter.order, *chapter.notes))),
+        *_own_reading(chapter),
         wr.H2("Curves over T"),
         wr.PanelGrid(
             runsets=[wr.Runset(**runs, groupby=[f"config.{key}" for key in keys])],
@@ -127,6 +128,15 @@ def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
             ],
         ),
     ]
+
+
+def _own_reading(chapter: Chapter) -> list[wr.BlockTypes]:
+    """Each schedule at its own choice temperature, where there is such a reading."""
+    if chapter.own is None:
+        return []
+    texts = [escape_markdown(text) for text in (*chapter.own.notes, *chapter.own.order)]
+    blocks = [markdown_table(chapter.own.table), "\n\n".join(texts)]
+    return [wr.H2("Each schedule at its own choice temperature"), *(wr.MarkdownBlock(text) for text in blocks)]
 
 
 def _keys(study: Study) -> list[str]:

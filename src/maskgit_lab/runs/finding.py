@@ -6,18 +6,11 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from maskgit_lab.runs.names import CHECKPOINTS, COSTS
+from maskgit_lab.runs.names import CHECKPOINTS, COSTS, TEMPERATURE
 
 EVALUATION = "evaluation"  # the folder of points that are not finished
-INSIDE = {
-    CHECKPOINTS,
-    COSTS,
-    EVALUATION,
-    "pictures",
-    "grids",
-    "samples",
-    "wandb",
-}  # folders in a run, which hold no runs
+# Folders in a run, which hold no runs.
+INSIDE = {CHECKPOINTS, COSTS, EVALUATION, "pictures", "grids", "samples", "wandb", TEMPERATURE}
 
 
 def run_folders(

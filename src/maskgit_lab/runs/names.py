@@ -9,3 +9,4 @@ METRICS = "metrics.csv"  # what was logged of the trainings
 CKPT = ".ckpt"
 COSTS = "costs"  # the folder of what each process has cost
 CHECKPOINTS = "checkpoints"
+TEMPERATURE = "temperature"  # the folder of what a choice temperature was chosen by

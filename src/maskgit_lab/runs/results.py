@@ -29,6 +29,7 @@ SAW_REFERENCE_NOTE = (
 TIMED_ON = "timed_on"  # in a row, where decoding was timed: the device, and how many images at once
 REPEAT = "repeat"  # of samples that are drawn again with the settings of a row that has no such key: 1, 2, ...
 NOT_OF_A_REPEAT = (REPEAT, "metrics", "cas_classifier")  # repeats differ in these, since CAS is of the first alone
+PURPOSE = "purpose"  # of samples that are drawn for something else than to be reported
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
@@ -36,7 +37,7 @@ SETTINGS = (
     *("schedule", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT),
+    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT, PURPOSE),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether

@@ -79,6 +79,7 @@ Images = Annotated[int, rule(lambda n: n >= 2, "give at least 2"), at_most(MOST)
 Whole = Annotated[int, rule(lambda n: n >= 0, "give a number that is not negative")]
 Seed = Annotated[int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0 to 4294967295")]
 Amount = Annotated[float, rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative")]
+Amounts = Annotated[list[Amount], rule(lambda xs: len(set(xs)) == len(xs) > 1, "give at least two different numbers")]
 Positive = Annotated[float, rule(lambda x: 0 < x < math.inf, "give a positive number")]
 Share = Annotated[float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
 HalfShare = Annotated[float, rule(lambda x: 0 <= x <= 0.5, "give a number from 0 to 0.5")]
