@@ -141,34 +141,6 @@ def test_options_beyond_the_paper_are_off():
     assert (settings.data["crop_scale"], settings.data["flip"], settings.tokens.views) == (None, False, None)
 
 
-def test_the_releases_configs_train_as_long_as_they_say():
-    released, paper = composed("experiment=imagenet256", "mvtm=released"), composed("experiment=imagenet256")
-    images, batch = 1_281_167, released.tokenizer.optim.batch_size
-    steps = [math.ceil(images / batch) * conf.optim.epochs for conf in (released.tokenizer, released.mvtm)]
-    assert steps == pytest.approx([1_000_000, 2_000_000], rel=2e-3)
-    assert (released.tokenizer.optim.warmup_steps, released.mvtm.optim.warmup_steps) == (2000, 5000)
-    assert paper.mvtm.optim.epochs == 300
-    assert composed("experiment=places2").tokenizer.optim.max_steps == 1_000_000
-
-
-def test_a_perceptual_loss_brings_its_own_weight():
-    for option, weight in {"resnet50": 0.1, "lpips": 1.0, "none": 0.0}.items():
-        conf = composed("tokenizer=vqgan_f16", f"tokenizer/perceptual={option}").tokenizer
-        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (option == "none")
-    assert composed("experiment=imagenet256").tokenizer.losses.perceptual == 0.1
-    given = ["tokenizer.losses.perceptual=0.5", "tokenizer.perceptual_weights=file"]
-    conf = composed("tokenizer/perceptual=lpips", *given).tokenizer
-    assert conf.losses.perceptual == 0.5 and conf.perceptual["weights"] == "file"
-
-
-def test_settings_of_earlier_versions_have_a_perceptual_loss_by_name():
-    values = plain(composed())
-    for name, weight in {"none": 0.0, "vgg16": 0.1}.items():
-        values["tokenizer"] |= {"perceptual": name, "losses": {"perceptual": 0.1}}
-        conf = checked(TrainConf, of_today(values)).tokenizer
-        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (name == "none")
-
-
 def test_imagenet_is_measured_as_in_table_1_and_adms_settings_have_a_name():
     keys = ("n_samples", "repeats", "precision_features", "neighbours", "splits", "reference")
     for experiment in ("imagenet256", "imagenet512", "places2"):
@@ -234,3 +206,31 @@ def test_sample():
 def test_report():
     settings = composed(verb="report")
     assert (settings.runs, settings.bootstrap, settings.wandb.report) == ("somewhere", 2000, False)
+
+
+def test_the_releases_configs_train_as_long_as_they_say():
+    released, paper = composed("experiment=imagenet256", "mvtm=released"), composed("experiment=imagenet256")
+    images, batch = 1_281_167, released.tokenizer.optim.batch_size
+    steps = [math.ceil(images / batch) * conf.optim.epochs for conf in (released.tokenizer, released.mvtm)]
+    assert steps == pytest.approx([1_000_000, 2_000_000], rel=2e-3)
+    assert (released.tokenizer.optim.warmup_steps, released.mvtm.optim.warmup_steps) == (2000, 5000)
+    assert paper.mvtm.optim.epochs == 300
+    assert composed("experiment=places2").tokenizer.optim.max_steps == 1_000_000
+
+
+def test_a_perceptual_loss_brings_its_own_weight():
+    for option, weight in {"resnet50": 0.1, "lpips": 1.0, "none": 0.0}.items():
+        conf = composed("tokenizer=vqgan_f16", f"tokenizer/perceptual={option}").tokenizer
+        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (option == "none")
+    assert composed("experiment=imagenet256").tokenizer.losses.perceptual == 0.1
+    given = ["tokenizer.losses.perceptual=0.5", "tokenizer.perceptual_weights=file"]
+    conf = composed("tokenizer/perceptual=lpips", *given).tokenizer
+    assert conf.losses.perceptual == 0.5 and conf.perceptual["weights"] == "file"
+
+
+def test_settings_of_earlier_versions_have_a_perceptual_loss_by_name():
+    values = plain(composed())
+    for name, weight in {"none": 0.0, "vgg16": 0.1}.items():
+        values["tokenizer"] |= {"perceptual": name, "losses": {"perceptual": 0.1}}
+        conf = checked(TrainConf, of_today(values)).tokenizer
+        assert conf.losses.perceptual == weight and (conf.own_perceptual is None) == (name == "none")
