@@ -43,8 +43,8 @@ def prepare(settings: TrainConf) -> ImageData:
     check_loggers(settings.logger)
     if settings.stage in ("tokenizer", "all"):
         check_extractors(settings)
-    if settings.stage == "all":
         check_evaluation(settings, data)
+    if settings.stage == "all":
         check_optimized(settings.optimized_metric, settings)
     elif settings.optimized_metric is not None:
         raise UserError("optimized_metric needs an evaluation: leave stage out")

@@ -80,19 +80,21 @@ def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:
     figure = Figure(figsize=(3.4 * len(panels), 3.2), dpi=120, layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
     for axes, (name, metrics) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _draw_panel(axes, name, metrics, ordered)
         _draw_floors(axes, metrics, floors)
+        _draw_panel(axes, name, metrics, ordered, floors)
     figure.savefig(path)
 
 
-def _draw_panel(axes: Axes, name: str, metrics: Sequence[Metric], ordered: Sequence[Row]) -> None:
+def _draw_panel(
+    axes: Axes, name: str, metrics: Sequence[Metric], ordered: Sequence[Row], floors: Sequence[Row]
+) -> None:
     for colour, metric in zip(COLOURS, metrics, strict=False):
         points = [(row["steps"], row[metric.key]) for row in ordered if metric.key in row]
         style = "--" if metric.better is None else "o-"
         axes.plot(*zip(*points, strict=True), style, color=colour, label=metric.label, markersize=4)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.legend(fontsize=8, frameon=False)
-    values = (row[metric.key] for row in ordered for metric in metrics if metric.key in row)
+    values = (row[metric.key] for row in (*ordered, *floors) for metric in metrics if metric.key in row)
     if (room := room_around(values)) is not None:
         axes.set_ylim(room)
     steps = [row["steps"] for row in ordered]
