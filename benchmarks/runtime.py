@@ -8,7 +8,7 @@ else is in the clock.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from statistics import median
@@ -32,7 +32,9 @@ def sampling_seconds(pipeline: Pipeline, labels: torch.Tensor) -> float:
 
 def main(say: Callable[[str], None] = print) -> None:
     """Measures and prints."""
-    pipeline = Pipeline.load(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="the folder of a trained run")
+    pipeline = Pipeline.load(parser.parse_args().run)
     labels = torch.arange(IMAGES) * len(pipeline.class_names) // IMAGES
     sampling_seconds(pipeline.at(1), labels)
     for steps in STEPS:

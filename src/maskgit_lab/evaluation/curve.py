@@ -359,8 +359,8 @@ def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
 
 
 def _as_file(name: str) -> str:
-    """The name of a source in that of a folder: `T8-repeat1` for `T = 8, repeat 1`."""
-    return name.replace(" = ", "").replace(", ", "-").replace(" ", "")
+    """The name of a source in that of a folder: `T8-repeat1` for `T = 8 (repeat 1)`."""
+    return name.replace(" = ", "").replace(" (", "-").replace(")", "").replace(" ", "")
 
 
 def _summary(row: Row, source: Source) -> str:

@@ -109,7 +109,7 @@ class Generated(Source):
     @property
     def name(self) -> str:  # type: ignore[override]
         at = "" if self.purpose is None else f" at {self._temperature:g}"
-        return f"T = {self.steps}{at}" + (f", repeat {self.repeat}" if self.repeat else "")
+        return f"T = {self.steps}{at}" + (f" (repeat {self.repeat})" if self.repeat else "")
 
     @property
     def _temperature(self) -> float:
@@ -162,6 +162,8 @@ class Generated(Source):
         return ShardImages(shards.paths(), self.labels) if kept else None
 
     def scores(self, shards: Shards) -> dict[str, float]:
+        # The throughput of sampling: with the first step shared within a class, the tokenizer's decoder, the transfer
+        # to the CPU, and the warm-up of the first batch. `runtime.py` measures decoding alone.
         seconds = float(shards.array("seconds").sum())  # of all processes
         return {"images_per_second": ranks.world_size() * len(self) / seconds}
 
