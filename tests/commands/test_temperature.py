@@ -1,18 +1,17 @@
 """`choose_temperature`: what it measures, where the choice is kept, and how other commands take it."""
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
-import torch
 import yaml
 
 from evaluations import QUIET, rows
 from maskgit_lab import usage
+from maskgit_lab.evaluation import sources
 from maskgit_lab.evaluation.chosen import Choice, chosen_for, sentence_in
-from maskgit_lab.evaluation.sources import CHOICE, Generated
 from maskgit_lab.launch.temperature import conclude
 from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import EvaluateConf
 from refusals import expect_refused
 from synthetic_runs import row
@@ -35,12 +34,14 @@ def chosen_run(run):
     return run
 
 
-def test_the_grid_is_measured_once_on_samples_of_its_own(command, run, tiny_cache):
-    before = rows(run)
+def test_the_grid_is_measured_once_on_samples_of_its_own(command, run, tiny_cache, monkeypatch):
+    before, streams = rows(run), []
+    monkeypatch.setattr(sources, "mix_seeds", lambda *parts: streams.append(parts[1]) or mix_seeds(*parts))
     asked = ["choose_temperature=[4,0]", "decode.steps=[2,3]", "eval.n_samples=20", *QUIET, f"cache_dir={tiny_cache}"]
     said = command("evaluate", f"checkpoint={run}", *asked)
     assert said.code == 0, said.err
     assert rows(run) == before
+    assert set(streams) == {sources.STREAMS[sources.CHOICE]} and sources.STREAMS[sources.CHOICE] != sources.SAMPLES
     found = rows(run / "temperature")
     assert [(r["choice_temperature"], r["steps"], r["purpose"]) for r in found] == [
         (c, t, "choice") for c in (0, 4) for t in (2, 3)
@@ -56,19 +57,6 @@ def test_the_grid_is_measured_once_on_samples_of_its_own(command, run, tiny_cach
     assert "edge of the temperatures" in " ".join(said.out.split())
     again = command("evaluate", f"checkpoint={run}", *asked)
     assert again.code == 0 and "samples each" not in again.out and rows(run / "temperature") == found
-
-
-def test_no_reported_sample_shares_a_seed_with_them():
-    seeds = []
-    sampled = SimpleNamespace(pixels=torch.zeros(1), tokens=torch.zeros(1))
-    decoder = SimpleNamespace(settings={"steps": 2, "choice_temperature": 1.0})
-    pipeline = SimpleNamespace(decoder=decoder, sample=lambda labels, own, batch_size: seeds.append(own) or sampled)
-    for purpose in (None, CHOICE):
-        source = Generated(
-            SimpleNamespace(pipeline=pipeline), "w", torch.zeros(8, dtype=torch.long), 0, purpose=purpose
-        )
-        list(source.batches(None, [range(8)]))
-    assert len({*seeds[0], *seeds[1]}) == 16
 
 
 def test_the_file_says_what_it_was_chosen_by(tmp_path):

@@ -18,12 +18,12 @@ from maskgit_lab.evaluation.chosen import Choice, choice_path
 from maskgit_lab.evaluation.curve import Evaluation
 from maskgit_lab.evaluation.reference import RealImages
 from maskgit_lab.evaluation.sources import CHOICE, Generated
-from maskgit_lab.objects import TARGET, locate
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import TEMPERATURE as FOLDER
 from maskgit_lab.runs.outputs import made_folder
 from maskgit_lab.runs.run import Run
-from maskgit_lab.settings import CommonConf, EvaluateConf, replaced
+from maskgit_lab.sampling.loading import decoder_of
+from maskgit_lab.settings import CommonConf, EvaluateConf, TrainConf, replaced
 
 
 def settings_to_choose(settings: EvaluateConf, folder: RunFolder | None, whole: CommonConf) -> CommonConf:
@@ -40,9 +40,11 @@ def settings_to_choose(settings: EvaluateConf, folder: RunFolder | None, whole: 
         raise UserError(f"the choice is kept in {folder.path / FOLDER}: leave out={settings.out} out")
     if settings.optimized_metric is not None:
         raise UserError("choose_temperature optimizes the distance alone: leave optimized_metric out")
-    target = whole.decode.get(TARGET)
-    if TEMPERATURE not in getattr(locate(target, f"decode.{TARGET}"), "__dataclass_fields__", {}):
-        raise UserError(f"the decoder {target} has no {TEMPERATURE}: choose_temperature has nothing to choose")
+    assert isinstance(whole, TrainConf)
+    decoder, _ = decoder_of(whole)
+    decoder.check(whole.mvtm.label_dropout)
+    if TEMPERATURE not in decoder.settings:
+        raise UserError(f"the decoder {type(decoder).__name__} has no {TEMPERATURE}: there is nothing to choose")
     if TEMPERATURE in settings.decode:
         raise UserError(f"give either choose_temperature=[...] or decode.{TEMPERATURE}, and not both")
     return replaced(whole, type(whole), {"eval": {"metrics": ["fid"]}})
