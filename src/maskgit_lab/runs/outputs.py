@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskgit_lab.errors import UserError
-from maskgit_lab.runs.names import CODE
+from maskgit_lab.runs.names import CODE, COSTS
 from maskgit_lab.runs.results import GRIDS, RESULTS
 
 # What evaluate.py and its loggers leave in a folder.
-OF_RESULTS = {".lock", RESULTS, CODE, "evaluation", GRIDS, "samples", "wandb", "tensorboard", "curve.csv", "loggers"}
+OF_LOGGERS = {"wandb", "tensorboard", "curve.csv", "loggers"}
+OF_RESULTS = {".lock", RESULTS, CODE, COSTS, "evaluation", GRIDS, "samples", *OF_LOGGERS}
 
 
 def new_folder(out: Path) -> Path:
