@@ -84,7 +84,7 @@ def test_more_draws_of_one_model_do_not_weigh_more():
 def test_models_of_several_tokenizers_share_a_study():
     study = study_of([run(name, s, [s], t) for name in SCHEDULES for s in (0, 1) for t in (0, 1, 2)])
     assert study.seeds == [Seeds(s, t) for s in (0, 1) for t in (0, 1, 2)]
-    text = "3 tokenizers, each with 2 training seeds, each of these with 1 draw of samples, measured by one classifier"
+    text = "3 tokenizers, each with 2 training seeds, 1 draw of samples from each model, measured by one classifier"
     found = rank(curves(study.main, study.distance), bootstrap=50, seed=0)
     assert text in how_to_read(study) and text in about_deviations(study)[0]
     assert "seeds 0, 1 of tokenizer 0 and 0, 1 of tokenizer 1 and 0, 1 of tokenizer 2" in how_to_read(study)

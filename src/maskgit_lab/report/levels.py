@@ -19,8 +19,8 @@ def what_varies(levels: Levels, study: Study) -> str:
         seeds = f"{levels.tokenizers} tokenizers, each with {format_range((fewest, most), 'training seed')}"
     else:
         seeds = f"{count(most, 'training seed')} of one tokenizer"
-    each = "each of these" if levels.tokenizers > 1 else "each"
-    draws = f"{each} with {format_range(levels.draws, 'draw')} of samples"
+    draws = f"{format_range(levels.draws, 'draw')} of samples"
+    draws = f"{draws} from each model" if levels.tokenizers > 1 else f"each with {draws}"
     return f"{seeds}, {draws}, measured by {_measured_by(levels, study)}"
 
 
