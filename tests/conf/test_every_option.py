@@ -13,7 +13,6 @@ from torch import nn
 
 from maskgit_lab import config
 from maskgit_lab.data.source import ImageData, InMemory
-from maskgit_lab.evaluation import planning
 from maskgit_lab.fingerprints import file_sha256, flatten
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.objects import build
@@ -171,10 +170,10 @@ EVALUATED = [o for o in OPTIONS if o.split("=")[0] in ("data", "decode", "featur
 @pytest.mark.parametrize("option", EVALUATED)
 def test_evaluate_takes_the_options_too(option, run_of):
     settings = composed("checkpoint=x", option, verb="evaluate")
-    planning.check_arguments(settings)
+    asked.check_arguments(settings)
     group = option.split("=")[0]
     run = composed("trainer.precision=bf16-mixed")
-    whole = planning.settings_of(settings, run_of(run))
+    whole = asked.settings_of(settings, run_of(run))
     given, found = getattr(settings, group), plain(whole)[group]
     if group in ("data", "decode", "features"):
         assert found == given
@@ -192,7 +191,7 @@ def test_evaluate_goes_over_the_runs_settings_where_it_says_so(run_of):
     settings = composed("checkpoint=x", *(f"+{g}" if "." in g else g for g in given), verb="evaluate")
     assert flatten(plain(settings)) == flatten(plain(composed("checkpoint=x", *given, verb="evaluate")))
     run = composed("decode.schedule=linear", "eval.neighbours=5")
-    whole = planning.settings_of(settings, run_of(run))
+    whole = asked.settings_of(settings, run_of(run))
     assert (whole.steps, whole.eval.n_samples, whole.eval.splits, whole.seed) == ([3], 7, 2, 4)
     decode = whole.decode
     assert (decode["schedule"], whole.eval.neighbours, decode["choice_temperature"]) == ("linear", 5, 4.5)

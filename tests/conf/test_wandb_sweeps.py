@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from wandb import env, wandb_agent
 
 from maskgit_lab import config
-from maskgit_lab.evaluation.planning import check_arguments
+from maskgit_lab.evaluation.asked import check_arguments
 from maskgit_lab.settings import plain
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.evaluation import planning, temperature
+from maskgit_lab.evaluation import asked, planning, temperature
 from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.loggers import evaluation_logger
@@ -41,12 +41,12 @@ class Prepared:
 
 def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     """The settings of the evaluation, and the run that is evaluated, if it is one; nothing is computed."""
-    planning.check_arguments(settings)
+    asked.check_arguments(settings)
     checkpoint = Path(settings.checkpoint or "").expanduser()
     check_choice(settings.rerun, settings.reuse)
     of_run = settings.checkpoint is not None and is_run(checkpoint)
     folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
-    whole = planning.settings_of(settings, folder)
+    whole = asked.settings_of(settings, folder)
     if settings.choose_temperature is not None:
         whole = temperature.settings_to_choose(settings, folder, whole)
     check_optimized(settings.optimized_metric, whole)
@@ -60,10 +60,10 @@ def prepare(settings: EvaluateConf) -> Prepared:
     check_loggers(whole.logger)
     is_trained = folder is None or folder.is_done("mvtm")
     data = None
-    if (folder is not None and (planning.needs_data(whole) or not is_trained)) or settings.data:
+    if (folder is not None and (asked.needs_data(whole) or not is_trained)) or settings.data:
         data = list_images(whole)
     if folder is not None and data is not None:
-        planning.check_classes(folder, data)
+        asked.check_classes(folder, data)
     real = real_images(whole.eval.reference, data) if is_trained else None
     return Prepared(replace(begin(whole), home=folder), data, real)
 

@@ -11,11 +11,12 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation import pictures
+from maskgit_lab.evaluation.asked import check_evaluation
 from maskgit_lab.evaluation.code import asked_for, known_code
 from maskgit_lab.evaluation.curve import show
 from maskgit_lab.evaluation.loggers import training_logger
 from maskgit_lab.evaluation.optimized import check_optimized, show_optimized
-from maskgit_lab.evaluation.planning import check_evaluation, curve_over_steps, floors_alone
+from maskgit_lab.evaluation.planning import curve_over_steps, floors_alone
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.loggers.group import check_loggers

@@ -298,46 +298,6 @@ class Evaluation:
         )
 
 
-def possible_metrics(
-    run: Run[CommonConf], data: ImageData | None, floors: Sequence[Floor], *, has_codes: bool, has_classes: bool = True
-) -> tuple[str, ...]:
-    """The metrics that are asked for, without those that what is at hand does not allow, which are named.
-
-    Args:
-        run: its settings name the metrics.
-        data: the real images, if there are any.
-        floors: held-out images that are measured beside the samples.
-        has_codes: whether there are held-out codes, for their likelihood.
-        has_classes: whether the samples have classes, for CAS.
-    """
-    asked = set(run.settings.eval.metrics)
-    for name in registry.LIKELIHOODS:
-        if name in asked and not has_codes:
-            asked.remove(name)
-            run.console.note(name, "left out: the codes of the held-out images are not available")
-    if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
-        asked.remove("cas")
-        run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
-    if "memorised" in asked and not (floors and run.settings.eval.reference == "train"):
-        asked.remove("memorised")
-        run.console.note("memorised", "left out: it needs held-out images, and eval.reference=train")
-    return tuple(sorted(asked))
-
-
-def labels_of(settings: CommonConf, data: ImageData | None, n_classes: int) -> Tensor:
-    """The classes of the samples, sorted: those of the training images, or as many of each class.
-
-    Raises:
-        UserError: neither their number nor training images are given.
-    """
-    count = settings.eval.n_samples
-    if count is not None:
-        return torch.arange(count) * n_classes // count
-    if data is None:
-        raise UserError("eval.n_samples is needed: give the number of samples for each T, such as eval.n_samples=50000")
-    return data.train.labels.sort().values
-
-
 def show(console: Terminal, rows: Sequence[Row]) -> None:
     """Prints a table of points, and what a reader of it has to know."""
     if rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -13,99 +12,31 @@ from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.errors import UserError
-from maskgit_lab.evaluation import chosen
+from maskgit_lab.evaluation.asked import labels_of, possible_metrics
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
-from maskgit_lab.evaluation.curve import Evaluation, labels_of, possible_metrics
+from maskgit_lab.evaluation.curve import Evaluation
 from maskgit_lab.evaluation.floors import floors_of
 from maskgit_lab.evaluation.likelihood import load_or_compute_likelihoods
 from maskgit_lab.evaluation.memorisation import KnownCodes
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
-from maskgit_lab.evaluation.reference import SPLITS, RealImages, real_images
+from maskgit_lab.evaluation.reference import RealImages, real_images
 from maskgit_lab.evaluation.scorer import choices_of, make_scorer
 from maskgit_lab.evaluation.sources import External, Generated
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.features import FeatureExtractor
-from maskgit_lab.metrics.registry import INCEPTION
 from maskgit_lab.nets.described import weights_digest
 from maskgit_lab.nets.files import read_about
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import open_valid
-from maskgit_lab.sampling.loading import Trained, files_of, is_run, open_files, open_run
+from maskgit_lab.sampling.loading import Trained, files_of, open_files, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
-from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
+from maskgit_lab.settings import CommonConf, EvaluateConf, TrainConf
 from maskgit_lab.settings import tokenizer_file as given_tokenizer
 from maskgit_lab.stages.features import load_or_train_extractor
 from maskgit_lab.tokenizers.base import Tokenizer
 
-GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
-NEED_DATA = (*registry.LIKELIHOODS, "cas", "memorised")  # without a run these are computed only if they are asked for
 OF_A_MODEL = (*registry.LIKELIHOODS, registry.RUNTIME)  # what images alone do not have
-
-
-def check_arguments(settings: EvaluateConf) -> None:
-    """Raises a `UserError` unless the settings of `evaluate.py` name one thing to evaluate."""
-    if (settings.checkpoint is None) == (settings.samples is None):
-        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with eval.reference=FOLDER_OR_NPZ")
-    reference, steps = settings.eval.get("reference"), settings.decode.get("steps") or settings.eval.get("steps")
-    if settings.samples is not None and reference is None:
-        raise UserError(
-            "samples needs a reference: give eval.reference=FOLDER_OR_NPZ, or data=NAME and eval.reference=train"
-        )
-    if settings.checkpoint is None:
-        return
-    if is_run(Path(settings.checkpoint).expanduser()):
-        if given_tokenizer(settings.tokenizer) is not None:
-            raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
-        return
-    for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
-        if value is None:
-            raise UserError(f"{key} is needed, since {settings.checkpoint} is not a run: give {key}=VALUE")
-
-
-def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
-    """The settings of an evaluation: the run's own, or defaults without a run, with what `evaluate.py` is given."""
-    given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
-    given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
-    given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
-    if "decode" in given:
-        given["decode"] = chosen.resolved(given["decode"], folder)
-    given["cache_dir"] = _cache(settings, folder)
-    hardware = plain(settings.trainer)
-    if folder is not None:
-        own = folder.settings()
-        given["trainer"] = {**hardware, "precision": hardware["precision"] or own.trainer.precision}
-        return replaced(own, TrainConf, given)
-    given["trainer"] = {**hardware, "precision": hardware["precision"] or "32-true"}
-    metrics = [name for name in registry.names() if name not in NEED_DATA]
-    base = CommonConf(features=FeaturesConf(name=INCEPTION), eval=EvalConf(metrics=metrics))
-    whole = replaced(base, CommonConf, given)
-    if whole.features.name == "classifier" and whole.classifier is None:
-        raise UserError("features=classifier needs to know which: add classifier=small")
-    return whole
-
-
-def needs_data(settings: CommonConf) -> bool:
-    """Whether the evaluation of a run needs the images that it was trained on."""
-    conf = settings.eval
-    wants_cas = "cas" in conf.metrics and settings.cas is not None
-    return conf.reference in SPLITS or settings.features.name == "classifier" or wants_cas or conf.n_samples is None
-
-
-def check_classes(folder: RunFolder, data: ImageData) -> None:
-    """Raises a `UserError` if the data have another number of classes than the run."""
-    if data.n_classes != folder.data.n_classes:
-        raise UserError(
-            f"the data have {data.n_classes} classes and the run was trained on {folder.data.n_classes}: give the "
-            "images that it was trained on"
-        )
-
-
-def check_evaluation(settings: CommonConf, data: ImageData) -> None:
-    """Raises a `UserError` for an evaluation that these data do not allow."""
-    choices, real = choices_of(settings.eval), real_images(settings.eval.reference, data)
-    choices.check(settings.eval.n_samples or len(data.train))
-    real.check((data.size, data.size), choices)
 
 
 def plan(
@@ -321,9 +252,3 @@ def _known_codes(run: Run[CommonConf], codes: TokenCache | None) -> KnownCodes |
         return None
     assert run.record.tokens is not None
     return KnownCodes(codes, run.record.tokens.digest, run.settings.eval.reference_features)
-
-
-def _cache(settings: EvaluateConf, folder: RunFolder | None) -> str:
-    if settings.cache_dir is not None:
-        return settings.cache_dir
-    return CommonConf.cache_dir if folder is None else str(folder.cache)

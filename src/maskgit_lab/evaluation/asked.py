@@ -1,0 +1,138 @@
+"""What an evaluation is asked for: its settings, the metrics that what is at hand allows, and the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskgit_lab.data.source import ImageData
+from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation import chosen
+from maskgit_lab.evaluation.floors import Floor
+from maskgit_lab.evaluation.reference import SPLITS, real_images
+from maskgit_lab.evaluation.scorer import choices_of
+from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.registry import INCEPTION
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.loading import is_run
+from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
+from maskgit_lab.settings import tokenizer_file as given_tokenizer
+
+GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
+NEED_DATA = (*registry.LIKELIHOODS, "cas", "memorised")  # without a run these are computed only if they are asked for
+
+
+def check_arguments(settings: EvaluateConf) -> None:
+    """Raises a `UserError` unless the settings of `evaluate.py` name one thing to evaluate."""
+    if (settings.checkpoint is None) == (settings.samples is None):
+        raise UserError("give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ with eval.reference=FOLDER_OR_NPZ")
+    reference, steps = settings.eval.get("reference"), settings.decode.get("steps") or settings.eval.get("steps")
+    if settings.samples is not None and reference is None:
+        raise UserError(
+            "samples needs a reference: give eval.reference=FOLDER_OR_NPZ, or data=NAME and eval.reference=train"
+        )
+    if settings.checkpoint is None:
+        return
+    if is_run(Path(settings.checkpoint).expanduser()):
+        if given_tokenizer(settings.tokenizer) is not None:
+            raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
+        return
+    for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
+        if value is None:
+            raise UserError(f"{key} is needed, since {settings.checkpoint} is not a run: give {key}=VALUE")
+
+
+def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
+    """The settings of an evaluation: the run's own, or defaults without a run, with what `evaluate.py` is given."""
+    given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
+    given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
+    given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
+    if "decode" in given:
+        given["decode"] = chosen.resolved(given["decode"], folder)
+    given["cache_dir"] = _cache(settings, folder)
+    hardware = plain(settings.trainer)
+    if folder is not None:
+        own = folder.settings()
+        given["trainer"] = {**hardware, "precision": hardware["precision"] or own.trainer.precision}
+        return replaced(own, TrainConf, given)
+    given["trainer"] = {**hardware, "precision": hardware["precision"] or "32-true"}
+    metrics = [name for name in registry.names() if name not in NEED_DATA]
+    base = CommonConf(features=FeaturesConf(name=INCEPTION), eval=EvalConf(metrics=metrics))
+    whole = replaced(base, CommonConf, given)
+    if whole.features.name == "classifier" and whole.classifier is None:
+        raise UserError("features=classifier needs to know which: add classifier=small")
+    return whole
+
+
+def needs_data(settings: CommonConf) -> bool:
+    """Whether the evaluation of a run needs the images that it was trained on."""
+    conf = settings.eval
+    wants_cas = "cas" in conf.metrics and settings.cas is not None
+    return conf.reference in SPLITS or settings.features.name == "classifier" or wants_cas or conf.n_samples is None
+
+
+def check_classes(folder: RunFolder, data: ImageData) -> None:
+    """Raises a `UserError` if the data have another number of classes than the run."""
+    if data.n_classes != folder.data.n_classes:
+        raise UserError(
+            f"the data have {data.n_classes} classes and the run was trained on {folder.data.n_classes}: give the "
+            "images that it was trained on"
+        )
+
+
+def check_evaluation(settings: CommonConf, data: ImageData) -> None:
+    """Raises a `UserError` for an evaluation that these data do not allow."""
+    choices, real = choices_of(settings.eval), real_images(settings.eval.reference, data)
+    choices.check(settings.eval.n_samples or len(data.train))
+    real.check((data.size, data.size), choices)
+
+
+def possible_metrics(
+    run: Run[CommonConf], data: ImageData | None, floors: Sequence[Floor], *, has_codes: bool, has_classes: bool = True
+) -> tuple[str, ...]:
+    """The metrics that are asked for, without those that what is at hand does not allow, which are named.
+
+    Args:
+        run: its settings name the metrics.
+        data: the real images, if there are any.
+        floors: held-out images that are measured beside the samples.
+        has_codes: whether there are held-out codes, for their likelihood.
+        has_classes: whether the samples have classes, for CAS.
+    """
+    asked = set(run.settings.eval.metrics)
+    for name in registry.LIKELIHOODS:
+        if name in asked and not has_codes:
+            asked.remove(name)
+            run.console.note(name, "left out: the codes of the held-out images are not available")
+    if "cas" in asked and not (has_classes and run.settings.cas is not None and data is not None):
+        asked.remove("cas")
+        run.console.note("cas", "left out: it needs real images, samples with classes, and a classifier (cas=small)")
+    if "memorised" in asked and not (floors and run.settings.eval.reference == "train"):
+        asked.remove("memorised")
+        run.console.note("memorised", "left out: it needs held-out images, and eval.reference=train")
+    return tuple(sorted(asked))
+
+
+def labels_of(settings: CommonConf, data: ImageData | None, n_classes: int) -> Tensor:
+    """The classes of the samples, sorted: those of the training images, or as many of each class.
+
+    Raises:
+        UserError: neither their number nor training images are given.
+    """
+    count = settings.eval.n_samples
+    if count is not None:
+        return torch.arange(count) * n_classes // count
+    if data is None:
+        raise UserError("eval.n_samples is needed: give the number of samples for each T, such as eval.n_samples=50000")
+    return data.train.labels.sort().values
+
+
+def _cache(settings: EvaluateConf, folder: RunFolder | None) -> str:
+    if settings.cache_dir is not None:
+        return settings.cache_dir
+    return CommonConf.cache_dir if folder is None else str(folder.cache)
