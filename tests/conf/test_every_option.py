@@ -13,6 +13,7 @@ from torch import nn
 
 from maskgit_lab import config
 from maskgit_lab.data.source import ImageData, InMemory
+from maskgit_lab.evaluation import asked
 from maskgit_lab.fingerprints import file_sha256, flatten
 from maskgit_lab.nets.discriminator import Discriminator
 from maskgit_lab.objects import build
