@@ -89,7 +89,7 @@ def test_an_experiment_opens_with_its_command_its_cost_and_its_number(file):
 
 
 def test_the_default_is_the_papers_schedule_for_training_and_decoding():
-    settings = composed()
+    settings = composed("decode=maskgit")
     decoder, schedule = decoder_of(settings)
     assert schedule.name == "cosine" and settings.decode["schedule"] is None
     assert decoder.settings | {"steps": 1} == {
@@ -191,7 +191,7 @@ def test_evaluate_goes_over_the_runs_settings_where_it_says_so(run_of):
     given = ["decode.steps=[3]", "eval.n_samples=7", "eval.splits=2", "seed=4"]
     settings = composed("checkpoint=x", *(f"+{g}" if "." in g else g for g in given), verb="evaluate")
     assert flatten(plain(settings)) == flatten(plain(composed("checkpoint=x", *given, verb="evaluate")))
-    run = composed("decode.schedule=linear", "eval.neighbours=5")
+    run = composed("decode.schedule=linear", "decode.choice_temperature=4.5", "eval.neighbours=5")
     whole = asked.settings_of(settings, run_of(run))
     assert (whole.steps, whole.eval.n_samples, whole.eval.splits, whole.seed) == ([3], 7, 2, 4)
     decode = whole.decode

@@ -20,7 +20,7 @@ REFUSED = {
     "hydra/launcher=joblib": "hydra.launcher.n_jobs=N runs N jobs at once",
     "hydra/launcher=basic": "each has a process of its own",
     "hydra/sweeper=basic": "the default does the same",
-    "~decode": "~decode is not possible: choose one of maskgit",
+    "~decode": "~decode is not possible: choose one of digits, maskgit",
     "~decode=maskgit": "~decode=maskgit is not possible",
     "~eval": "choose one of cifar10, digits, imagenet",
     "~mvtm": "choose one of base, cifar10, digits, released",

@@ -61,8 +61,9 @@ def test_two_trials_of_a_temperature(command, in_this_process, run, tmp_path):
     assert said.code == 0 and not said.err
     rows = samples_in(json.loads(line) for line in (run / "results.jsonl").read_text().splitlines())
     trials = dict[float, list[float]]()
+    own = rows[0]["choice_temperature"]
     for row in rows:
-        if row["steps"] == 3 or row["choice_temperature"] != 4.5:
+        if row["steps"] == 3 or row["choice_temperature"] != own:
             trials.setdefault(row["choice_temperature"], []).append(row["fd_classifier"])
     assert len(trials) == 2 and all(len(points) == 2 for points in trials.values())
     best = min(trials, key=lambda temperature: min(trials[temperature]))
@@ -129,7 +130,8 @@ def test_mistakes_are_one_sentence_before_any_trial_is_run(command, asked, run, 
 
 
 def test_the_best_of_several_points(capsys):
-    rows = [{"nll": 3.0, "recall": 0.5}, {"nll": 2.5}, {"nll": float("nan")}]
+    values = [{"nll": 3.0, "recall": 0.5}, {"nll": 2.5}, {"nll": float("nan")}]
+    rows = [{"steps": steps} | value for steps, value in enumerate(values, start=1)]
     assert show_optimized(Terminal(), "nll", rows) == 2.5 == printed_value(capsys.readouterr().out)
     assert show_optimized(Terminal(), "recall", rows) == 0.5
     assert show_optimized(Terminal(), None, rows) is None

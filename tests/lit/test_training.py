@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from maskgit_lab.console import Terminal
+from maskgit_lab.data.augment import Centre
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.base import weight_ema
@@ -120,7 +121,7 @@ def test_a_classifier_learns_separable_classes():
     y = torch.arange(60) % 3
     x[torch.arange(60), y] = 1.0
     optim = Optim(epochs=8, batch_size=16, lr=1e-2, decay="cosine")
-    module = LitClassifier(SmallConvNet(3, width=4), 3, optim, 0.0, 0)
+    module = LitClassifier(SmallConvNet(3, width=4), 3, optim, 0.0, 0, Centre())
     scores = train(module, lambda n: InMemory(x, y))
     assert scores.pop("classifier/val_loss") < 0.5
     assert scores == {"classifier/top1": 1.0, "classifier/top5": 1.0}

@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -148,8 +149,9 @@ def ablation(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1):
             run = folder / f"{schedule}_{seed}"
             run.mkdir()
-            for name in (CONFIG, RECORD):
-                shutil.copy(tiny_run / name, run)
+            shutil.copy(tiny_run / RECORD, run)
+            config = yaml.safe_load((tiny_run / CONFIG).read_text(encoding="utf-8"))
+            (run / CONFIG).write_text(yaml.safe_dump(config | {"seed": seed}), encoding="utf-8")
             for row in rows:
                 told = {"schedule": schedule, "decode_schedule": schedule, "seed": seed, "model": run.name}
                 far = {"fd_classifier": 10.0 + level + seed / 10 + abs(row["steps"] - 2)}
@@ -162,8 +164,8 @@ def test_the_ablation_is_read_from_a_folder(execute, ablation):
     assert shown.warnings == ""
     assert shown.n_pictures == 2
     assert "study 0, debug runs (tiny), of" in shown.text and f"  {ablation / 'linear_1'}: debug=tiny" in shown.text
-    assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds [0, 1]" in shown.text
-    assert "and the paper's (by FID in Table 3): +1.00, 95 % interval +1.00 to +1.00." in shown.text
+    assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds 0, 1" in shown.text
+    assert "and the paper's (by FID in Table 3): +1.00, 95 % interval +1.00 to +1.00 over 2 training seeds" in shown.text
     assert "ours:  cosine < linear < square_root" in shown.text
     best = {line.split()[0]: line.split()[1] for line in shown.text.split("best T")[1].splitlines()[1:4]}
     assert {name: steps.rstrip("*") for name, steps in best.items()} == dict.fromkeys(best, "2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -199,7 +200,8 @@ def _is_few(row: Row) -> bool:
 
 def _averaged(repeats: Sequence[Row]) -> tuple[Row, Mapping[str, float]]:
     """The mean row of the repeats of a point, and the standard deviations of its numbers."""
-    values = {key: [row[key] for row in repeats if key in row] for row in repeats for key in _measured(row)}
+    keys = {key for row in repeats for key in _measured(row)}
+    values = {key: [row[key] for row in repeats if math.isfinite(row.get(key, math.nan))] for key in keys}
     spread = {key: stdev(several) for key, several in values.items() if len(set(several)) > 1}
     return {**repeats[0], **{key: fmean(values[key]) for key in spread}}, spread
 
