@@ -88,12 +88,11 @@ class Choice:
         metric = TABLE["fid"].on(str(self.rows[0]["features"]))
         found = []
         for spot in self.spots:
-            one = curve(_points(row for row in self.rows if row[TEMPERATURE] == spot.value), metric)
+            rows = [row for row in self.rows if row[TEMPERATURE] == spot.value]
+            one = curve(_points(rows), metric)
             assert one is not None
-            found += [
-                (spot.value, int(x), float(mean), int(n))
-                for x, mean, n in zip(one.x, one.mean_X, one.counts_X, strict=True)
-            ]
+            for x, mean in zip(one.x, one.mean_X, strict=True):
+                found.append((spot.value, int(x), float(mean), sum(row["steps"] == x for row in rows)))
         return found
 
     def write(self, path: Path) -> None:
