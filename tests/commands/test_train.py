@@ -69,7 +69,7 @@ def test_another_run_reuses_tokenizer_tokens_and_classifier_and_the_same_seed_re
     command, tiny_run, tiny_cache, tmp_path
 ):
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=again")
-    assert said.code == 0 and said.out.count("found in the cache") == 4
+    assert said.code == 0 and said.out.count("found in the cache") == 5
     first, second = same_results(tiny_run, tmp_path / "again")
     assert first == second
     weights = [
