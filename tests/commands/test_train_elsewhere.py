@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.results import samples_in
 from two_processes import in_two_processes
@@ -39,8 +40,7 @@ def rewrite_manifest(path, **about):
 
 
 def test_a_token_cache_made_elsewhere_is_used_if_it_is_this_tokenizers(command, tiny_run, tiny_cache, tmp_path):
-    cache = next(path for path in (tiny_cache / "tokens").iterdir() if path.is_dir())
-    shutil.copytree(cache, tmp_path / "codes")
+    shutil.copytree(RunFolder(tiny_run).place(RunFolder(tiny_run).record.tokens.path), tmp_path / "codes")
     common = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=mvtm", "tokens.path=codes"]
     said = command("train", *common, "run_dir=a")
     assert said.code == 0 and "found in the cache: codes" in said.out
