@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -39,6 +39,21 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class CausalModel(Model, Protocol):
+    """Predicts each token from those before it in some order."""
+
+    order_N: Tensor  # the positions in that order
+
+    def next_logits(self, known: Int64[Tensor, "B t"], labels: Int64[Tensor, " B"], cache: Any = None, /) -> Tensor:
+        """Logits (B, K) of the token after the first t, with what a cache keeps of them."""
+        ...
+
+    def new_cache(self, batch_size: int, /) -> Any:
+        """An empty cache; `take(other, index)` fills it with what another has of the images of an index."""
+        ...
+
+
 class Decoded(NamedTuple):
     """A finished decoding."""
 
@@ -53,6 +68,8 @@ class Decoder(ABC):
     results know it; the fields `schedule` and `steps`, if it has them, are filled in for it. `__post_init__` raises a
     `UserError` for values that make no sense.
     """
+
+    is_autoregressive: ClassVar[bool] = False  # whether it needs a `CausalModel`, instead of one that fills masks
 
     @abstractmethod
     def __call__(
@@ -82,6 +99,25 @@ class Decoder(ABC):
 
     def check(self, label_dropout: float) -> None:  # noqa: B027 (most decoders have nothing to check)
         """Raises a `UserError` if it cannot decode a model that was trained with this share of dropped labels."""
+
+    def check_fits_model(self, *, autoregressive: bool, label_dropout: float) -> None:
+        """Raises a `UserError` if it cannot decode a model.
+
+        Args:
+            autoregressive: whether the model predicts one token after the other.
+            label_dropout: share of the images that it was trained on without their class.
+        """
+        if autoregressive and not self.is_autoregressive:
+            raise UserError(
+                f"the decoder {type(self).__name__} fills masked tokens, and the model is autoregressive: give "
+                "decode=autoregressive, or leave decode out"
+            )
+        if self.is_autoregressive and not autoregressive:
+            raise UserError(
+                f"the decoder {type(self).__name__} needs an autoregressive model, and this one is a masked model: give "
+                "decode=maskgit, or leave decode out"
+            )
+        self.check(label_dropout)
 
     def with_steps(self, steps: int) -> Decoder:
         """The same decoder with another T, if it has one."""

@@ -14,11 +14,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from maskgit_lab.decoding.base import Decoded, Decoder, Model
-from maskgit_lab.decoding.guidance import LogitsFn, class_logits, guided
+from maskgit_lab.decoding.guidance import LogitsFn, check_guidance, class_logits, guided
+from maskgit_lab.decoding.noise import Randomness, exponential
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
-
-Randomness = torch.Generator | Sequence[torch.Generator] | None  # for all images, or one for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +55,7 @@ class MaskGIT(Decoder):
         )
 
     def check(self, label_dropout: float) -> None:
-        if self.guidance > 0 and label_dropout == 0:
-            raise UserError(
-                f"decode.guidance={self.guidance} needs a model that was trained with mvtm.label_dropout above 0: set "
-                "it to 0"
-            )
+        check_guidance(self.guidance, label_dropout)
 
 
 class Step(NamedTuple):
@@ -136,7 +131,7 @@ def decode_steps(
         sampled_BN, log_p_BN = _sample(logits_fn(tokens), mask_id, generator)
         filled_BN = torch.where(masked_BN, sampled_BN, tokens)
         noise_scale = choice_temperature * (1 - (t + 1) / steps)
-        gumbel_BN = -_exponential(log_p_BN, generator).log()
+        gumbel_BN = -exponential(log_p_BN, generator).log()
         confidence_BN = log_p_BN + noise_scale * gumbel_BN
         confidence_BN = confidence_BN.masked_fill(~masked_BN, torch.inf)
         after_BN = filled_BN.masked_fill(_lowest(confidence_BN, counts_BT[:, t]), mask_id)
@@ -172,25 +167,12 @@ def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int)
 def _sample(
     logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: Randomness
 ) -> tuple[Int64[Tensor, "B N"], Float[Tensor, "B N"]]:
-    """One code a position at temperature 1, and its log-probability.
-
-    The largest p / E, with E exponential, is a sample from p: the Gumbel trick without its logarithms.
-    """
+    """One code a position at temperature 1, and its log-probability."""
     if logits_BNK.shape[-1] > mask_id:
         raise ValueError(f"logits over {logits_BNK.shape[-1]} tokens reach the mask token {mask_id}: cut them to codes")
     p_BNK = logits_BNK.float().softmax(dim=-1)
-    sampled_BN = (p_BNK / _exponential(p_BNK, generator)).argmax(dim=-1)
+    sampled_BN = (p_BNK / exponential(p_BNK, generator)).argmax(dim=-1)
     return sampled_BN, p_BNK.gather(-1, sampled_BN[..., None])[..., 0].log()
-
-
-def _exponential(like: Float[Tensor, "*shape"], generator: Randomness) -> Float[Tensor, "*shape"]:
-    drawn = torch.empty_like(like, memory_format=torch.contiguous_format)
-    if isinstance(generator, Sequence):
-        for image, own in zip(drawn, generator, strict=True):
-            image.exponential_(generator=own)
-    else:
-        drawn.exponential_(generator=generator)
-    return drawn.clamp(min=torch.finfo(like.dtype).tiny)
 
 
 def _lowest(confidence_BN: Float[Tensor, "B N"], count_B: Int64[Tensor, " B"]) -> Bool[Tensor, "B N"]:

@@ -39,9 +39,11 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Attention, then an MLP, each with dropout, the residual and then LayerNorm."""
 
+    attend: ClassVar[type[Attention]] = Attention  # subclasses name others
+
     def __init__(self, width: int, heads: int, mlp_width: int, dropout: float) -> None:
         super().__init__()
-        self.attention = Attention(width, heads, dropout)
+        self.attention = self.attend(width, heads, dropout)
         self.attention_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_width), nn.GELU(approximate="tanh"), nn.Linear(mlp_width, width))
         self.mlp_norm = nn.LayerNorm(width, eps=LAYERNORM_EPS)
