@@ -100,7 +100,7 @@ def _open_groups(schema: type) -> Any:
     node = OmegaConf.structured(schema)
     if schema is TrainConf:
         OmegaConf.set_struct(node["trainer"], False)
-        for group in ("mvtm", "tokenizer"):
+        for group in ("mvtm", "autoregressive", "tokenizer"):
             node[group]["optim"] = OmegaConf.structured(Optim)
             for name in ("optimizer", "scheduler"):
                 OmegaConf.set_struct(node[group]["optim"][name], False)

@@ -58,7 +58,7 @@ def prepare(settings: EvaluateConf) -> Prepared:
     whole, folder = check(settings)
     check_extractors(whole)
     check_loggers(whole.logger)
-    is_trained = folder is None or folder.is_done("mvtm")
+    is_trained = folder is None or folder.is_done("transformer")
     data = None
     if (folder is not None and (asked.needs_data(whole) or not is_trained)) or settings.data:
         data = list_images(whole)

@@ -55,7 +55,7 @@ def run(settings: ExportConf) -> None:
     own = folder.settings()
     about: dict[str, Any] = {"config": training(own), "run": folder.record.fingerprint, "version": __version__}
     tokenizer = load_tokenizer(own.tokenizer, path, device)
-    trained = open_run(folder, own, device) if folder.is_done("mvtm") else None
+    trained = open_run(folder, own, device) if folder.is_done("transformer") else None
     files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
     out = new_folder(Path(settings.out))
     about["training_code"] = dict(folder.codes.get(folder.record.trained_by or folder.record.code))

@@ -15,7 +15,7 @@ from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.sampling.drawing import draw_grid
 from maskgit_lab.sampling.files import folder_names
-from maskgit_lab.sampling.loading import is_run, open_trained
+from maskgit_lab.sampling.loading import STEPS, is_run, open_trained
 from maskgit_lab.settings import SampleConf, tokenizer_file
 from maskgit_lab.stages.code import note_other_code
 
@@ -32,12 +32,14 @@ def run(settings: SampleConf) -> None:
     console = Terminal()
     if is_run(path := Path(settings.checkpoint).expanduser()):
         note_other_code(RunFolder(path), console)
-    classes, n, steps = _classes(settings.classes, len(pipeline.class_names)), settings.n, settings.decode["steps"]
+    classes, n = _classes(settings.classes, len(pipeline.class_names)), settings.n
+    steps = None if pipeline.is_autoregressive else settings.decode.get("steps") or STEPS
     out = new_folder(Path(settings.out))
     labels = [label for label in classes for _ in range(n)]
     schedule = pipeline.decoder.settings.get("decode_schedule", "no")
+    how = "one token after the other" if steps is None else f"at T = {steps}, {schedule} schedule"
     with (
-        console.stage("samples", f"{len(labels)} images at T = {steps}, {schedule} schedule"),
+        console.stage("samples", f"{len(labels)} images {how}"),
         console.bar("samples", len(labels)) as advance,
     ):
         images = pipeline.sample(

@@ -27,14 +27,17 @@ from maskgit_lab.runs.record import ClassifierRecord
 from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Run, begin
 from maskgit_lab.sampling.loading import open_run
-from maskgit_lab.settings import TrainConf
+from maskgit_lab.settings import AUTOREGRESSIVE, MASKGIT, TrainConf
+from maskgit_lab.stages.autoregressive import train_autoregressive
 from maskgit_lab.stages.features import check_extractors, load_or_train_extractor
 from maskgit_lab.stages.images import list_images, readable, record_images
-from maskgit_lab.stages.mvtm import train_transformer
+from maskgit_lab.stages.mvtm import train_mvtm
 from maskgit_lab.stages.preflight import preflight
 from maskgit_lab.stages.tokenizer import load_or_train_tokenizer
 from maskgit_lab.stages.tokens import load_or_encode_tokens
 from maskgit_lab.tokenizers.base import Tokenizer
+
+TRAIN = {MASKGIT: train_mvtm, AUTOREGRESSIVE: train_autoregressive}
 
 
 def prepare(settings: TrainConf) -> ImageData:
@@ -92,8 +95,8 @@ def train(run: Run[TrainConf], data: ImageData) -> None:
             codes = load_or_encode_tokens(run, data, tokenizer)
     if codes is not None and stage != "tokens":
         with run.costs.stage("transformer"):
-            train_transformer(run, codes, tokenizer)
-    if stage not in ("tokens", "mvtm"):
+            TRAIN[run.settings.model](run, codes, tokenizer)
+    if stage in ("tokenizer", "all"):
         measure(run, data, tokenizer, codes)
 
 

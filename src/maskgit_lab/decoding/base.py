@@ -114,8 +114,8 @@ class Decoder(ABC):
             )
         if self.is_autoregressive and not autoregressive:
             raise UserError(
-                f"the decoder {type(self).__name__} needs an autoregressive model, and this one is a masked model: give "
-                "decode=maskgit, or leave decode out"
+                f"the decoder {type(self).__name__} needs an autoregressive model, and this one fills masked tokens: "
+                "give decode=maskgit, or leave decode out"
             )
         self.check(label_dropout)
 
@@ -139,8 +139,9 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: in
     own = {key: value for key, value in decode.items() if key not in COMMON}
     kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
     known = getattr(kind, "__dataclass_fields__", {})
-    values = {"schedule": _chosen_schedule(decode.get("schedule"), trained), "steps": steps}
-    return build(own, "decode", Decoder, **{key: value for key, value in values.items() if key in known})  # type: ignore[type-abstract]
+    values: dict[str, Any] = {"steps": steps} if "steps" in known else {}
+    values |= {"schedule": _chosen_schedule(decode.get("schedule"), trained)} if "schedule" in known else {}
+    return build(own, "decode", Decoder, **values)  # type: ignore[type-abstract]
 
 
 def _chosen_schedule(name: str | None, trained: Schedule | None) -> Schedule:

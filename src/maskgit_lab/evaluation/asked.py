@@ -20,7 +20,17 @@ from maskgit_lab.metrics.registry import INCEPTION
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
 from maskgit_lab.sampling.loading import is_run
-from maskgit_lab.settings import CommonConf, EvalConf, EvaluateConf, FeaturesConf, TrainConf, plain, replaced
+from maskgit_lab.settings import (
+    AUTOREGRESSIVE,
+    CommonConf,
+    EvalConf,
+    EvaluateConf,
+    FeaturesConf,
+    TrainConf,
+    check_decoding,
+    plain,
+    replaced,
+)
 from maskgit_lab.settings import tokenizer_file as given_tokenizer
 
 GROUPS = ("data", "decode", "features", "classifier", "cas", "eval")
@@ -53,6 +63,8 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
     given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
     if "decode" in given:
+        is_autoregressive = folder is not None and folder.settings().model == AUTOREGRESSIVE
+        check_decoding(given["decode"], autoregressive=is_autoregressive)
         given["decode"] = chosen.resolved(given["decode"], folder)
     given["cache_dir"] = _cache(settings, folder)
     hardware = plain(settings.trainer)

@@ -18,7 +18,7 @@ from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
 from maskgit_lab.runs.run import Run
-from maskgit_lab.settings import CommonConf, TrainConf, evaluation_fingerprint
+from maskgit_lab.settings import CommonConf, MVTMConf, TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.code import training_code
 
 HERE = "maskgit_lab.evaluation"
@@ -36,7 +36,9 @@ def measuring_code(settings: CommonConf, *roots: str) -> Code:
     named += [settings.cas.net] if "cas" in metrics and settings.cas is not None else []
     named += [settings.classifier.net] if settings.features.name == "classifier" and settings.classifier else []
     if isinstance(settings, TrainConf):
-        named += [settings.tokenizer.net, settings.mvtm.net, settings.schedule]
+        transformer = settings.transformer
+        named += [settings.tokenizer.net, transformer.net]
+        named += [settings.schedule if isinstance(transformer, MVTMConf) else transformer.order]
     if "." in (schedule := settings.decode.get("schedule") or ""):  # a class, and no name
         named.append({TARGET: schedule})
     parts = [

@@ -252,7 +252,7 @@ class Evaluation:
 
     def _settings(self, source: Source) -> dict[str, Any]:
         settings = {**source.settings, "n_samples": len(source), **self.scorer.settings()}
-        if isinstance(source, Generated):
+        if isinstance(source, Generated) and not source.pipeline.is_autoregressive:
             settings |= {"nll_draws": self.run.settings.eval.nll_draws}
         if "cas" in (names := self._names(source)):
             assert self.data is not None and self.run.settings.cas is not None

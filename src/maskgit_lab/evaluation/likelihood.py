@@ -2,12 +2,13 @@
 
 `nll` is the number of MaskGIT's Table 3: each model under the masks of its own training. `nll_bound` is comparable: all
 models under one distribution of masks, whose mean cross-entropy bounds the negative log-likelihood of the codes.
+`nll_exact` is that negative log-likelihood itself, of a model that predicts one token after the other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +21,14 @@ from maskgit_lab.code import code_of
 from maskgit_lab.data.tokens import TokenDataset
 from maskgit_lab.evaluation.batches import in_batches
 from maskgit_lab.masking.schedules import Schedule
-from maskgit_lab.metrics.registry import BOUND, ERROR, NLL
+from maskgit_lab.metrics.registry import BOUND, ERROR, EXACT, NLL
 from maskgit_lab.nets.described import weights_digest
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.objectives.autoregressive import next_token_cross_entropy_by_image
 from maskgit_lab.objectives.likelihood import order_agnostic_nll
 from maskgit_lab.objectives.mvtm import masked_nll
 from maskgit_lab.runs.run import Run
+from maskgit_lab.sampling.loading import Trained
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
@@ -36,17 +39,21 @@ T = TypeVar("T")
 
 
 def load_or_compute_likelihoods(
-    run: Run[CommonConf], model: Transformer, schedule: Schedule, codes: TokenDataset, asked: tuple[str, ...]
+    run: Run[CommonConf], trained: Trained, codes: TokenDataset, asked: tuple[str, ...]
 ) -> dict[str, float]:
     """Those of `nll` and `nll_bound` that are asked for, under their names, and the bound's standard error.
 
+    An autoregressive model has `nll_exact` and its standard error in place of both.
+
     Args:
         run: its settings give the seed and the number of masks drawn for each image.
-        model: the transformer.
-        schedule: of its training.
+        trained: the transformer, and the schedule of its training.
         codes: held out.
         asked: names of metrics.
     """
+    model, schedule = trained.pipeline.model, trained.schedule
+    if schedule is None:
+        return _exact(run, model, codes)
     scores = _nll(run, model, schedule, codes) if NLL in asked else {}
     return scores | (_bound(run, model, codes) if BOUND in asked else {})
 
@@ -81,14 +88,33 @@ def _bound(run: Run[CommonConf], model: Transformer, codes: TokenDataset) -> dic
         return values
 
     def measure() -> dict[str, float]:
-        batches = _over_batches(run, "NLL bound", model, codes, of_batch)
-        values_n = torch.tensor([value for batch in batches for value in batch], dtype=torch.float64)
         # The masks of different images are independent, so that the error holds what they add, too.
-        error = {BOUND + ERROR: float(values_n.std()) / len(values_n) ** 0.5} if len(values_n) > 1 else {}
-        return {BOUND: float(values_n.mean()), **error}
+        return _mean(BOUND, _over_batches(run, "NLL bound", model, codes, of_batch))
 
     code = code_of(__name__, type(model).__module__)
     return _kept(run, model, {"bound": "order-agnostic", "draws": draws, "code": code}, measure)
+
+
+def _exact(run: Run[CommonConf], model: Transformer, codes: TokenDataset) -> dict[str, float]:
+    """The negative log-likelihood itself, and its standard error over the held-out images."""
+
+    def of_batch(number: int, tokens_BN: Tensor, labels_B: Tensor) -> list[float]:
+        with torch.no_grad():
+            nll_B = next_token_cross_entropy_by_image(model(tokens_BN, labels_B), tokens_BN)
+        values: list[float] = nll_B.double().tolist()
+        return values
+
+    def measure() -> dict[str, float]:
+        return _mean(EXACT, _over_batches(run, "NLL", model, codes, of_batch))
+
+    return _kept(run, model, {"exact": True, "code": code_of(__name__, type(model).__module__)}, measure)
+
+
+def _mean(key: str, batches: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Over all images, and its standard error with them as a sample of all images."""
+    values_n = torch.tensor([value for batch in batches for value in batch], dtype=torch.float64)
+    error = {key + ERROR: float(values_n.std()) / len(values_n) ** 0.5} if len(values_n) > 1 else {}
+    return {key: float(values_n.mean()), **error}
 
 
 def _kept(

@@ -16,6 +16,7 @@ from maskgit_lab.lit.loggers.wandb import curve_settings
 from maskgit_lab.runs.naming import data_name
 from maskgit_lab.runs.run import Logger, Run
 from maskgit_lab.sampling.loading import decoder_of
+from maskgit_lab.sampling.transformers import build_order
 from maskgit_lab.settings import PLACES, CommonConf, TrainConf, plain
 
 LONGEST_NAME = 128
@@ -26,9 +27,11 @@ def training_logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractCo
     record, asked = run.record, run.asked
     is_first = next(iter(record.measured), asked) == asked
     decoder, schedule = decoder_of(run.settings)
-    own = curve_settings({"schedule": schedule.name, **decoder.settings})
+    own = {"order": build_order(run.settings).name} if schedule is None else {"schedule": schedule.name}
+    own = curve_settings({**own, **decoder.settings})
+    kind = run.settings.model if schedule is None else schedule.name
     about = Described(
-        name=readable_name(overrides) or f"{data_name(run.settings.data or {})} {schedule.name}",
+        name=readable_name(overrides) or f"{data_name(run.settings.data or {})} {kind}",
         job_type="train",
         id=record.wandb_id if is_first else f"{record.wandb_id}-{asked}",
         folder=run.folder.path,

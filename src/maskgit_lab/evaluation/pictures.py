@@ -47,25 +47,34 @@ def draw_reconstructions(run: Run[TrainConf], data: ImageData, tokenizer: Tokeni
 
 
 def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> None:
-    """Samples by class, the same samples filling up step by step, and the curve through some rows."""
+    """Samples by class, the same samples filling up step by step, and the curve through some rows, if it has T."""
     conf, data = run.settings.eval, run.folder.data
     pipeline = pipeline.at(conf.picture_steps)
-    name = pipeline.decoder.settings.get("decode_schedule", "no")
-    with run.console.stage("pictures", f"samples at T = {conf.picture_steps}, filling and curve"):
+    how, has_curve = _how(pipeline), not pipeline.is_autoregressive
+    with run.console.stage("pictures", f"samples, {how}; filling{' and curve' * has_curve}"):
         names = list(data.class_names)[: conf.picture_classes]
         labels = torch.arange(len(names)).repeat_interleave(conf.picture_columns)
         seeds = [mix_seeds(run.settings.seed, PICTURES, conf.picture_steps, i) for i in range(len(labels))]
         samples = pipeline.sample(labels, seeds, batch_size=AT_ONCE, keep_history=True)
         assert samples.history is not None
-        title = f"{data.name}: samples by class, {name} schedule, T = {conf.picture_steps}"
+        title = f"{data.name}: samples by class, {how}"
         grid = samples.pixels.unflatten(0, (len(names), conf.picture_columns))
         draw_grid(grid, run.folder.picture("samples"), title=title, row_names=names)
         first = slice(None, None, conf.picture_columns)
         masked_CThw = (samples.history[first] == pipeline.model.mask_id).unflatten(-1, pipeline.grid)
-        title = f"Decoding step by step, {name} schedule"
+        title = f"Decoding step by step, {how}"
         _draw_filling(samples.pixels[first], masked_CThw, names, title, run.folder.picture("filling"))
-        draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {name} schedule")
+        if has_curve:
+            draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {how.partition(',')[0]}")
     run.logger.pictures(run.folder.pictures())
+
+
+def _how(pipeline: Pipeline) -> str:
+    """How a pipeline decodes, in short."""
+    settings = pipeline.decoder.settings
+    if pipeline.is_autoregressive:
+        return "one token after the other"
+    return f"{settings.get('decode_schedule', 'no')} schedule, T = {settings.get('steps', pipeline.model.n_tokens)}"
 
 
 def draw_curve(rows: Sequence[Row], path: Path, title: str) -> None:

@@ -91,7 +91,7 @@ def curve_over_steps(
     known = {}
     asked = tuple(name for name in registry.LIKELIHOODS if name in evaluation.metrics)
     if asked and codes is not None and evaluation.missing():
-        known = load_or_compute_likelihoods(run, trained.pipeline.model, trained.schedule, codes.test, asked)
+        known = load_or_compute_likelihoods(run, trained, codes.test, asked)
     return replace(evaluation, known=known)
 
 
@@ -117,7 +117,7 @@ def floors_alone(
 def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> Evaluation:
     """Says what is known of a run that has no transformer yet, and what is measured of it."""
     folder, own = run.folder, run.settings
-    if folder.record.mvtm is not None:
+    if folder.record.transformer is not None:
         raise UserError(f"the checkpoint {folder.checkpoint} is gone: {folder.again} to train it again")
     if folder.record.tokenizer is None:
         raise UserError(f"the run in {folder.path} has trained nothing yet: {folder.again}")
@@ -151,13 +151,14 @@ def _of_model(
     checkpoint = run.home.named_checkpoint if run.home is not None else None
     floors = floors_of(run, data, real, pipeline.size, len(labels), pipeline.tokenizer)
     source = Generated(trained, weights, labels, run.settings.seed, name, checkpoint)
+    draws = [source] if pipeline.is_autoregressive else [source.at(t) for t in run.settings.steps]
     made_by = (type(part).__module__ for part in (pipeline.model, pipeline.tokenizer, pipeline.decoder))
     return Evaluation(
         run=run,
         data=data,
         sources=[
             *floors,
-            *(source.at(t).again(i) for t in run.settings.steps for i in range(run.settings.eval.repeats)),
+            *(draw.again(i) for draw in draws for i in range(run.settings.eval.repeats)),
         ],
         scorer=make_scorer(run, data, real, extractor),
         metrics=possible_metrics(run, data, floors, has_codes=has_codes),

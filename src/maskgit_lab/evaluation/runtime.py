@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maskgit_lab.sampling.memory import in_parts_that_fit
-from maskgit_lab.sampling.models import CheckedModel
+from maskgit_lab.sampling.models import model_for
 from maskgit_lab.sampling.pipeline import Pipeline
 
 REPEATS = 3  # of which the median counts
@@ -19,7 +19,8 @@ SHORT = 2  # steps of the warm-up, which is enough to allocate memory and to cho
 
 @torch.inference_mode()
 def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int) -> float:
-    """Seconds to fill the tokens of an image that starts empty: T runs of the transformer, with sampling.
+    """Seconds to fill the tokens of an image that starts empty: T runs of the transformer, or one for each token, with
+    sampling.
 
     Without the tokenizer and the transfer of its images, after a warm-up, and with every step for every image, where
     `Pipeline.sample` shares the first one within a class. One batch is decoded; where it does not fit the memory of a
@@ -59,7 +60,7 @@ def _decode(pipeline: Pipeline, labels: Tensor, batch: range) -> range:
     tokens = torch.full((len(batch), pipeline.model.n_tokens), pipeline.mask_id, device=pipeline.device)
     tokens[0, 0] = 0  # one known token among all of the batch, without which the first step would be shared
     generators = [torch.Generator(pipeline.device).manual_seed(i) for i in batch]
-    pipeline.decoder(CheckedModel(pipeline.model), tokens, labels[batch.start : batch.stop], generators)
+    pipeline.decoder(model_for(pipeline.model), tokens, labels[batch.start : batch.stop], generators)
     return batch
 
 

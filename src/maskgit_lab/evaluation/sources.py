@@ -109,7 +109,8 @@ class Generated(Source):
     @property
     def name(self) -> str:  # type: ignore[override]
         at = "" if self.purpose is None else f" at {self._temperature:g}"
-        return f"T = {self.steps}{at}" + (f" (repeat {self.repeat})" if self.repeat else "")
+        of = "autoregressive" if self.pipeline.is_autoregressive else f"T = {self.steps}{at}"
+        return of + (f" (repeat {self.repeat})" if self.repeat else "")
 
     @property
     def _temperature(self) -> float:
@@ -124,9 +125,9 @@ class Generated(Source):
     def settings(self) -> dict[str, Any]:
         return {
             "model": self.weights,
-            "schedule": self.trained.trained_with,
+            **self._of_training,
             **self.pipeline.decoder.settings,
-            "steps": self.steps,
+            **({} if self.pipeline.is_autoregressive else {"steps": self.steps}),
             "seed": self.seed,
             "labels": fingerprint({"labels": self.labels.tolist()}),
             **({"data": self.data} if self.data is not None else {}),
@@ -134,6 +135,11 @@ class Generated(Source):
             **({REPEAT: self.repeat} if self.repeat else {}),
             **({PURPOSE: self.purpose} if self.purpose is not None else {}),
         }
+
+    @property
+    def _of_training(self) -> dict[str, Any]:
+        """What the model was trained with: a schedule, or an order of the tokens."""
+        return {"order" if self.pipeline.is_autoregressive else "schedule": self.trained.trained_with}
 
     @property
     def identity(self) -> dict[str, Any]:

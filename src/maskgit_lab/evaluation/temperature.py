@@ -22,7 +22,7 @@ from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import TEMPERATURE as FOLDER
 from maskgit_lab.runs.outputs import made_folder
 from maskgit_lab.runs.run import Run
-from maskgit_lab.sampling.loading import decoder_of
+from maskgit_lab.sampling.loading import check_decoder, decoder_of
 from maskgit_lab.settings import CommonConf, EvaluateConf, TrainConf, replaced
 
 
@@ -34,7 +34,7 @@ def settings_to_choose(settings: EvaluateConf, folder: RunFolder | None, whole: 
     """
     if folder is None:
         raise UserError("choose_temperature needs a run to keep the choice in: give checkpoint=RUN_DIR")
-    if not folder.is_done("mvtm"):
+    if not folder.is_done("transformer"):
         raise UserError(f"choose_temperature needs a trained model: {folder.again}")
     if settings.out is not None:
         raise UserError(f"the choice is kept in {folder.path / FOLDER}: leave out={settings.out} out")
@@ -42,7 +42,7 @@ def settings_to_choose(settings: EvaluateConf, folder: RunFolder | None, whole: 
         raise UserError("choose_temperature optimizes the distance alone: leave optimized_metric out")
     assert isinstance(whole, TrainConf)
     decoder, _ = decoder_of(whole)
-    decoder.check(whole.mvtm.label_dropout)
+    check_decoder(decoder, whole)
     if TEMPERATURE not in decoder.settings:
         raise UserError(f"the decoder {type(decoder).__name__} has no {TEMPERATURE}: there is nothing to choose")
     if TEMPERATURE in settings.decode:

@@ -25,6 +25,7 @@ from maskgit_lab.launch import arguments, extras, folder
 from maskgit_lab.launch.completion import completed
 from maskgit_lab.launch.help import help_text
 from maskgit_lab.launch.sentences import sentence
+from maskgit_lab.settings import TrainConf, check_overrides
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: with it, users see tracebacks here too
 OURS = "MASKGIT_LAB_SENTENCES"  # marks the switch as set by this module, also in processes that this one starts
@@ -89,6 +90,8 @@ class Command:
         """Verbs that prepare something run in a process for each device."""
         if {"decode.steps", "eval.steps"} <= {override.lstrip("+").partition("=")[0] for override in overrides}:
             raise UserError("eval.steps is another name of decode.steps: give only one of them")
+        if isinstance(settings, TrainConf):
+            check_overrides(overrides, settings.model)
         verb = import_module(f"maskgit_lab.commands.{self.verb}")
         if not hasattr(verb, "prepare"):
             verb.run(settings)

@@ -6,7 +6,7 @@ import itertools
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from maskgit_lab.runs.codes import Stale
 from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
-from maskgit_lab.settings import SweepConf
+from maskgit_lab.settings import SweepConf, TrainConf, check_overrides, without_others
 from maskgit_lab.usage import as_typed
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
@@ -98,6 +98,8 @@ class Sweep:
         choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
         same = settings_of_jobs(self.conf.name, name_of_data(self.cfg), own, swept)
         lines_of_jobs = [[*combination, *same] for combination in itertools.product(*choices.values())]
+        if "model" in swept:  # some settings are for one model alone, of which the others need no second job
+            lines_of_jobs = _distinct(without_others(line, _model_of(line)) for line in lines_of_jobs)
         settings = [settings_of(self.cfg, self.loader, line) for line in lines_of_jobs]
         from maskgit_lab.launch.finished import is_finished  # imports torch: mistakes in settings come before
 
@@ -131,6 +133,14 @@ class Sweep:
             ) from error
 
 
+def _model_of(overrides: Sequence[str]) -> str:
+    return next(override.partition("=")[2] for override in overrides if override.lstrip("+").startswith("model="))
+
+
+def _distinct(lines: Iterable[list[str]]) -> list[list[str]]:
+    return [list(line) for line in dict.fromkeys(map(tuple, lines))]
+
+
 def settings_of(cfg: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Any:
     """The settings of a job of a sweep.
 
@@ -143,7 +153,10 @@ def settings_of(cfg: DictConfig, loader: ConfigLoader, overrides: list[str]) -> 
         UserError: a value is not allowed.
     """
     job = loader.load_sweep_config(cfg, overrides)
-    return config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name])
+    settings: Any = config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name])
+    if isinstance(settings, TrainConf):
+        check_overrides(overrides, settings.model)
+    return settings
 
 
 def settings_of_jobs(name: str | None, data: str | None, own: Sequence[str], swept: Sequence[str]) -> list[str]:
@@ -216,7 +229,7 @@ def _trained_runs(folder: Path, one_seed: bool) -> list[str]:
     from maskgit_lab.runs.folder import RunFolder  # imports torch
 
     found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
-    trained = [path for path in found if RunFolder(path).is_done("mvtm")]
+    trained = [path for path in found if RunFolder(path).is_done("transformer")]
     if not trained:
         raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")
     return [str(path) for path in (_lowest_seeds(trained) if one_seed else trained)]

@@ -21,6 +21,7 @@ from maskgit_lab.settings.callbacks import works_in
 MEASURED = {
     "tokenizer": ("tokenizer/val_mse", "tokenizer/val_codebook_usage", "tokenizer/val_perplexity"),
     "mvtm": ("mvtm/val_nll",),
+    "autoregressive": ("autoregressive/val_nll",),
 }
 PROFILERS: dict[str, type[Profiler]] = {
     "simple": SimpleProfiler,
@@ -43,7 +44,7 @@ def extras_of(settings: TrainConf, stage: str, folder: Path | None = None, check
 
     Args:
         settings: of the run.
-        stage: `tokenizer` or `mvtm`.
+        stage: `tokenizer`, `mvtm` or `autoregressive`.
         folder: the run's, which gets the reports of a profiler.
         checkpoints: where those of a callback go that names no folder.
 
@@ -65,8 +66,13 @@ def check_extras(settings: TrainConf) -> None:
     for name, node in settings.callbacks.items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(str(node["monitor"]), f"callbacks.{name}", node, settings)
-    for stage in MEASURED:
+    for stage in _stages(settings):
         extras_of(settings, stage)
+
+
+def _stages(settings: TrainConf) -> tuple[str, str]:
+    """The stages in which the settings train a network with callbacks."""
+    return "tokenizer", settings.part
 
 
 def profiler(wanted: Any, title: str, reports: Path | None) -> Any:
@@ -93,22 +99,22 @@ def _built(node: Mapping[str, Any], key: str, stage: str, checkpoints: Path | No
         return build(node, key, Callback)
     if node.get("save_last") or node.get("filename") == LAST.removesuffix(".ckpt"):
         raise UserError(f"{key}: every run keeps {LAST} already: leave save_last out, and choose another filename")
-    if stage != "mvtm":
+    if stage == "tokenizer":
         return None
     places = {} if node.get("dirpath") is not None or checkpoints is None else {"dirpath": checkpoints}
     return build({name: value for name, value in node.items() if name not in places}, key, Callback, **places)
 
 
 def _check_monitor(monitor: str, key: str, node: Mapping[str, Any], settings: TrainConf) -> None:
-    stage = next((stage for stage, names in MEASURED.items() if monitor in names), None)
+    stage = next((stage for stage in _stages(settings) if monitor in MEASURED[stage]), None)
     if stage is None:
-        known = ", ".join(name for names in MEASURED.values() for name in names)
+        known = ", ".join(name for stage in _stages(settings) for name in MEASURED[stage])
         raise UserError(f"{key}.monitor={monitor} is not measured on held-out images: choose one of {known}")
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     keeps = isinstance(target, type) and issubclass(target, ModelCheckpoint)
-    if keeps and stage != "mvtm":
-        raise UserError(f"{key} keeps checkpoints of the transformer: monitor {', '.join(MEASURED['mvtm'])}")
-    conf: Optim = getattr(settings, stage).optim
+    if keeps and stage == "tokenizer":
+        raise UserError(f"{key} keeps checkpoints of the transformer: monitor {', '.join(MEASURED[settings.part])}")
+    conf: Optim = settings.tokenizer.optim if stage == "tokenizer" else settings.transformer.optim
     flags, every = settings.trainer.flags, settings.trainer.validate_every_epochs
     if flags.get("limit_val_batches") == 0:
         raise UserError(f"{key} monitors {monitor}, and trainer.limit_val_batches=0 measures nothing: leave one out")

@@ -79,12 +79,13 @@ def positions_of(order: Order, height: int, width: int) -> Int64[Tensor, " N"]:
     Raises:
         UserError: they are not every position of the grid once.
     """
-    found = order(height, width)
+    with torch.device("cpu"):  # networks are tried without memory, which positions need
+        found = order(height, width)
     if not isinstance(found, Tensor) or not is_permutation(found.tolist(), height * width):
         what = f"{tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         raise UserError(
-            f"the order {order.name} gives {what} for a grid of {height} x {width} tokens: return every position from 0 "
-            f"to {height * width - 1} once, as a tensor of whole numbers"
+            f"the order {order.name} gives {what} for a grid of {height} x {width} tokens: return every position from "
+            f"0 to {height * width - 1} once, as a tensor of whole numbers"
         )
     return found.long().cpu()
 

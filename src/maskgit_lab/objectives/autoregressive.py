@@ -1,4 +1,4 @@
-"""The loss of an autoregressive transformer, and with it the exact likelihood of codes (Esser et al. 2021, equation 11).
+"""The loss of an autoregressive transformer, and the exact likelihood of codes (Esser et al. 2021, section 3.2).
 
 Shapes: B images, N tokens an image, K codes.
 """

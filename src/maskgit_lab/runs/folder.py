@@ -16,17 +16,18 @@ from maskgit_lab.runs.codes import Codes
 from maskgit_lab.runs.names import CHECKPOINTS, CKPT, CONFIG, LAST
 from maskgit_lab.runs.record import DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
-from maskgit_lab.settings import TrainConf, checked, of_today
+from maskgit_lab.settings import MODELS, TrainConf, checked, of_today
 
 # What is done in a run of each stage, one after the other.
 PARTS = {
     "tokenizer": ("tokenizer", "reconstruction"),
     "tokens": ("tokenizer", "tokens"),
-    "mvtm": ("tokenizer", "tokens", "mvtm"),
-    "all": ("tokenizer", "tokens", "mvtm", "reconstruction", "pictures"),
+    **dict.fromkeys(MODELS.values(), ("tokenizer", "tokens", "transformer")),
+    "all": ("tokenizer", "tokens", "transformer", "reconstruction", "pictures"),
 }
 MEASURED = ("tokenizer", "all")  # the stages that measure
-PICTURES = {"reconstructions", "samples", "filling", "curve"}
+PICTURES = {"reconstructions", "samples", "filling"}
+CURVE = "curve"  # a further one, of a model that decodes in T steps
 CACHE, RUN = "cache:", "run:"  # before a path in the record
 
 
@@ -132,9 +133,10 @@ class RunFolder:
             return False
         if part == "tokenizer":
             return record.tokenizer is not None and self.place(record.tokenizer.path).is_file()
-        if part == "mvtm":
+        if part == "transformer":
             return self.checkpoint.exists()
-        return part != "pictures" or self.pictures().keys() >= PICTURES
+        wanted = PICTURES | ({CURVE} if record.mvtm is not None else set())
+        return part != "pictures" or self.pictures().keys() >= wanted
 
     def is_measured(self, stage: str, asked: str, code: Code) -> bool:
         """Whether all that a command asks for is trained and measured.

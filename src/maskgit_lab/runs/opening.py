@@ -170,7 +170,7 @@ def _differences(recorded: TrainConf, settings: TrainConf) -> str:
 
 
 def _is_stale(run: RunFolder, code: Code) -> bool:
-    is_trained = run.record.mvtm is not None or run.checkpoint.exists()
+    is_trained = run.record.transformer is not None or run.checkpoint.exists()
     return is_trained and not run.record.knows(fingerprint(code))
 
 
@@ -209,5 +209,6 @@ def _set_aside(run: RunFolder) -> None:
     if run.checkpoints.exists():
         aside = run.path / f"{CHECKPOINTS}-{record.trained_by or record.code}"
         run.checkpoints.rename(next(path for path in numbered(aside) if not path.exists()))
-    record.tokenizer = record.tokens = record.mvtm = record.classifier = record.reconstruction = record.pictures = None
+    record.tokenizer = record.tokens = record.classifier = record.reconstruction = record.pictures = None
+    record.mvtm = record.autoregressive = record.sizes = None
     record.trained_by, record.accepted, record.measured, record.wandb_id = "", [], {}, secrets.token_hex(4)

@@ -78,13 +78,20 @@ class Record:
     data: DataRecord | None = None
     tokenizer: TokenizerRecord | None = None
     tokens: TokensRecord | None = None
-    mvtm: dict[str, float] | None = None
+    mvtm: dict[str, float] | None = None  # the scores of the training, of model=maskgit
+    autoregressive: dict[str, float] | None = None  # the same, of model=autoregressive
+    sizes: dict[str, int] | None = None  # the tokens of an image, and the parameters of transformer and tokenizer
     classifier: ClassifierRecord | None = None
     reconstruction: dict[str, float] | None = None
     # The identities of the points that were measured, by what a command asked for.
     measured: dict[str, list[str]] = field(default_factory=dict)
     pictures: str | None = None  # what the command that drew them asked for, and the code that measured it
     used: list[str] = field(default_factory=list)  # entries of the cache, each as `kind/fingerprint`
+
+    @property
+    def transformer(self) -> dict[str, float] | None:
+        """The scores of the transformer's training, of whichever model."""
+        return self.mvtm if self.mvtm is not None else self.autoregressive
 
     def knows(self, code: str) -> bool:
         """Whether some code, by its fingerprint, trained the run or was taken for the code that did."""

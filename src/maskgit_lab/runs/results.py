@@ -35,7 +35,7 @@ STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is pub
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
     *("source", "tokenizer", "samples", "samples_fingerprint", "model", "labels", "data"),
-    *("schedule", "decoder", "decode_schedule", "steps"),
+    *("schedule", "order", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
     *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT, PURPOSE),
@@ -152,8 +152,9 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
         notes.append(f"Trained as long on up to as many real images, the classifier has CAS@1 {real:.3f}{also}.")
     if draws := max((int(row.get(REPEAT, 0)) for row in rows), default=0):
         notes.append(f"Mean ± standard deviation over {draws + 1} draws of the samples (eval.repeats).")
-    if any(registry.BOUND + registry.ERROR in row for row in rows):
-        notes.append("NLL bound: ± its standard error over the held-out images, in nats per token.")
+    for key, name in ((registry.BOUND, "NLL bound"), (registry.EXACT, "Exact NLL")):
+        if any(key + registry.ERROR in row for row in rows):
+            notes.append(f"{name}: ± its standard error over the held-out images, in nats per token.")
     return [*notes, *_about_floors(rows), *_about_features(rows)]
 
 

@@ -10,23 +10,27 @@ from typing import Any
 
 import torch
 
-from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder, named_schedule
+from maskgit_lab.decoding.base import COMMON, CausalModel, Decoder, build_decoder, named_schedule
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
-from maskgit_lab.objects import TARGET
+from maskgit_lab.objects import TARGET, locate
 from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
-from maskgit_lab.sampling.transformers import build_schedule, load_transformer
-from maskgit_lab.settings import TrainConf, replaced
+from maskgit_lab.sampling.transformers import build_order, build_schedule, load_transformer
+from maskgit_lab.settings import AUTOREGRESSIVE, TrainConf, check_decoding, replaced
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 STEPS = 8  # T, where none is given
 TRAINED_WITH = "trained_with"  # in the description of a file
 TOKENIZER, TRANSFORMER = "tokenizer.safetensors", "transformer.safetensors"  # in the folder of an exported run
-MASKGIT = "maskgit_lab.decoding.parallel.MaskGIT"
+DECODERS = {  # of a file that names none that is known
+    False: "maskgit_lab.decoding.parallel.MaskGIT",
+    True: "maskgit_lab.decoding.autoregressive.Autoregressive",  # of an autoregressive model
+}
+CAUSAL = "maskgit_lab.nets.causal.CausalTransformer"
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,10 @@ class Trained:
     """A pipeline, and what is known of the training of its model."""
 
     pipeline: Pipeline
-    schedule: Schedule
-    trained_with: str  # the name of the schedule; of a file, it may be of a class that is not known here
+    schedule: Schedule | None  # None of an autoregressive model
+    # The name of the schedule, or of the order of an autoregressive model; of a file, it may be of a class that is not
+    # known here.
+    trained_with: str
 
 
 def open_trained(
@@ -59,9 +65,10 @@ def open_trained(
     if tokenizer is not None:
         raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
     folder = RunFolder(path, cache)
-    steps = decode.get("steps")
+    own, steps = folder.settings(), decode.get("steps")
+    check_decoding(decode, autoregressive=own.model == AUTOREGRESSIVE)
     given = {**decode, "steps": [steps]} if isinstance(steps, int) else decode
-    return open_run(folder, replaced(folder.settings(), TrainConf, {"decode": given}), device)
+    return open_run(folder, replaced(own, TrainConf, {"decode": given}), device)
 
 
 def is_run(path: Path) -> bool:
@@ -87,7 +94,7 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
     Raises:
         UserError: it is not trained to its end, or its files are missing or damaged.
     """
-    if not folder.is_done("mvtm"):
+    if not folder.is_done("transformer"):
         raise UserError(f"the run in {folder.path} is not trained to its end: {folder.again}")
     decoder, schedule = decoder_of(settings)
     pipeline = Pipeline(
@@ -95,15 +102,22 @@ def open_run(folder: RunFolder, settings: TrainConf, device: torch.device) -> Tr
         load_tokenizer(settings.tokenizer, tokenizer_file(folder), device),
         decoder,
         folder.data.class_names,
-        settings.mvtm.label_dropout,
+        settings.transformer.label_dropout,
     )
-    return _checked(Trained(pipeline, schedule, schedule.name))
+    return _checked(Trained(pipeline, schedule, schedule.name if schedule else build_order(settings).name))
 
 
-def decoder_of(settings: TrainConf) -> tuple[Decoder, Schedule]:
+def decoder_of(settings: TrainConf) -> tuple[Decoder, Schedule | None]:
     """How a run decodes, at first with the first of its numbers of steps, and the schedule of its training."""
-    schedule = build_schedule(settings)
+    schedule = None if settings.model == AUTOREGRESSIVE else build_schedule(settings)
     return build_decoder(settings.decode, schedule, (settings.steps or [STEPS])[0]), schedule
+
+
+def check_decoder(decoder: Decoder, settings: TrainConf) -> None:
+    """Raises a `UserError` if a decoder cannot decode the model that settings describe."""
+    decoder.check_fits_model(
+        autoregressive=settings.model == AUTOREGRESSIVE, label_dropout=settings.transformer.label_dropout
+    )
 
 
 def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], device: torch.device) -> Trained:
@@ -121,7 +135,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
     tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
-    model, codes = open_net(path, Transformer), VQGANTokenizer.open(tokenizer_path)
+    model, codes = _open_transformer(path, about), VQGANTokenizer.open(tokenizer_path)
     if model.n_codes != codes.codebook_size:
         raise UserError(
             f"{path} predicts {model.n_codes} codes and {tokenizer_path} has {codes.codebook_size}: give the "
@@ -131,8 +145,10 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
         raise UserError(
             f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images"
         )
-    described = about.get("decoding")
-    schedule, own, label_dropout = _decoding(described, path, decode.get("schedule") is not None)
+    described, is_causal = about.get("decoding"), isinstance(model, CausalModel)
+    check_decoding(decode, autoregressive=is_causal)
+    of_file = _decoding(described, path, decode.get("schedule") is not None, autoregressive=is_causal)
+    schedule, own, label_dropout = of_file
     steps = decode.get("steps") or STEPS
     given = {key: value for key, value in decode.items() if value is not None}
     decoder = build_decoder(
@@ -142,9 +158,15 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     said = described if isinstance(described, dict) else {}
     # Files of earlier versions name one schedule for both.
     names_of_training = [name for name in (said.get(TRAINED_WITH), said.get("schedule")) if isinstance(name, str)]
-    trained_with = next(iter(names_of_training), schedule.name)
+    trained_with = next(iter(names_of_training), "unknown" if schedule is None else schedule.name)
     pipeline = Pipeline(model.eval().to(device), codes.to(device), decoder, names, label_dropout)
     return _checked(Trained(pipeline, schedule, trained_with))
+
+
+def _open_transformer(path: Path, about: Mapping[str, Any]) -> Transformer:
+    """The transformer of a file, of the kind that it is described as."""
+    causal: type[Transformer] = locate(CAUSAL, "checkpoint")
+    return open_net(path, causal if about["network"] == causal.kind else Transformer)
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:
@@ -152,17 +174,20 @@ def decoding_of(trained: Trained) -> dict[str, Any]:
     decoder, settings = trained.pipeline.decoder, trained.pipeline.decoder.settings
     own = {key: value for key, value in settings.items() if key not in ("decoder", "decode_schedule", *COMMON)}
     target = f"{type(decoder).__module__}.{type(decoder).__qualname__}"
-    schedule = settings.get("decode_schedule", trained.schedule.name)
+    named = {} if trained.schedule is None else {"schedule": settings.get("decode_schedule", trained.schedule.name)}
     training = {"label_dropout": trained.pipeline.label_dropout, TRAINED_WITH: trained.trained_with}
-    return {TARGET: target, "schedule": schedule, **training, **own}
+    return {TARGET: target, **named, **training, **own}
 
 
 def _checked(trained: Trained) -> Trained:
-    trained.pipeline.decoder.check(trained.pipeline.label_dropout)
+    pipeline = trained.pipeline
+    pipeline.decoder.check_fits_model(autoregressive=pipeline.is_autoregressive, label_dropout=pipeline.label_dropout)
     return trained
 
 
-def _decoding(found: Any, path: Path, has_schedule: bool) -> tuple[Schedule, dict[str, Any], float]:
+def _decoding(
+    found: Any, path: Path, has_schedule: bool, *, autoregressive: bool
+) -> tuple[Schedule | None, dict[str, Any], float]:
     """Schedule, decoder and label dropout of a file, as far as they are valid; the released config's for the rest.
 
     Only decoders of this package are taken from a file.
@@ -171,6 +196,7 @@ def _decoding(found: Any, path: Path, has_schedule: bool) -> tuple[Schedule, dic
         found: what the file says.
         path: of the file.
         has_schedule: whether another schedule is given in place of the file's.
+        autoregressive: whether the model is, which then has no schedule.
 
     Raises:
         UserError: the file's schedule is a user's own, which is not known here, and no other is given.
@@ -179,9 +205,9 @@ def _decoding(found: Any, path: Path, has_schedule: bool) -> tuple[Schedule, dic
     dropout, name = values.pop("label_dropout", 0.0), values.pop("schedule", "cosine")
     values.pop(TRAINED_WITH, None)
     label_dropout = float(dropout) if isinstance(dropout, float) and 0 <= dropout < 1 else 0.0
-    cosine = named_schedule("cosine")
-    schedule = cosine
-    if isinstance(name, str) and not has_schedule:
+    usual = None if autoregressive else named_schedule("cosine")
+    schedule = usual
+    if isinstance(name, str) and not has_schedule and not autoregressive:
         try:
             schedule = named_schedule(name)
         except UserError as error:
@@ -189,13 +215,14 @@ def _decoding(found: Any, path: Path, has_schedule: bool) -> tuple[Schedule, dic
                 f"{path} decodes with the schedule {name}, which is not known here: choose one with "
                 "decode.schedule=NAME"
             ) from error
-    target = values.setdefault(TARGET, MASKGIT)
+    target = values.setdefault(TARGET, DECODERS[autoregressive])
     try:
         if not str(target).startswith("maskgit_lab.decoding."):
             raise UserError("not a decoder of this package")
-        build_decoder(values, schedule, STEPS)
+        decoder = build_decoder(values, schedule, STEPS)
+        decoder.check_fits_model(autoregressive=autoregressive, label_dropout=label_dropout)
     except UserError:
-        return cosine, {TARGET: MASKGIT}, label_dropout
+        return usual, {TARGET: DECODERS[autoregressive]}, label_dropout
     return schedule, values, label_dropout
 
 

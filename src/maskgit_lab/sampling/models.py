@@ -6,26 +6,59 @@ Shapes: B images, N tokens an image, K codes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
+from maskgit_lab.decoding.base import CausalModel, Model
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.transformer import Transformer
 
 LogitsFn: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # (tokens (B, N), labels (B,)) -> logits (B, N, K)
 
 
+def model_for(net: Transformer, function: LogitsFn | None = None) -> Model:
+    """The model as a decoder calls it.
+
+    Args:
+        net: the transformer.
+        function: in its place, with the same tokens and order.
+
+    Raises:
+        UserError: the function cannot be called.
+    """
+    if isinstance(net, CausalModel):
+        return CheckedCausal(net) if function is None else GivenCausal(function, net)
+    return CheckedModel(net) if function is None else GivenLogits(function, net)
+
+
 class CheckedModel:
     """A model whose logits have to be finite."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Any) -> None:
         self.model, self.mask_id, self.null_label = model, model.mask_id, model.null_label
 
     def __call__(self, tokens_BN: Tensor, labels_B: Tensor) -> Tensor:
         logits_BNK: Tensor = self.model(tokens_BN, labels_B)
         check_finite(logits_BNK)
         return logits_BNK
+
+
+class CheckedCausal(CheckedModel):
+    """The same of a model that predicts one token after the other."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.order_N: Tensor = model.order_N
+
+    def next_logits(self, known_Bt: Tensor, labels_B: Tensor, cache: Any = None) -> Tensor:
+        logits_BK: Tensor = self.model.next_logits(known_Bt, labels_B, cache)
+        check_finite(logits_BK)
+        return logits_BK
+
+    def new_cache(self, batch_size: int) -> Any:
+        return self.model.new_cache(batch_size)
 
 
 def check_finite(values: Tensor) -> None:
@@ -52,3 +85,24 @@ class GivenLogits:
         if bool(logits_BNK.isnan().any()):
             raise UserError("logits_fn returned NaN: return numbers, or -inf for a code that must not be sampled")
         return logits_BNK.to(tokens_BN.device)
+
+
+class GivenCausal(GivenLogits):
+    """The same in the place of a model that predicts one token after the other; it has nothing to cache."""
+
+    def __init__(self, function: LogitsFn, model: Any) -> None:
+        super().__init__(function, model)
+        self.order_N: Tensor = model.order_N
+
+    def next_logits(self, known_Bt: Tensor, labels_B: Tensor, cache: Any = None) -> Tensor:
+        n_known = known_Bt.shape[1]
+        tokens_BN = torch.full((len(known_Bt), len(self.order_N)), self.mask_id, device=known_Bt.device)
+        tokens_BN[:, self.order_N[:n_known]] = known_Bt
+        return self(tokens_BN, labels_B)[:, self.order_N[n_known]]
+
+    def new_cache(self, batch_size: int) -> _Nothing:
+        return _Nothing()
+
+
+class _Nothing:
+    def take(self, other: object, index_B: Tensor) -> None: ...

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor
 
-from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder
+from maskgit_lab.decoding.base import COMMON, CausalModel, Decoder, build_decoder
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.nets.transformer import Transformer
@@ -32,7 +32,7 @@ from maskgit_lab.sampling.given import (
     tokens_of,
 )
 from maskgit_lab.sampling.memory import in_batches
-from maskgit_lab.sampling.models import CheckedModel, GivenLogits, LogitsFn, check_finite
+from maskgit_lab.sampling.models import LogitsFn, check_finite, model_for
 from maskgit_lab.tokenizers.base import Tokenizer
 
 AT_ONCE = 128  # images
@@ -53,7 +53,7 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A trained MaskGIT: its transformer, its tokenizer and how it decodes.
+    """A trained MaskGIT, or an autoregressive model: its transformer, its tokenizer and how it decodes.
 
     ```python
     pipeline = Pipeline.load("outputs/digits/schedule_cosine")
@@ -121,6 +121,11 @@ class Pipeline:
         return self.model.null_label
 
     @property
+    def is_autoregressive(self) -> bool:
+        """Whether the model predicts one token after the other; it then has no T and no schedule."""
+        return isinstance(self.model, CausalModel)
+
+    @property
     def n_codes(self) -> int:
         """K, the number of different codes."""
         return self.model.n_codes
@@ -161,7 +166,7 @@ class Pipeline:
         batch_size: int = AT_ONCE,
         advance: Callable[[int], None] = lambda _: None,
         keep_history: bool = False,
-        **settings: float,
+        **settings: float | None,
     ) -> Samples:
         """Draws an image for each of some classes: `fill` with nothing but masked tokens.
 
@@ -209,12 +214,13 @@ class Pipeline:
         batch_size: int = AT_ONCE,
         advance: Callable[[int], None] = lambda _: None,
         keep_history: bool = False,
-        **settings: float,
+        **settings: float | None,
     ) -> Samples:
         """Fills the masked tokens of each image; the others never change.
 
-        An image depends on its tokens, its label and its seed alone, whatever the batch that it is in, but for the
-        rounding of floating-point numbers. A batch that does not fit the memory of a GPU is halved.
+        An autoregressive model sees only what comes before a token in its order. An image depends on its tokens, its
+        label and its seed alone, whatever the batch that it is in, but for the rounding of floating-point numbers. A
+        batch that does not fit the memory of a GPU is halved.
 
         Args:
             tokens: codes, with `mask_id` where one is to be found.
@@ -228,7 +234,8 @@ class Pipeline:
             batch_size: images decoded at once.
             advance: called with the number of images after each batch.
             keep_history: returns the grid after each step too, for T times the memory of the tokens.
-            settings: others of the decoder, such as `choice_temperature` (4.5) and `guidance` (0).
+            settings: others of the decoder, such as `choice_temperature` (4.5) and `guidance` (0), or of an
+                autoregressive model `temperature` (1), `top_k`, `top_p` and `kv_cache`.
 
         Raises:
             UserError: an argument is not possible, or the model's logits or the images contain NaN.
@@ -237,7 +244,7 @@ class Pipeline:
         if len(labels) != len(tokens):
             raise UserError(f"there are {len(labels)} labels for {len(tokens)} images: give one for each")
         decoder = self._decoder(steps, schedule, settings)
-        model = CheckedModel(self.model) if logits_fn is None else GivenLogits(logits_fn, self.model)
+        model = model_for(self.model, logits_fn)
         seeds = seeds_of(seed, steps or int(decoder.settings.get("steps", self.model.n_tokens)), labels)
 
         def work(batch: range) -> Samples:
@@ -322,13 +329,14 @@ class Pipeline:
             check_steps(steps)
         kind = type(self.decoder)
         own = {field.name: getattr(self.decoder, field.name) for field in fields(self.decoder)}  # type: ignore[arg-type]
-        if schedule is not None and "schedule" not in own:
-            raise UserError(f"the decoder {kind.__name__} has no schedule: leave it out")
+        for name, value in (("schedule", schedule), ("steps", steps)):
+            if value is not None and name not in own and (name == "schedule" or self.is_autoregressive):
+                raise UserError(f"the decoder {kind.__name__} has no {name}: leave it out")
         given = {key: value for key, value in own.items() if key not in COMMON} | settings
         with settings_as_arguments():
             if schedule is not None:
                 own["schedule"] = schedule_of(schedule, own["schedule"])
             target = {TARGET: f"{kind.__module__}.{kind.__qualname__}"}
             decoder = build_decoder({**target, **given}, own.get("schedule"), steps or own.get("steps", 1))
-            decoder.check(self.label_dropout)
+            decoder.check_fits_model(autoregressive=self.is_autoregressive, label_dropout=self.label_dropout)
         return decoder

@@ -1,4 +1,4 @@
-"""The transformer of a run and the schedule of its training, built from its settings; its checkpoint."""
+"""The transformer of a run and what it was trained with, built from its settings; its checkpoint."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import torch
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
+from maskgit_lab.nets.orders import Order, positions_of
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.sampling.tokenizers import build_vqgan
-from maskgit_lab.settings import TrainConf
+from maskgit_lab.settings import AUTOREGRESSIVE, TrainConf
 from maskgit_lab.tokenizers.base import check_divides
 
 
 def build_schedule(settings: TrainConf) -> Schedule:
     """The schedule of the training."""
     return build(settings.schedule, "schedule", Schedule)  # type: ignore[type-abstract]
+
+
+def build_order(settings: TrainConf) -> Order:
+    """The order in which an autoregressive model predicts the tokens."""
+    return build(settings.autoregressive.order, "order", Order)  # type: ignore[type-abstract]
 
 
 def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transformer:
@@ -34,9 +40,11 @@ def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transfo
     with torch.device("meta"):
         tokenizer = build_vqgan(settings.tokenizer)
     check_divides(size, size, tokenizer.downsample)
-    n_tokens = (size // tokenizer.downsample) ** 2
-    sizes = {"n_codes": tokenizer.codebook_size, "n_classes": n_classes, "n_tokens": n_tokens}
-    return build(settings.mvtm.net, "mvtm.net", Transformer, **sizes)
+    side = size // tokenizer.downsample
+    sizes: dict[str, Any] = {"n_codes": tokenizer.codebook_size, "n_classes": n_classes, "n_tokens": side**2}
+    if settings.model == AUTOREGRESSIVE:
+        sizes["order"] = positions_of(build_order(settings), side, side).tolist()
+    return build(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
 
 
 def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.device) -> Transformer:
@@ -46,7 +54,7 @@ def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.devic
         UserError: the checkpoint is absent, damaged, or another run's.
     """
     state: Any = read_own_checkpoint(folder)["state_dict"]
-    prefix = "ema.module." if settings.mvtm.optim.ema_decay > 0 else "net."
+    prefix = "ema.module." if settings.transformer.optim.ema_decay > 0 else "net."
     net = build_transformer(settings, folder.data.size, folder.data.n_classes)
     try:
         net.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -17,6 +17,9 @@ from maskgit_lab.settings.checking import (
     training,
 )
 from maskgit_lab.settings.commands import (
+    AUTOREGRESSIVE,
+    MASKGIT,
+    MODELS,
     UNUSED,
     CleanConf,
     CommonConf,
@@ -31,6 +34,7 @@ from maskgit_lab.settings.commands import (
 )
 from maskgit_lab.settings.groups import (
     AugmentConf,
+    AutoregressiveConf,
     ClassifierConf,
     DeadCodes,
     EvalConf,
@@ -45,12 +49,17 @@ from maskgit_lab.settings.groups import (
     TokenizerLosses,
     TokensConf,
 )
+from maskgit_lab.settings.models import check_decoding, check_overrides, without_others
 
 __all__ = [
+    "AUTOREGRESSIVE",
     "EVALUATION",
+    "MASKGIT",
+    "MODELS",
     "PLACES",
     "UNUSED",
     "AugmentConf",
+    "AutoregressiveConf",
     "ClassifierConf",
     "CleanConf",
     "CommonConf",
@@ -74,6 +83,8 @@ __all__ = [
     "TrainConf",
     "WandbReportConf",
     "added_to_training",
+    "check_decoding",
+    "check_overrides",
     "checked",
     "evaluation_fingerprint",
     "of_today",
@@ -82,4 +93,5 @@ __all__ = [
     "run_fingerprint",
     "tokenizer_file",
     "training",
+    "without_others",
 ]

@@ -25,7 +25,7 @@ def works_in(node: Mapping[str, Any], stage: str) -> bool:
 
     Args:
         node: its settings.
-        stage: `tokenizer` or `mvtm`, which the names of its metrics begin with.
+        stage: `tokenizer`, `mvtm` or `autoregressive`, which the names of its metrics begin with.
     """
     monitor = node.get("monitor")
     return not isinstance(monitor, str) or monitor.startswith(f"{stage}/")

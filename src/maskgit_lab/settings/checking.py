@@ -13,9 +13,10 @@ from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.objects import PARTIAL, TARGET
 from maskgit_lab.settings.callbacks import counted_callbacks
-from maskgit_lab.settings.commands import CommonConf, TrainConf
+from maskgit_lab.settings.commands import AUTOREGRESSIVE, CommonConf, TrainConf
 from maskgit_lab.settings.fields import check_steps
 from maskgit_lab.settings.flags import counted, limits
+from maskgit_lab.settings.models import OF_MODEL, fitted_to_model
 
 S = TypeVar("S")
 
@@ -41,6 +42,8 @@ def checked(schema: type[S], values: Mapping[str, Any]) -> S:
         raise UserError(_sentence(error)) from error
     if isinstance(made, CommonConf):
         _check_decode(made)
+        if isinstance(made, TrainConf) and made.model == AUTOREGRESSIVE:
+            fitted_to_model(made)
         made.debug = made.debug or limits(made.trainer.flags)
     return made
 
@@ -86,7 +89,8 @@ def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
 def training(settings: TrainConf) -> dict[str, Any]:
     """What the weights of a run depend on: its settings, except those of places and of the evaluation."""
     values = plain(settings)
-    kept = {key: value for key, value in values.items() if key not in (*PLACES, *EVALUATION)}
+    others = OF_MODEL[settings.model]
+    kept = {key: value for key, value in values.items() if key not in (*PLACES, *EVALUATION, *others)}
     return kept | {"precision": values["trainer"]["precision"], **added_to_training(settings)}
 
 

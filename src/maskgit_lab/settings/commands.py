@@ -23,6 +23,7 @@ from maskgit_lab.settings.fields import (
     rule,
 )
 from maskgit_lab.settings.groups import (
+    AutoregressiveConf,
     ClassifierConf,
     EvalConf,
     FeaturesConf,
@@ -36,6 +37,8 @@ from maskgit_lab.settings.groups import (
 
 MOST_SAMPLES = 1_000_000
 MOST_RESAMPLES = 1_000_000
+MASKGIT, AUTOREGRESSIVE = "maskgit", "autoregressive"
+MODELS = {MASKGIT: "mvtm", AUTOREGRESSIVE: "autoregressive"}  # what `model` may be, and the stage that trains it
 UNUSED = "unused"  # what no run needs
 
 
@@ -72,19 +75,21 @@ class TrainConf(CommonConf):
     """`train.py`."""
 
     name: Folder | None = None  # of the folder of runs in outputs/; null: the name of the data
-    stage: Annotated[str, one_of("tokenizer", "tokens", "mvtm", "all")] = "all"
+    model: Annotated[str, one_of(*MODELS)] = MASKGIT  # what is trained on the codes
+    stage: Annotated[str, one_of("tokenizer", "tokens", *MODELS.values(), "all")] = "all"
     run_dir: Folder | None = None  # null: outputs/<data>/<overrides>
     optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimizes
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
-    mvtm: MVTMConf = field(default_factory=MVTMConf)
+    mvtm: MVTMConf = field(default_factory=MVTMConf)  # of model=maskgit
+    autoregressive: AutoregressiveConf = field(default_factory=AutoregressiveConf)  # of model=autoregressive
     schedule: dict[str, Any] = MISSING  # with _target_
     callbacks: dict[str, Any] = field(default_factory=dict)  # Lightning's, by name, each with _target_
     ckpt_path: Folder | None = None  # where the transformer begins: a run, a checkpoint, or a safetensors file
     ckpt_mode: Annotated[str, one_of("weights", "resume")] | None = None  # needed with ckpt_path
 
     def __post_init__(self) -> None:
-        """Raises a `UserError` unless it is clear where the training of the transformer begins."""
+        """Raises a `UserError` unless it is clear what is trained, and where that begins."""
         if self.ckpt_path is not None and self.ckpt_mode is None:
             raise UserError(
                 f"ckpt_path={self.ckpt_path} needs ckpt_mode: weights starts a new training from its weights, resume "
@@ -94,8 +99,20 @@ class TrainConf(CommonConf):
             raise UserError(
                 f"ckpt_mode={self.ckpt_mode} needs ckpt_path: give a run, a checkpoint or a file, or neither"
             )
-        if self.ckpt_path is not None and self.mvtm.weights is not None:
-            raise UserError("ckpt_path and mvtm.weights both name weights to begin with: give one of them")
+        if self.ckpt_path is not None and self.transformer.weights is not None:
+            raise UserError(f"ckpt_path and {self.part}.weights both name weights to begin with: give one of them")
+        if self.stage in MODELS.values() and self.stage != self.part:
+            raise UserError(f"stage={self.stage} does not belong to model={self.model}: give stage={self.part}")
+
+    @property
+    def part(self) -> str:
+        """The stage that trains a transformer on the codes, which is the group of its settings too."""
+        return MODELS[self.model]
+
+    @property
+    def transformer(self) -> MVTMConf | AutoregressiveConf:
+        """The transformer that is trained on the codes, and its training."""
+        return self.mvtm if self.model == MASKGIT else self.autoregressive
 
 
 def tokenizer_file(tokenizer: Mapping[str, Any]) -> str | None:
@@ -174,12 +191,12 @@ class SampleConf:
     seed: Seed = 0
     batch_size: Count = 128
     accelerator: str = "auto"
-    decode: dict[str, Any] = field(default_factory=lambda: {"steps": 8})  # replaces the run's own; steps: one T
+    decode: dict[str, Any] = field(default_factory=dict)  # replaces the run's own; steps: one T, by default 8
 
     def __post_init__(self) -> None:
-        """Raises a `UserError` unless one T is given."""
+        """Raises a `UserError` for several T."""
         steps = self.decode.get("steps")
-        if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+        if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST_STEPS):
             shown = f"[{','.join(map(str, steps))}]" if isinstance(steps, list) else steps
             raise UserError(
                 f"decode.steps={shown} is not possible: give a whole number of at least 1 and at most {MOST_STEPS}"

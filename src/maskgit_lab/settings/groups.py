@@ -149,6 +149,18 @@ class MVTMConf(MVTMLoss):
 
 
 @dataclass(config=STRICT)
+class AutoregressiveConf:
+    """The autoregressive transformer and its training."""
+
+    net: dict[str, Any] = MISSING  # with _target_
+    weights: str | None = None  # a safetensors file to start from; null: fresh weights
+    label_smoothing: Share = 0.1
+    label_dropout: Share = 0.0  # share of the images that are trained without their class
+    order: dict[str, Any] = MISSING  # of the tokens, with _target_
+    optim: Optim = MISSING
+
+
+@dataclass(config=STRICT)
 class AugmentConf:
     """How the images that a classifier is trained on are augmented, samples and real ones alike, in this order."""
 

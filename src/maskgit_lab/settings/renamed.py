@@ -64,7 +64,6 @@ RENAMED: Mapping[str, str] = {
     "warmup_steps": "mvtm.optim.warmup_steps or tokenizer.optim.warmup_steps",
     "gradient_clip_val": OF_TRAINER["gradient_clip_val"],
     "accumulate_grad_batches": OF_TRAINER["accumulate_grad_batches"],
-    "model": "mvtm=NAME for the transformer or tokenizer=NAME for the VQGAN",
     "ckpt": "ckpt_path with ckpt_mode to train on, or checkpoint in evaluate.py, sample.py and export.py",
     "resume_from_checkpoint": "ckpt_path with ckpt_mode=resume",
     "resume": "ckpt_path with ckpt_mode=resume, or the same command again, which goes on by itself",

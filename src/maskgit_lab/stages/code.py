@@ -8,7 +8,7 @@ from maskgit_lab.code import Code, code_of, targets_in
 from maskgit_lab.console import Terminal
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.folder import RunFolder
-from maskgit_lab.settings import MVTMConf, TokenizerConf, TrainConf
+from maskgit_lab.settings import AutoregressiveConf, MVTMConf, TokenizerConf, TrainConf
 from maskgit_lab.settings.callbacks import counted_callbacks
 
 STAGES = "maskgit_lab.stages"
@@ -16,15 +16,16 @@ STAGES = "maskgit_lab.stages"
 
 def training_code(settings: TrainConf) -> Code:
     """Of the tokenizer, the codes and the transformer of a run, with the classes that its settings name."""
-    tokenizer, transformer = settings.tokenizer, settings.mvtm
-    named = [settings.data, tokenizer.net, transformer.net, settings.schedule, _optim(transformer)]
+    tokenizer, transformer = settings.tokenizer, settings.transformer
+    own = settings.schedule if isinstance(transformer, MVTMConf) else transformer.order
+    named = [settings.data, tokenizer.net, transformer.net, own, _optim(transformer)]
     named.append(counted_callbacks(settings.callbacks))
     of_tokenizer = [tokenizer.discriminator, _optim(tokenizer)]
     trained = [f"{STAGES}.tokenizer", *targets_in(of_tokenizer)] if tokenizer.weights is None else []
-    return code_of(f"{STAGES}.tokens", f"{STAGES}.mvtm", *trained, *targets_in(named))
+    return code_of(f"{STAGES}.tokens", f"{STAGES}.{settings.part}", *trained, *targets_in(named))
 
 
-def _optim(conf: TokenizerConf | MVTMConf) -> list[Any]:
+def _optim(conf: TokenizerConf | MVTMConf | AutoregressiveConf) -> list[Any]:
     return [conf.optim.optimizer, conf.optim.scheduler]
 
 

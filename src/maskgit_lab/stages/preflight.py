@@ -22,7 +22,7 @@ from maskgit_lab.objectives.perceptual import RANDOM
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.naming import find_run
-from maskgit_lab.sampling.loading import decoder_of
+from maskgit_lab.sampling.loading import check_decoder, decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
 from maskgit_lab.sampling.transformers import build_transformer
 from maskgit_lab.settings import Hardware, Optim, TokenizerConf, TrainConf
@@ -43,9 +43,9 @@ def preflight(settings: TrainConf, data: ImageData) -> None:
     decoder, _ = decoder_of(settings)
     with torch.device("meta"):
         _run_networks(settings, data, *given)
-    for optim in (settings.tokenizer.optim, settings.mvtm.optim):
+    for optim in (settings.tokenizer.optim, settings.transformer.optim):
         batch_on_device(optim.batch_size, settings.trainer)
-    decoder.check(settings.mvtm.label_dropout)
+    check_decoder(decoder, settings)
     processes = settings.trainer.devices * settings.trainer.num_nodes
     if len(data.test) < processes:
         raise UserError(f"{len(data.test)} held-out images are too few for {processes} devices: lower trainer.devices")
@@ -66,7 +66,7 @@ def _check_files(settings: TrainConf, tokenizer: str | None, transformer: Start 
         state = "holds no trained run" if Path(transformer.given).expanduser().is_dir() else "is not there"
         raise UserError(
             f"{transformer.key}={transformer.given} {state}: give the path of "
-            f"{'a file' if transformer.key == 'mvtm.weights' else 'a run or a file'}, or leave it out"
+            f"{'a file' if transformer.key == f'{settings.part}.weights' else 'a run or a file'}, or leave it out"
         )
     files = {
         "tokenizer.weights": tokenizer,
@@ -108,8 +108,8 @@ def _run_networks(
     net = build_transformer(settings, data.size, data.n_classes)
     if transformer_start is not None:
         transformer_start.check(net, settings)
-    _check_optim(net, settings.mvtm.optim, "mvtm.optim")
-    _attempt("mvtm.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
+    _check_optim(net, settings.transformer.optim, f"{settings.part}.optim")
+    _attempt(f"{settings.part}.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
     tokenizer = build_vqgan(settings.tokenizer)
     _attempt("tokenizer.net", lambda: tokenizer(images))
     if tokenizer_file is not None:

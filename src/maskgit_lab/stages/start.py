@@ -66,8 +66,13 @@ class Start:
         return checkpoint
 
     def _check_training(self, checkpoint: Mapping[str, Any], settings: TrainConf) -> None:
-        there = checkpoint[IDENTITY_KEY].get("settings", {}).get("mvtm", {}).get("optim", {})
-        here = settings.mvtm.optim
+        own = checkpoint[IDENTITY_KEY].get("settings", {})
+        if settings.part not in own:
+            raise UserError(
+                f"{self.key}={self.given} is of another model than model={settings.model}: give a checkpoint of the "
+                "same, or ckpt_mode=weights"
+            )
+        there, here = own[settings.part].get("optim", {}), settings.transformer.optim
         pairs = {
             "optimizer": (_target(there.get("optimizer")), _target(here.optimizer)),
             "scheduler": (_target(there.get("scheduler")), _target(here.own_scheduler)),
@@ -75,22 +80,21 @@ class Start:
         }
         if different := [name for name, (one, other) in pairs.items() if one != other]:
             raise UserError(
-                f"{self.key}={self.given} was trained with another setting of mvtm.optim ({different[0]}): give the "
-                "same, or ckpt_mode=weights"
+                f"{self.key}={self.given} was trained with another setting of {settings.part}.optim ({different[0]}): "
+                "give the same, or ckpt_mode=weights"
             )
         done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         if done >= here.epochs:
             raise UserError(
-                f"{self.key}={self.given} has {done} epochs done and mvtm.optim.epochs is {here.epochs}: set more, or "
-                "ckpt_mode=weights"
+                f"{self.key}={self.given} has {done} epochs done and {settings.part}.optim.epochs is {here.epochs}: "
+                "set more, or ckpt_mode=weights"
             )
 
 
 def start_of(settings: TrainConf) -> Start | None:
     """What the settings name, if they name anything."""
-    if settings.mvtm.weights is not None:
-        given = settings.mvtm.weights
-        return Start("mvtm.weights", given, Path(given).expanduser(), resumes=False)
+    if (given := settings.transformer.weights) is not None:
+        return Start(f"{settings.part}.weights", given, Path(given).expanduser(), resumes=False)
     if settings.ckpt_path is None:
         return None
     path = Path(settings.ckpt_path).expanduser()

@@ -137,8 +137,8 @@ class WandbRun(RunLogger):
 
     def _log_samples(self, rows: Sequence[Row]) -> None:
         """Uploads a table of the sample grid at each T as an artifact."""
-        found = {row["steps"]: path for row in samples_in(rows) if (path := grid_path(self.about.folder, row)).exists()}
-        if found:
+        paths = [(row.get("steps"), grid_path(self.about.folder, row)) for row in samples_in(rows)]
+        if found := {steps: path for steps, path in paths if path.exists()}:
             cells = [[steps, wandb.Image(str(path))] for steps, path in found.items()]
             artifact = wandb.Artifact(f"samples-{self.run.id}", "samples")
             artifact.add(wandb.Table(columns=["T", "samples"], data=cells), "samples")
@@ -178,7 +178,7 @@ def curve_settings(row: Row) -> dict[str, Any]:
     Args:
         row: with the schedules' names and the decoder's own settings, as a row of results has them.
     """
-    names = {f"{key}_name": row[key] for key in ("schedule", "decode_schedule") if key in row}
+    names = {f"{key}_name": row[key] for key in ("schedule", "decode_schedule", "order") if key in row}
     return names | knobs(row)
 
 

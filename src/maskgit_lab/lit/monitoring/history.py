@@ -24,7 +24,8 @@ class MetricsFile(Logger):
 
     Args:
         path: the file; its columns are `stage`, `epoch`, `step` and the names of what was logged.
-        stage: `tokenizer` or `mvtm`, of this training; names that do not begin with it get it in front.
+        stage: `tokenizer`, `mvtm` or `autoregressive`, of this training; names that do not begin with it get it in
+            front.
     """
 
     def __init__(self, path: Path, stage: str) -> None:

@@ -1,6 +1,6 @@
 """What is logged of a training, every `trainer.log_every_n_steps` and at each validation.
 
-| name (after `tokenizer/` or `mvtm/`)      | what                                                                     |
+| name (after the stage, as in `mvtm/`)     | what                                                                     |
 | ----------------------------------------- | ------------------------------------------------------------------------ |
 | `loss`                                    | the loss that is minimised, of this step                                 |
 | `lr`                                      | the learning rate of this step                                           |
@@ -10,6 +10,7 @@
 | `gpu_memory_gib`                          | the most that was allocated on the GPU so far, in GiB                    |
 | `masked_accuracy`                         | of the predicted masked tokens, a fraction in [0, 1]                     |
 | `loss_masked_0_25` ... `_75_100`          | the loss of the images with this percentage of their tokens masked       |
+| `accuracy`                                | of the next token, over all tokens, a fraction in [0, 1]                 |
 | `pixel`, `codebook`, `commitment`, ...    | each loss of the tokenizer, without its weight                           |
 | `weighted_pixel`, ...                     | the same with its weight: its share in `loss`                            |
 | `losses/grad_ratio_perceptual`, ...       | the norm of the weighted loss's gradient at the decoder's last layer,    |
@@ -47,7 +48,7 @@ class Monitor(Callback):
     """Decides which steps are logged, and logs what is the same for every training.
 
     Args:
-        stage: `tokenizer` or `mvtm`, before the name of each number.
+        stage: `tokenizer`, `mvtm` or `autoregressive`, before the name of each number.
         history: the `metrics.csv` of the run.
     """
 

@@ -17,7 +17,7 @@ from maskgit_lab.lit.monitoring.pictures import Draw, Drawing
 class Watched:
     """A training that one can watch."""
 
-    stage: str  # tokenizer or mvtm
+    stage: str  # tokenizer, mvtm or autoregressive
     history: Path  # metrics.csv
     loggers: Sequence[Logger] = ()  # Lightning's, besides that file
     draw: Draw | None = None

@@ -1,0 +1,73 @@
+"""Next-token prediction as a LightningModule: the baseline of the paper's Table 1.
+
+Shapes: B images, N tokens an image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.masking.corruption import drop_labels
+from maskgit_lab.nets.checkpoints import IDENTITY_KEY
+from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.objectives.autoregressive import next_token_cross_entropy
+from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.settings import Optim
+
+LABELS = 1  # gives the labels that are dropped another stream than dropout's, which is (seed, rank, step)
+
+
+class LitAutoregressive(TrainedModule):
+    """Trains a causal transformer to predict each token from the class and those before it.
+
+    Args:
+        net: the transformer.
+        optim: its optimisation.
+        label_smoothing: of the loss.
+        label_dropout: share of the images that are trained without their class.
+        seed: of dropout and of the labels that are dropped.
+        identity: plain values that identify the run, stored in every checkpoint.
+    """
+
+    net: Transformer
+
+    def __init__(
+        self,
+        net: Transformer,
+        optim: Optim,
+        label_smoothing: float,
+        label_dropout: float,
+        seed: int,
+        identity: dict[str, Any],
+    ) -> None:
+        super().__init__(net, optim, seed)
+        self.label_smoothing = label_smoothing
+        self.label_dropout = label_dropout
+        self.identity = identity
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
+        tokens_BN, labels_B = batch
+        parts = (self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx, LABELS)
+        generator = torch.Generator(self.device).manual_seed(mix_seeds(*parts))
+        labels_B = drop_labels(labels_B, self.net.null_label, self.label_dropout, generator)
+        logits_BNK = self.net(tokens_BN, labels_B)
+        loss = next_token_cross_entropy(logits_BNK, tokens_BN, self.label_smoothing)
+        self.log("autoregressive/loss", loss)
+        if self.watched:
+            self.log("autoregressive/accuracy", (logits_BNK.argmax(-1) == tokens_BN).float().mean())
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The exact NLL of held-out codes, in nats per token."""
+        tokens_BN, labels_B = batch
+        loss = next_token_cross_entropy(self.best_net(tokens_BN, labels_B), tokens_BN)
+        self.log("autoregressive/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores the run's identity in its checkpoint."""
+        checkpoint[IDENTITY_KEY] = self.identity
