@@ -20,16 +20,14 @@ from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_order, build_schedule, load_transformer
-from maskgit_lab.settings import AUTOREGRESSIVE, TrainConf, check_decoding, replaced
+from maskgit_lab.settings import AUTOREGRESSIVE, AUTOREGRESSIVE_DECODER, TrainConf, check_decoding, replaced
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 STEPS = 8  # T, where none is given
 TRAINED_WITH = "trained_with"  # in the description of a file
 TOKENIZER, TRANSFORMER = "tokenizer.safetensors", "transformer.safetensors"  # in the folder of an exported run
-DECODERS = {  # of a file that names none that is known
-    False: "maskgit_lab.decoding.parallel.MaskGIT",
-    True: "maskgit_lab.decoding.autoregressive.Autoregressive",  # of an autoregressive model
-}
+# Of a file that names none that is known, and of one of an autoregressive model.
+DECODERS = {False: "maskgit_lab.decoding.parallel.MaskGIT", True: AUTOREGRESSIVE_DECODER}
 CAUSAL = "maskgit_lab.nets.causal.CausalTransformer"
 
 
