@@ -133,7 +133,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
     tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
-    model, codes = _open_transformer(path, about), VQGANTokenizer.open(tokenizer_path)
+    model, codes = _open_transformer(path), VQGANTokenizer.open(tokenizer_path)
     if model.n_codes != codes.codebook_size:
         raise UserError(
             f"{path} predicts {model.n_codes} codes and {tokenizer_path} has {codes.codebook_size}: give the "
@@ -161,10 +161,24 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     return _checked(Trained(pipeline, schedule, trained_with))
 
 
-def _open_transformer(path: Path, about: Mapping[str, Any]) -> Transformer:
+def is_autoregressive_file(path: Path) -> bool:
+    """Whether a transformer's file, or a folder of exported files, holds a model that predicts one token after the
+    other.
+
+    Raises:
+        UserError: it is absent or damaged.
+    """
+    return bool(read_about(files_of(path, None)[0])["network"] == _causal().kind)
+
+
+def _open_transformer(path: Path) -> Transformer:
     """The transformer of a file, of the kind that it is described as."""
-    causal: type[Transformer] = locate(CAUSAL, "checkpoint")
-    return open_net(path, causal if about["network"] == causal.kind else Transformer)
+    return open_net(path, _causal() if is_autoregressive_file(path) else Transformer)
+
+
+def _causal() -> type[Transformer]:
+    found: type[Transformer] = locate(CAUSAL, "checkpoint")
+    return found
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:

@@ -51,9 +51,8 @@ def without_others(overrides: Sequence[str], model: str) -> list[str]:
 
 def check_decoding(decode: Mapping[str, Any], *, autoregressive: bool) -> None:
     """Raises a `UserError` for given settings of the group `decode` that a trained model does not have."""
-    if (
-        not autoregressive or decode.get(TARGET, AUTOREGRESSIVE_DECODER) != AUTOREGRESSIVE_DECODER
-    ):  # another decoder has an error of its own
+    is_another = decode.get(TARGET, AUTOREGRESSIVE_DECODER) != AUTOREGRESSIVE_DECODER  # which has an error of its own
+    if not autoregressive or is_another:
         return
     for key in OF_STEPS:
         if (value := decode.get(key)) is not None:
