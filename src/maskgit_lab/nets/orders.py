@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
 
 
 class Order(ABC):
@@ -80,9 +80,15 @@ def positions_of(order: Order, height: int, width: int) -> Int64[Tensor, " N"]:
         UserError: they are not every position of the grid once.
     """
     with torch.device("cpu"):  # networks are tried without memory, which positions need
-        found = order(height, width)
-    if not isinstance(found, Tensor) or not is_permutation(found.tolist(), height * width):
-        what = f"{tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        try:
+            found = order(height, width)
+        except Exception as error:  # of a class of the user's
+            raise UserError(
+                f"the order {order.name} fails for a grid of {height} x {width} tokens ({first_line(error)}): fix it, "
+                "or choose another with order=NAME"
+            ) from error
+    if not isinstance(found, Tensor) or found.ndim != 1 or not is_permutation(found.tolist(), height * width):
+        what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         raise UserError(
             f"the order {order.name} gives {what} for a grid of {height} x {width} tokens: return every position from "
             f"0 to {height * width - 1} once, as a tensor of whole numbers"
