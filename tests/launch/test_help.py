@@ -36,7 +36,7 @@ def test_help_is_one_screen(command, verb):
 
 def test_help_shows_what_settings_and_groups_may_be(command):
     said = command("train", "--help").out
-    assert " where to stop (tokenizer, tokens, mvtm, all)" in said
+    assert " where to stop (tokenizer, tokens, mvtm, autoregressive, all)" in said
     assert " a positive number\n" in said and " 32-true, 16-mixed, bf16-mixed\n" in said
     assert "schedule=cosine            arccos, cosine, cubic, exponential, linear," in said
     assert "tokenizer/perceptual=none  lpips, none, resnet50\n" in said
