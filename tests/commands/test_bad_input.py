@@ -222,7 +222,7 @@ SAMPLES = {
     "classes=3": "classes takes a list",
     "classes=[3,3]": "name every class once",
     "n=1000000000000": "give at most 1000000",
-    "decode=null": "decode=null is not possible: choose one of autoregressive, digits, maskgit, or leave it out for the",
+    "decode=null": "decode=null is not possible: choose one of autoregressive, digits, maskgit, or leave it out for",
     "decode.choice_temperature=inf": "give a finite number",
     "clases=[3]": "did you mean classes?",
     "n=0": "n=0 is not possible",
