@@ -15,6 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.objects import name_of
 
 
 class Order(ABC):
@@ -22,8 +23,8 @@ class Order(ABC):
 
     @property
     def name(self) -> str:
-        """As rows of results have it: the name of the class in lower case."""
-        return type(self).__name__.lower()
+        """As rows of results have it: its class in lower case, with the module of a user's own, and its settings."""
+        return name_of(self, type(self).__name__.lower(), __name__)
 
     @abstractmethod
     def __call__(self, height: int, width: int) -> Int64[Tensor, " N"]:
@@ -64,10 +65,6 @@ class Permutation(Order):
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise UserError(f"order.seed={self.seed} is not possible: give a whole number of at least 0")
-
-    @property
-    def name(self) -> str:
-        return f"permutation-{self.seed}"
 
     def __call__(self, height: int, width: int) -> Int64[Tensor, " N"]:
         return torch.randperm(height * width, generator=torch.Generator().manual_seed(self.seed))
