@@ -56,6 +56,23 @@ class Point:
         return tuple(sorted((key, _value(value)) for key, value in {**own, **named}.items()))
 
     @property
+    def kind(self) -> str:
+        """What its model was trained with besides the seeds: the schedule, or the order of the tokens."""
+        return str(self.row.get("schedule", self.row.get("order", "")))
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """The same for rows of the same point."""
+        return (
+            self.kind,
+            self.row.get(DECODE_SCHEDULE, self.kind),
+            self.row.get(STEPS),
+            self.setting,
+            self.model,
+            self.draw,
+        )
+
+    @property
     def model(self) -> str:
         """The hash of its model's weights; "" where the row does not say."""
         return str(self.row.get("model", ""))

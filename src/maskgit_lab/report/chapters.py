@@ -107,7 +107,7 @@ def _chapter(
         study=study,
         apart=apart,
         warnings=sentences.warnings(study, names),
-        pair=side_by_side([*distance, papers_panel()]),
+        pair=side_by_side([*distance, papers_panel(with_baseline=bool(study.baselines))]),
         panels=[panel for panel in panels if panel not in distance],
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
         choices=choice_panels(study),

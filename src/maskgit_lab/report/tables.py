@@ -94,7 +94,7 @@ def sweet_spots(study: Study) -> Table:
     names = in_order(name for name, _ in found)
     rows = [[label(name), *(_spot(found.get((name, metric.key))) for metric in metrics)] for name in names]
     rows += [[_named(study, one), *(_cell(one.value(metric.key)) for metric in metrics)] for one in floors(study)]
-    if (real := real_cas(study)) is not None:
+    if (real := real_cas(study.main)) is not None:
         rows.append([REAL_CLASSIFIER, *(_cell(real if metric.key == CAS_KEY else None) for metric in metrics)])
     return Table(["schedule", *(metric.label for metric in metrics)], rows)
 
