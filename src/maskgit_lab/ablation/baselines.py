@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from maskgit_lab.ablation.baseline import Baseline, setting_of
-from maskgit_lab.ablation.code import Versions
 from maskgit_lab.ablation.curves import Curve, level
 from maskgit_lab.ablation.floors import ALIKE
 from maskgit_lab.ablation.group import Group
@@ -18,11 +17,11 @@ from maskgit_lab.ablation.points import Point, Setting
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import titled
-from maskgit_lab.metrics.registry import BOUND, Metric
+from maskgit_lab.metrics.registry import BOUND, EXACT, Metric
 
+K = TypeVar("K")
 MEASURED_ALIKE = (*ALIKE, "n_samples", "labels")  # settings in which a study and its baselines agree
-TRAINED_ALIKE = ("data.", "tokenizer.", "tokens.")  # groups of the config in which they agree
-EXACT = "nll_exact"  # what stands beside the bound of a masked model
+TRAINED_ALIKE = ("data.", "tokenizer.", "tokens.", "max_images.")  # settings of the training in which they agree
 
 
 def baselines(runs: Iterable[Run], origins: Origins | None = None) -> list[Baseline]:
@@ -57,7 +56,7 @@ def comparable(study: Group, baseline: Group) -> bool:
         and len(cas) < 2
         and study.debug == baseline.debug
         and _agree(study.code.versions, baseline.code.versions)
-        and (not (study.training and baseline.training) or _tokens(study.training) == _tokens(baseline.training))
+        and _agree(_tokens(study.training), _tokens(baseline.training))
     )
 
 
@@ -85,8 +84,8 @@ def _interest(baseline: Baseline) -> tuple[Any, ...]:
     )
 
 
-def _agree(first: Versions, second: Versions) -> bool:
-    """Whether no file occurs in two versions."""
+def _agree(first: Mapping[K, str], second: Mapping[K, str]) -> bool:
+    """Whether no key of both has two values."""
     return all(second.get(file, version) == version for file, version in first.items())
 
 

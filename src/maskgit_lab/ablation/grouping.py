@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -27,8 +28,10 @@ def families(runs: Iterable[Run], rows: Callable[[Run], Sequence[Row]], origins:
     groups: dict[str, list[Point]] = defaultdict(list)
     for run in runs:
         for row in rows(run):
-            whole, training = origins.complete(run, row), origins.run_of(run, row).training
-            groups[_key(whole, training)].append(Point(whole, training, origins.seeds_of(run, row), ((run, row),)))
+            whole, trained = origins.complete(run, row), origins.run_of(run, row)
+            seeds = origins.seeds_of(run, row)
+            point = Point(whole, trained.training, seeds, ((run, row),), trained.sizes)
+            groups[_key(whole, trained.training)].append(point)
     has_code = any(point.row.get(MEASURED) for points in groups.values() for point in points)
     return [
         [
@@ -47,7 +50,7 @@ def merged(points: Iterable[Point]) -> list[Point]:
     for point in points:
         before = found.get(point.place)
         row, sources = ({**before.row, **point.row}, before.sources) if before else (point.row, ())
-        found[point.place] = Point(row, point.training, point.seeds, (*sources, *point.sources))
+        found[point.place] = replace(point, row=row, sources=(*sources, *point.sources))
     return list(found.values())
 
 

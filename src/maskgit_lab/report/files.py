@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from maskgit_lab.ablation.baseline import Baseline
 from maskgit_lab.ablation.reading import Run, short_names
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.chapters import Chapter, Report, make_report
-from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv, temperature_csv
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table1_csv, table_csv, temperature_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.pages import html_page, markdown_page
 from maskgit_lab.report.temperature import RING
@@ -19,7 +20,14 @@ HTML = "report.html"
 
 
 def write_report(
-    runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int, where: str = ""
+    runs: Sequence[Run],
+    every: Sequence[Study],
+    out: Path,
+    *,
+    bootstrap: int,
+    seed: int,
+    where: str = "",
+    baselines: Sequence[Baseline] = (),
 ) -> Report:
     """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
 
@@ -30,6 +38,7 @@ def write_report(
         bootstrap: resamples of the intervals.
         seed: of the resamples.
         where: the conditions by which the rows were chosen; "": none.
+        baselines: autoregressive models of the same runs.
 
     Raises:
         UserError: the folder cannot be made.
@@ -37,12 +46,13 @@ def write_report(
     """
     made_folder(out)
     names = short_names(runs)
-    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where)
+    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where, baselines=baselines)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
     texts = {
-        "points.csv": points_csv(every, runs, names),
+        "points.csv": points_csv(every, runs, names, baselines),
         "curves.csv": curves_csv(every),
         "table.csv": table_csv(every),
+        "table1.csv": table1_csv(report.models),
         "temperature.csv": temperature_csv(every),
         "report.md": markdown_page(report, figures),
         HTML: html_page(report),

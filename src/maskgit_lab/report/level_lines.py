@@ -23,12 +23,18 @@ class Level:
     value: float  # the mean over its models
     low: float  # of the smallest
     high: float  # of the largest
+    is_exact: bool = False  # beside lines that are bounds
 
     @property
     def text(self) -> str:
         """`reconstructions: 1.45`, `autoregressive: 6.31 (6.10 to 6.50)`."""
         band = f" ({format_value(self.low)} to {format_value(self.high)})" if self.has_band else ""
-        return f"{self.name}: {format_value(self.value)}{band}"
+        return f"{self.name}: {self.short}{band}"
+
+    @property
+    def short(self) -> str:
+        """The mean alone."""
+        return format_value(self.value) + (" exact" if self.is_exact else "")
 
     @property
     def has_band(self) -> bool:
@@ -49,11 +55,11 @@ def levels_of(study: Study, metric: Metric) -> list[Level]:
 
 def _baselines(study: Study, metric: Metric) -> list[Level]:
     """The level of each baseline that has the metric; one looks the same in all panels."""
-    exact = " (exact)" if metric.key == BOUND else ""
+    is_exact = metric.key == BOUND
     looks = zip(study.baselines, cycle(BASELINES), strict=False)
     found = ((one, style, drawn) for one, style in looks if (drawn := level_of(one, metric)) is not None)
     return [
-        Level(f"{one.name}{exact}", style, float(drawn.mean_X[0]), float(drawn.low_X[0]), float(drawn.high_X[0]))
+        Level(one.name, style, float(drawn.mean_X[0]), float(drawn.low_X[0]), float(drawn.high_X[0]), is_exact)
         for one, style, drawn in found
     ]
 

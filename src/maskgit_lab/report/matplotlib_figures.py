@@ -16,7 +16,7 @@ from maskgit_lab.ablation.published import in_order
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
 from maskgit_lab.report.styles import BEST
-from maskgit_lab.report.words import NONE, format_value, label
+from maskgit_lab.report.words import NONE, label
 
 # Text stays text in the SVG; with a salt, and without a date, the same results give the same bytes.
 RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "maskgit_lab", "font.size": 9, "axes.spines.top": False}
@@ -24,7 +24,8 @@ RC |= {"axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "axes.a
 DPI = 150
 PANEL_SIZE = (3.4, 2.9)  # inches
 LETTERS = 13  # of a title, for each inch of its figure
-ENTRY = 1.3  # inches of an entry of the legend
+ENTRY, LETTER = 0.55, 0.075  # inches of an entry of the legend without its text, and of a letter of it
+LEGEND_LINE = 0.2  # inches of a line of the legend
 GREY = "#6b7686"
 LINE = 48  # letters of a line below a panel's title
 APART = 0.06  # of the height of an axis, between the values that are written beside it
@@ -72,7 +73,8 @@ def _draw_legend(figure: Figure, grid: Any) -> None:
     handles = {name: handle for one in grid for handle, name in zip(*one.get_legend_handles_labels(), strict=True)}
     names = in_order(handles)
     shown = [handles[name] for name in names], [label(name) for name in names]
-    columns = min(len(names), int(figure.get_figwidth() / ENTRY))
+    columns = max(1, min(len(names), int(figure.get_figwidth() / (ENTRY + LETTER * max(map(len, names))))))
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * (-(-len(names) // columns) - 1))
     figure.legend(*shown, loc="outside lower center", ncols=columns, frameon=False)
 
 
@@ -122,7 +124,7 @@ def _write_levels(axes: Any, panel: Panel) -> None:
     at = -math.inf
     for end, level in sorted(ends, key=lambda pair: pair[0]):
         at = max(end, at + APART)
-        axes.annotate(format_value(level.value), (1, at), (3, 0), xycoords="axes fraction",
+        axes.annotate(level.short, (1, at), (3, 0), xycoords="axes fraction",
                       textcoords="offset points", va="center", fontsize=7, color=level.style.colour)  # fmt: skip
 
 

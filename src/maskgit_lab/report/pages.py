@@ -15,6 +15,7 @@ from maskgit_lab.report.levels import how_to_read
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.sentences import facts
 from maskgit_lab.report.styles import DARK, styles
+from maskgit_lab.report.table1 import DIFFERENCE, TITLE
 from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_spots
 from maskgit_lab.report.words import EDGE_NOTE, count, label
 
@@ -118,6 +119,8 @@ def _environment() -> Environment:
         "PAPER_NOTE": PAPER_NOTE,
         "COST_NOTE": COST_NOTE,
         "DARK": DARK,
+        "TABLE_1": TITLE,
+        "DIFFERENCE": DIFFERENCE,
     }
     return environment
 

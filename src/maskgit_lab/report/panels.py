@@ -23,6 +23,7 @@ from maskgit_lab.report.styles import BASELINES, Style, styles
 from maskgit_lab.report.words import EDGE, count, format_seeds, format_value, label
 
 BOUND = TABLE[registry.BOUND]
+PAPERS_KEY = "paper"  # of the panel of the published curves
 WIDE = 4.0  # largest over smallest value from which an axis is logarithmic
 TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
 FEW_TICKS = (1, 2, 5)  # of a long one
@@ -120,7 +121,7 @@ def papers_panel(with_baseline: bool = False) -> Panel:
     note = "Another data set and another model: compare the shapes, not the values."
     fid = papers_baseline().fid if with_baseline else None
     levels = [] if fid is None else [Level(AUTOREGRESSIVE, BASELINES[0], fid, fid, fid)]
-    return Panel("paper", title, note, STEPS, TABLE["fid"], lines, levels, _x_range(lines))
+    return Panel(PAPERS_KEY, title, note, STEPS, TABLE["fid"], lines, levels, _x_range(lines))
 
 
 def side_by_side(panels: Sequence[Panel]) -> list[Panel]:
@@ -144,7 +145,8 @@ def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
 def _likelihood(study: Study, over: str) -> list[Metric]:
     """The bound, which is the same at every T, where there is an exact likelihood to compare it with."""
     exact = any(level_of(one, BOUND) is not None for one in study.baselines)
-    return [replace(BOUND, title="Negative log-likelihood of held-out codes")] if exact and over == STEPS else []
+    bound = replace(BOUND, title="Negative log-likelihood of held-out codes", better=None)  # so no T of it is the best
+    return [bound] if exact and over == STEPS else []
 
 
 def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Panel:
@@ -155,6 +157,7 @@ def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Pa
     room = NEAR_ON_LOG if metric.better == "min" and min(values) > 0 else NEAR
     near = [level for level in levels if min(values) / room <= level.value <= max(values) * room]
     better = {"min": ": lower is better", "max": ": higher is better", None: ""}[metric.better]
+    better = ", in nats per token, the same at every T: lower is better" if metric.key == BOUND.key else better
     far = [level.text for level in levels if level not in near]
     far += of_other_numbers(study, metric)
     key, note = metric.key if over == STEPS else f"{over}-{metric.key}", "; ".join([f"{metric.label}{better}", *far])
