@@ -64,8 +64,8 @@ def _print(terminal: Terminal, report: Report) -> None:
     for models in report.models:
         terminal.table(f"{TITLE}: {models.title}", models.table.flat_head, models.table.rows, n_texts=2)
         if models.differences.rows:
-            terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=2)
-        for text in (*models.notes, *models.about_differences):
+            terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=1)
+        for text in (*models.notes, *models.about_differences, *models.warnings):
             terminal.say(text)
     for text in report.faults:
         terminal.say(text)

@@ -85,7 +85,8 @@ def make_report(
     """
     every = with_baselines(every, baselines)
     chapters: list[Chapter] = []
-    for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
+    grids = sample_pictures([*every, *baselines])
+    for study, apart, pictures in zip(every, differences(every), grids, strict=False):
         ranking = rank(curves(study.main, study.distance), bootstrap=bootstrap, seed=seed)
         same = across(alike(study, every), bootstrap=bootstrap, seed=seed)
         order = [*order_sentences(study, ranking), *classifier_sentences(study, same)]
@@ -95,7 +96,8 @@ def make_report(
     faults = sentences.faults_of(runs, names)
     cost = cost_table(costs_of(run.path for run in runs))
     title, opening = sentences.title(every, baselines), sentences.opening(runs, every, where, baselines)
-    models = models_chapters(every, baselines, bootstrap=bootstrap, seed=seed)
+    of_baselines = {one.title: found for one, found in zip(baselines, grids[len(every) :], strict=True)}
+    models = models_chapters(every, baselines, names, of_baselines, bootstrap=bootstrap, seed=seed)
     return Report(title, opening, faults, chapters, models, external, cost)
 
 

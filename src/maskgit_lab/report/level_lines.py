@@ -24,6 +24,7 @@ class Level:
     low: float  # of the smallest
     high: float  # of the largest
     is_exact: bool = False  # beside lines that are bounds
+    decimals: int | None = None  # of a number that is printed with so many in the paper
 
     @property
     def text(self) -> str:
@@ -34,7 +35,8 @@ class Level:
     @property
     def short(self) -> str:
         """The mean alone."""
-        return format_value(self.value) + (" exact" if self.is_exact else "")
+        text = format_value(self.value) if self.decimals is None else f"{self.value:.{self.decimals}f}"
+        return f"{text} exact" if self.is_exact else text
 
     @property
     def has_band(self) -> bool:

@@ -120,7 +120,7 @@ def papers_panel(with_baseline: bool = False) -> Panel:
     title = "The paper's own: FID on ImageNet 256 x 256"
     note = "Another data set and another model: compare the shapes, not the values."
     fid = papers_baseline().fid if with_baseline else None
-    levels = [] if fid is None else [Level(AUTOREGRESSIVE, BASELINES[0], fid, fid, fid)]
+    levels = [] if fid is None else [Level(AUTOREGRESSIVE, BASELINES[0], fid, fid, fid, decimals=2)]
     return Panel(PAPERS_KEY, title, note, STEPS, TABLE["fid"], lines, levels, _x_range(lines))
 
 

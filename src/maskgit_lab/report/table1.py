@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.baseline import Baseline
@@ -13,7 +14,8 @@ from maskgit_lab.ablation.paired import Difference, difference
 from maskgit_lab.ablation.published import PublishedModel, papers_baseline, papers_maskgit, table1
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.table1 import DISTANCE, MASKGIT, NLL, QUALITY, SECONDS, Entry, TableOne, tables
-from maskgit_lab.metrics.registry import INCEPTION, TABLE, Metric
+from maskgit_lab.metrics.registry import INCEPTION, TABLE
+from maskgit_lab.report.samples import Picture
 from maskgit_lab.report.table1_notes import MINUS, PAPER, QUOTED, about_differences, name_of, notes_on, resolution_of
 from maskgit_lab.report.tables import Table
 from maskgit_lab.report.words import (
@@ -48,20 +50,35 @@ class ModelsChapter:
     notes: Sequence[str]  # on the table
     about_differences: Sequence[str]  # what they are, and what their intervals hold
     numbers: Sequence[Mapping[str, Any]]  # the table as plain numbers
+    warnings: Sequence[str] = ()  # what a reader has to know of the baselines
+    pictures: Sequence[Picture] = ()  # of samples of the baselines
 
 
 def models_chapters(
-    every: Sequence[Study], known: Sequence[Baseline], *, bootstrap: int, seed: int
+    every: Sequence[Study],
+    known: Sequence[Baseline],
+    names: Mapping[Path, str],
+    pictures: Mapping[str, Sequence[Picture]],
+    *,
+    bootstrap: int,
+    seed: int,
 ) -> list[ModelsChapter]:
     """One chapter for each way of measuring.
 
     Args:
         every: all studies, with their baselines.
         known: all baselines, also those that are comparable with no study.
+        names: short ones of the runs' folders.
+        pictures: of samples, by the title of their baseline.
         bootstrap: resamples of the intervals.
         seed: of the resamples.
     """
-    return [_chapter(i, one, bootstrap, seed) for i, one in enumerate(tables(every, known), 1)]
+    chapters = []
+    for number, models in enumerate(tables(every, known), 1):
+        drawn = [picture for one in models.baselines for picture in pictures[one.title]]
+        chapter = _chapter(number, models, bootstrap, seed)
+        chapters.append(replace(chapter, warnings=warnings_on(models, names), pictures=drawn))
+    return chapters
 
 
 def _chapter(number: int, models: TableOne, bootstrap: int, seed: int) -> ModelsChapter:
@@ -153,24 +170,23 @@ def _bold(entries: Sequence[Entry]) -> frozenset[tuple[int, int]]:
 
 
 def _differences(models: TableOne, pairs: Sequence[Difference]) -> Table:
-    """What was measured of any pair, and the paper's difference beside it."""
-    shown = [metric for metric in models.metrics if any(metric.key in pair.values for pair in pairs)]
-    head = ["difference", "from", *(CAS.get(metric.key, metric.label) for metric in shown)]
-    cells = [
-        [_pair_name(pair), HERE, *(_difference_cell(pair, metric) for metric in shown)] for pair in pairs if pair.values
-    ]
+    """A row for each metric that was measured of any pair, and the paper's difference beside ours."""
+    pairs = [pair for pair in pairs if pair.values]
     ours, theirs = papers_maskgit(resolution_of(models)), papers_baseline(resolution_of(models))
-    papers = [_papers_difference(ours, theirs, "fid" if metric == models.distance else metric.key) for metric in shown]
-    return Table(head, [*cells, [f"{ours.model}{MINUS}{theirs.model}", PAPER, *papers]] if cells else [], n_texts=2)
+    cells = []
+    for metric in models.metrics:
+        found = [pair.values.get(metric.key) for pair in pairs]
+        if any(found):
+            here = [NONE if value is None else format_difference(*value) for value in found]
+            key = "fid" if metric == models.distance else metric.key
+            cells.append([CAS.get(metric.key, metric.label), *here, _papers_difference(ours, theirs, key)])
+    head = ["", *map(_pair_name, pairs), f"{PAPER}: {ours.model}{MINUS}{theirs.model}"]
+    return Table(head, cells)
 
 
 def _pair_name(pair: Difference) -> str:
     apart = "".join(f", {text}" for text in pair.study.apart)
-    return f"MaskGIT, {label(pair.schedule)}{apart}, T = {pair.steps}{MINUS}{pair.baseline.name}"
-
-
-def _difference_cell(pair: Difference, metric: Metric) -> str:
-    return format_difference(*pair.values[metric.key]) if metric.key in pair.values else NONE
+    return f"{label(pair.schedule)}{apart}, T = {pair.steps}{MINUS}{pair.baseline.name}"
 
 
 def _papers_difference(ours: PublishedModel, theirs: PublishedModel, key: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from maskgit_lab.ablation.baseline import AUTOREGRESSIVE
 from maskgit_lab.ablation.paired import FEWEST, Difference
 from maskgit_lab.ablation.table1 import MASKGIT, Entry, TableOne
 from maskgit_lab.report.levels import what_varies
+from maskgit_lab.report.provenance import provenance
 from maskgit_lab.report.words import EDGE_NOTE, NONE, format_knob, format_seeds, label
+from maskgit_lab.runs.results import STANDARD_SAMPLES
 
 PAPER, QUOTED = "the paper", "quoted there"  # where a row is from
 LARGE, TOKENS_OF_LARGE = 512, 1024  # the resolution of the second half of the paper's table, and its tokens
@@ -27,7 +31,24 @@ def notes_on(models: TableOne) -> list[str]:
         f"(Table 1; real data: section 4.2): those marked “{PAPER}” its authors measured, and those marked “{QUOTED}” "
         "it quotes from other papers. Compare the differences between models, not the values."
     )
+    first = (*models.studies, *models.baselines)[0]
+    if first.n_samples < STANDARD_SAMPLES:
+        notes.append(
+            f"{models.distance.label} is from {first.n_samples:,} samples and not {STANDARD_SAMPLES:,}: too high by a "
+            "bias that depends on their number."
+        )
     return notes + _apart(models)
+
+
+def warnings_on(models: TableOne, names: Mapping[Path, str]) -> list[str]:
+    """What a reader has to know of the baselines, with the short names of their runs' folders."""
+    found = [f"{one.name}: {text}" for one in models.baselines for text in provenance(replace(one, debug=""))]
+    runs = {run.path: run for one in models.baselines for run in one.runs}
+    unknown = [one.name for one in models.baselines if not one.training]
+    found += (
+        [f"How {', '.join(unknown)} was trained is not known: there is no readable config.yaml."] if unknown else []
+    )
+    return found + [f"Run {names[path]}: {fault}." for path, run in runs.items() for fault in run.faults]
 
 
 def _about_deviations(models: TableOne) -> list[str]:
@@ -96,7 +117,8 @@ def about_differences(pairs: Sequence[Difference], bootstrap: int) -> list[str]:
             found.append(
                 f"{of}ifferences are means over {seeds}, which both have; in brackets their 95 % intervals, expanded "
                 f"percentiles of a nested bootstrap that draws {bootstrap:,} times the same seeds for both and finds "
-                f"the best T anew: over {what_varies(pair.levels, pair.study)}."
+                f"the best T anew: over {what_varies(pair.levels, pair.study)}. With so few they miss the truth more "
+                "often than 5 %."
             )
         else:
             found.append(
