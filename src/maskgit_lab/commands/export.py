@@ -19,7 +19,8 @@ from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.runs.results import knobs, over_repeats
 from maskgit_lab.sampling.loading import TOKENIZER, TRANSFORMER, decoding_of, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
-from maskgit_lab.settings import ExportConf, training
+from maskgit_lab.sampling.transformers import build_order
+from maskgit_lab.settings import AUTOREGRESSIVE, ExportConf, TrainConf, training
 
 CARD_FILE = "README.md"
 CARD = """---
@@ -71,8 +72,7 @@ def run(settings: ExportConf) -> None:
 
 def _card(folder: RunFolder, files: Mapping[str, nn.Module], config: Mapping[str, Any]) -> str:
     data = folder.data
-    schedule = config["schedule"]["_target_"].rpartition(".")[2]
-    what = f"MaskGIT, {schedule} schedule," if TRANSFORMER in files else "VQGAN tokenizer"
+    what = f"{_model(folder.settings())}," if TRANSFORMER in files else "VQGAN tokenizer"
     return CARD.format(
         title=f"{what} on {data.name}",
         version=__version__,
@@ -86,16 +86,24 @@ def _card(folder: RunFolder, files: Mapping[str, nn.Module], config: Mapping[str
     )
 
 
+def _model(settings: TrainConf) -> str:
+    """The transformer, and what it was trained with."""
+    if settings.model == AUTOREGRESSIVE:
+        return f"Autoregressive transformer, {build_order(settings).name} order"
+    return f"MaskGIT, {str(settings.schedule['_target_']).rpartition('.')[2]} schedule"
+
+
 def _metrics(folder: RunFolder) -> str:
     rebuilt = folder.record.reconstruction or {}
     rows: Sequence[Mapping[str, Any]] = [row for row, _ in over_repeats(folder.results.rows())]
     own = dict.fromkeys(key for row in rows for key in knobs(row))
     measured = [metric.key for metric in registry.of_rows(rows)]
-    wanted = ("source", "steps", "decode_schedule", *own, "seed", "n_samples", "features", "reference", *measured)
+    first, last = ("source", "order", "steps", "decode_schedule"), ("seed", "n_samples", "features", "reference")
+    wanted = (*first, *own, *last, *measured)
     keys = [key for key in wanted if any(key in row for row in rows)]
     parts = [
         ("Reconstructions of held-out images:", list(rebuilt), [rebuilt]),
-        ("Samples by T (steps), and held-out images (source):", keys, rows),
+        (f"Samples{' by T (steps)' * ('steps' in keys)}, and held-out images (source):", keys, rows),
     ]
     tables = [f"{title}\n\n{_table(keys, lines)}" for title, keys, lines in parts if keys]
     return "\n\n".join(tables) or "Not measured."
@@ -107,4 +115,6 @@ def _table(keys: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

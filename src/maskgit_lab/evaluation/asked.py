@@ -19,7 +19,7 @@ from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import INCEPTION
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
-from maskgit_lab.sampling.loading import is_run
+from maskgit_lab.sampling.loading import is_autoregressive_file, is_run
 from maskgit_lab.settings import (
     AUTOREGRESSIVE,
     CommonConf,
@@ -52,8 +52,10 @@ def check_arguments(settings: EvaluateConf) -> None:
         if given_tokenizer(settings.tokenizer) is not None:
             raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
         return
+    has_no_steps = is_autoregressive_file(Path(settings.checkpoint).expanduser())
+    check_decoding(settings.decode, autoregressive=has_no_steps)
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
-        if value is None:
+        if value is None and not (has_no_steps and key == "decode.steps"):
             raise UserError(f"{key} is needed, since {settings.checkpoint} is not a run: give {key}=VALUE")
 
 

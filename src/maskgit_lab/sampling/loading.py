@@ -20,16 +20,14 @@ from maskgit_lab.runs.folder import RunFolder, is_checkpoint
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_order, build_schedule, load_transformer
-from maskgit_lab.settings import AUTOREGRESSIVE, TrainConf, check_decoding, replaced
+from maskgit_lab.settings import AUTOREGRESSIVE, AUTOREGRESSIVE_DECODER, TrainConf, check_decoding, replaced
 from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 STEPS = 8  # T, where none is given
 TRAINED_WITH = "trained_with"  # in the description of a file
 TOKENIZER, TRANSFORMER = "tokenizer.safetensors", "transformer.safetensors"  # in the folder of an exported run
-DECODERS = {  # of a file that names none that is known
-    False: "maskgit_lab.decoding.parallel.MaskGIT",
-    True: "maskgit_lab.decoding.autoregressive.Autoregressive",  # of an autoregressive model
-}
+# Of a file that names none that is known, and of one of an autoregressive model.
+DECODERS = {False: "maskgit_lab.decoding.parallel.MaskGIT", True: AUTOREGRESSIVE_DECODER}
 CAUSAL = "maskgit_lab.nets.causal.CausalTransformer"
 
 
@@ -135,7 +133,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
     tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
-    model, codes = _open_transformer(path, about), VQGANTokenizer.open(tokenizer_path)
+    model, codes = _open_transformer(path), VQGANTokenizer.open(tokenizer_path)
     if model.n_codes != codes.codebook_size:
         raise UserError(
             f"{path} predicts {model.n_codes} codes and {tokenizer_path} has {codes.codebook_size}: give the "
@@ -163,10 +161,24 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     return _checked(Trained(pipeline, schedule, trained_with))
 
 
-def _open_transformer(path: Path, about: Mapping[str, Any]) -> Transformer:
+def is_autoregressive_file(path: Path) -> bool:
+    """Whether a transformer's file, or a folder of exported files, holds a model that predicts one token after the
+    other.
+
+    Raises:
+        UserError: it is absent or damaged.
+    """
+    return bool(read_about(files_of(path, None)[0])["network"] == _causal().kind)
+
+
+def _open_transformer(path: Path) -> Transformer:
     """The transformer of a file, of the kind that it is described as."""
-    causal: type[Transformer] = locate(CAUSAL, "checkpoint")
-    return open_net(path, causal if about["network"] == causal.kind else Transformer)
+    return open_net(path, _causal() if is_autoregressive_file(path) else Transformer)
+
+
+def _causal() -> type[Transformer]:
+    found: type[Transformer] = locate(CAUSAL, "checkpoint")
+    return found
 
 
 def decoding_of(trained: Trained) -> dict[str, Any]:

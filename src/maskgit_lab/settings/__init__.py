@@ -49,10 +49,11 @@ from maskgit_lab.settings.groups import (
     TokenizerLosses,
     TokensConf,
 )
-from maskgit_lab.settings.models import check_decoding, check_overrides, without_others
+from maskgit_lab.settings.models import AUTOREGRESSIVE_DECODER, check_decoding, check_overrides, without_others
 
 __all__ = [
     "AUTOREGRESSIVE",
+    "AUTOREGRESSIVE_DECODER",
     "EVALUATION",
     "MASKGIT",
     "MODELS",

@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.objects import TARGET
 from maskgit_lab.settings.commands import AUTOREGRESSIVE, MASKGIT, TrainConf
 
 # Groups that the training of a model does not depend on. Runs of MaskGIT are known as before there was another model.
 OF_MODEL = {MASKGIT: ("model", "autoregressive"), AUTOREGRESSIVE: ("mvtm", "schedule")}
+AUTOREGRESSIVE_DECODER = "maskgit_lab.decoding.autoregressive.Autoregressive"
 OF_STEPS = ("steps", "schedule", "choice_temperature")  # of the group `decode`, for decoding in T steps
 # What a command line may give for one model alone, and what that is.
 ALONE = {
     MASKGIT: (
-        (re.compile(r"schedule(\..+)?"), "a mask schedule"),
+        (re.compile(r"schedule(\..+)?"), "mask schedule"),
         (re.compile(rf"(decode\.({'|'.join(OF_STEPS)})|eval\.(steps|picture_steps))"), "decoding in T steps"),
         (re.compile(r"mvtm\.(min_masking_rate|loss_on)"), "masks"),
     ),
-    AUTOREGRESSIVE: ((re.compile(r"(autoregressive|order)(\..+)?"), "an order of the tokens"),),
+    AUTOREGRESSIVE: ((re.compile(r"(autoregressive|order)(\..+)?"), "order of the tokens"),),
 }
 
 
@@ -39,7 +41,7 @@ def check_overrides(overrides: Sequence[str], model: str) -> None:
     """Raises a `UserError` for an override of a command line that has no meaning for a model."""
     for override in overrides:
         if (what := _of_another(override, model)) is not None:
-            raise UserError(f"{override} is for a model with {what}, which model={model} does not have: leave it out")
+            raise UserError(f"{override} has no meaning for model={model}, which has no {what}: leave it out")
 
 
 def without_others(overrides: Sequence[str], model: str) -> list[str]:
@@ -49,7 +51,10 @@ def without_others(overrides: Sequence[str], model: str) -> list[str]:
 
 def check_decoding(decode: Mapping[str, Any], *, autoregressive: bool) -> None:
     """Raises a `UserError` for given settings of the group `decode` that a trained model does not have."""
-    for key in OF_STEPS if autoregressive else ():
+    is_another = decode.get(TARGET, AUTOREGRESSIVE_DECODER) != AUTOREGRESSIVE_DECODER  # which has an error of its own
+    if not autoregressive or is_another:
+        return
+    for key in OF_STEPS:
         if (value := decode.get(key)) is not None:
             text = f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
             raise UserError(
