@@ -55,6 +55,7 @@ def comparable(study: Group, baseline: Group) -> bool:
         all(ours.get(key) == theirs.get(key) for key in MEASURED_ALIKE)
         and len(cas) < 2
         and study.debug == baseline.debug
+        and bool(study.code.versions) == bool(baseline.code.versions)  # earlier versions kept no record of their code
         and _agree(study.code.versions, baseline.code.versions)
         and _agree(_tokens(study.training), _tokens(baseline.training))
     )

@@ -62,11 +62,7 @@ def html_page(report: Report) -> str:
     )
 
 
-def markdown_page(
-    report: Report,
-    figures: dict[int, list[tuple[str, str]]],
-    samples: Mapping[int, list[tuple[str, str]]] | None = None,
-) -> str:
+def markdown_page(report: Report, figures: Figures, samples: Figures | None = None) -> str:
     """The whole report, with pictures that lie beside it.
 
     Args:
@@ -74,10 +70,8 @@ def markdown_page(
         figures: of the studies; paths are relative to the report.
         samples: the same of the chapters in the form of Table 1; None: no pictures there.
     """
-    return (
-        _ENVIRONMENT.get_template("report.md.j2").render(report=report, figures=figures, samples=samples or {}).strip()
-        + "\n"
-    )
+    template = _ENVIRONMENT.get_template("report.md.j2")
+    return template.render(report=report, figures=figures, samples=samples or {}).strip() + "\n"
 
 
 def markdown_table(table: Table) -> str:

@@ -16,7 +16,16 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.table1 import DISTANCE, MASKGIT, NLL, QUALITY, SECONDS, Entry, TableOne, tables
 from maskgit_lab.metrics.registry import INCEPTION, TABLE
 from maskgit_lab.report.samples import Picture
-from maskgit_lab.report.table1_notes import MINUS, PAPER, QUOTED, about_differences, name_of, notes_on, resolution_of
+from maskgit_lab.report.table1_notes import (
+    MINUS,
+    PAPER,
+    QUOTED,
+    about_differences,
+    name_of,
+    notes_on,
+    resolution_of,
+    warnings_on,
+)
 from maskgit_lab.report.tables import Table
 from maskgit_lab.report.words import (
     EDGE,
