@@ -39,9 +39,11 @@ def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "", baseli
     points = sum(len(study.points) for study in headline)
     tries = [point for study in every if study.debug and not headline[0].debug for point in study.points]
     tried = {run.path for point in tries for run, _ in point.sources}
-    text = f"{count(points, 'point')} of {count(sum(bool(run.rows) and run.path not in tried for run in runs), 'run')}"
-    if sequential := [point for one in baselines for point in one.points]:
-        text += f", and {count(len(sequential), 'point')} of autoregressive models, which have no T"
+    sequential = sum(len(one.points) for one in baselines)
+    what = [count(points, "point")] if points or not sequential else []
+    what += [f"{count(sequential, 'point')} of autoregressive models, which have no T,"] if sequential else []
+    n_runs = sum(bool(run.rows) and run.path not in tried for run in runs)
+    text = f"{' and '.join(what)} of {count(n_runs, 'run')}"
     if len(headline) > 1:
         text += (
             f" in {len(headline)} studies. The points of a study were measured in the same way; those of different "
