@@ -108,13 +108,35 @@ def tiny_run(tiny_cache: Path, shared_folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_autoregressive(tiny_run: Path, tiny_cache: Path, shared_folder: Path) -> Path:
+    """The same of an autoregressive model, on the tokenizer and the codes of the tiny run."""
+    folder = shared_folder / "runs" / "tiny_autoregressive"
+    settings = ["model=autoregressive", "debug=tiny", "logger=none", "autoregressive.label_dropout=0.1"]
+    with FileLock(shared_folder / "tiny_autoregressive.lock"):
+        if not folder.exists():
+            assert call("train", [*settings, f"cache_dir={tiny_cache}", f"run_dir={folder}"]) == 0
+    return folder
+
+
 @pytest.fixture
 def run(tiny_run: Path, tiny_cache: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run, to be evaluated; it uses the cache of tiny runs."""
-    copy = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    return copied(tiny_run, tiny_cache, tmp_path / "run")
+
+
+@pytest.fixture
+def autoregressive(tiny_autoregressive: Path, tiny_cache: Path, tmp_path: Path) -> Path:
+    """The same of the autoregressive one."""
+    return copied(tiny_autoregressive, tiny_cache, tmp_path / "autoregressive")
+
+
+def copied(run: Path, cache: Path, to: Path) -> Path:
+    """A copy of a run, which goes on with a cache at a fixed place."""
+    copy = Path(shutil.copytree(run, to))
     record = json.loads((copy / "run.json").read_text())
     del record["checksum"]
-    (copy / "run.json").write_text(json.dumps({**record, "cache": str(tiny_cache)}))
+    (copy / "run.json").write_text(json.dumps({**record, "cache": str(cache)}))
     return copy
 
 

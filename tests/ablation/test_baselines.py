@@ -133,6 +133,20 @@ def test_models_of_other_tokens_are_not():
     assert matched(sequential_row(0), **{"max_images": 10}) == ["autoregressive"]  # of the other run it is not known
 
 
+def test_models_that_were_measured_by_other_code_are_not():
+    def found(theirs: str) -> list[str]:
+        files = {"a": {"scores.py": "1", "parallel.py": "1"}, "b": {"scores.py": theirs, "causal.py": "1"}}
+        runs = [
+            Run(Path("a"), [row("cosine", 0, 8, code="a")], "t", code={"a": files["a"]}),
+            Run(Path("b"), [sequential_row(0, code="b")], "s", code={"b": files["b"]}),
+        ]
+        return [one.name for one in with_baselines(studies(runs), baselines(runs))[0].baselines]
+
+    assert found("1") == ["autoregressive"] and found("2") == []
+    runs = [run([row("cosine", 0, 8, code="a")]), run([sequential_row(0, code="b")], "s", "other")]
+    assert with_baselines(studies(runs), baselines(runs))[0].baselines  # whose files are not known
+
+
 def test_a_condition_keeps_the_rows_of_both_kinds_that_meet_it(tmp_path):
     make_run(tmp_path / "a", [row("cosine", 0, t) for t in (4, 8)], grids=False)
     make_baseline(tmp_path / "b", [sequential_row(0), sequential_row(0, order="column", model="column")])

@@ -180,3 +180,40 @@ def test_without_an_account_the_error_names_what_is_missing(tmp_path):
         with pytest.raises(UserError, match="`wandb login`"):
             publish_all(tmp_path / "runs")
         assert server.views == []
+
+
+def add_baseline(folder: Path, seed: int) -> str:
+    """A finished autoregressive run, measured as those of `add_run`."""
+    name = f"sequential{seed}"
+    path = folder / name
+    path.mkdir(parents=True)
+    (path / "run.json").write_text(json.dumps({"fingerprint": name, "wandb_id": f"id{name}"}))
+    row = {"model": name, "order": "raster", "decoder": "autoregressive", "seed": seed, "n_samples": 1437}
+    measured = {"fd_classifier": 9.0 + seed, "inception_score": 8.0, "precision": 0.6, "recall": 0.1}
+    Results(path / RESULTS).append({**row, "features": "classifier", "data": "digits", **measured})
+    return f"id{name}"
+
+
+def texts(server) -> list[str]:
+    (view,) = server.views
+    return [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
+
+
+def test_autoregressive_models_are_in_words_above_the_curves_and_in_the_form_of_table_1(server, sweep):
+    serve(server, own := [add_baseline(sweep, seed) for seed in (0, 1)], group="table1")
+    publish_all(sweep)
+    _, _, levels, table, notes, differences, about = texts(server)
+    assert "FD, autoregressive: 9.50 (9.00 to 10.0); IS, autoregressive: 8.00" in levels
+    assert "| MaskGIT, cosine | here | **5.05 ± 0.07** |" in table and "| autoregressive | here | 9.5 ± 0.7 |" in table
+    assert "NLL is in nats per token" in notes and "fewer than 3" in about
+    assert "| FD | -4.45 | -12.47 |" in differences
+    curves, _, of_baselines = grids(server)
+    assert chosen(of_baselines) == ("group", ["table1"]) and len(own) == 2
+    assert chosen(curves) == ("group", ["mask_schedule"])
+
+
+def test_autoregressive_runs_alone_have_a_report(server, tmp_path):
+    serve(server, [add_baseline(tmp_path / "runs", 0)], group=None)
+    publish_all(tmp_path / "runs")
+    (only,) = grids(server)
+    assert chosen(only) == ("name", ["idsequential0"]) and "| autoregressive | here | 9.00 |" in texts(server)[0]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from maskgit_lab.ablation.baseline import Baseline, setting_of
+from maskgit_lab.ablation.code import WHOLE, Code, File
 from maskgit_lab.ablation.curves import Curve, level
 from maskgit_lab.ablation.floors import ALIKE
 from maskgit_lab.ablation.group import Group
@@ -55,8 +56,8 @@ def comparable(study: Group, baseline: Group) -> bool:
         all(ours.get(key) == theirs.get(key) for key in MEASURED_ALIKE)
         and len(cas) < 2
         and study.debug == baseline.debug
-        and bool(study.code.versions) == bool(baseline.code.versions)  # earlier versions kept no record of their code
-        and _agree(study.code.versions, baseline.code.versions)
+        and _is_recorded(study.code) == _is_recorded(baseline.code)
+        and _agree(_files(study.code), _files(baseline.code))
         and _agree(_tokens(study.training), _tokens(baseline.training))
     )
 
@@ -83,6 +84,16 @@ def _interest(baseline: Baseline) -> tuple[Any, ...]:
         -len(baseline.points),
         baseline.heading,
     )
+
+
+def _is_recorded(code: Code) -> bool:
+    """Whether there is a fingerprint of it; earlier versions left none."""
+    return bool(code.versions) and not code.is_earlier
+
+
+def _files(code: Code) -> dict[File, str]:
+    """The files that are known; fingerprints are no help, since either kind of model has files of its own."""
+    return {file: version for file, version in code.versions.items() if file[1] != WHOLE}
 
 
 def _agree(first: Mapping[K, str], second: Mapping[K, str]) -> bool:

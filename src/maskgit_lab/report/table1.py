@@ -67,7 +67,7 @@ def models_chapters(
     every: Sequence[Study],
     known: Sequence[Baseline],
     names: Mapping[Path, str],
-    pictures: Mapping[str, Sequence[Picture]],
+    pictures: Mapping[str, Sequence[Picture]] | None = None,
     *,
     bootstrap: int,
     seed: int,
@@ -78,13 +78,13 @@ def models_chapters(
         every: all studies, with their baselines.
         known: all baselines, also those that are comparable with no study.
         names: short ones of the runs' folders.
-        pictures: of samples, by the title of their baseline.
+        pictures: of samples, by the title of their baseline; None: none are shown.
         bootstrap: resamples of the intervals.
         seed: of the resamples.
     """
     chapters = []
     for number, models in enumerate(tables(every, known), 1):
-        drawn = [picture for one in models.baselines for picture in pictures[one.title]]
+        drawn = [picture for one in models.baselines for picture in (pictures or {}).get(one.title, ())]
         chapter = _chapter(number, models, bootstrap, seed)
         chapters.append(replace(chapter, warnings=warnings_on(models, names), pictures=drawn))
     return chapters
