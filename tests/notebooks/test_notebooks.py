@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
-from maskgit_lab.runs.names import CONFIG, RECORD
+from maskgit_lab.runs.names import CODE, CONFIG, RECORD
 from maskgit_lab.runs.results import Results, samples_in
 from synthetic_runs import make_run, row
 from wandb_server import ServedRun, serving
@@ -193,3 +193,35 @@ def test_the_same_ablation_is_read_from_wandb(execute, ablation, monkeypatch):
 def test_an_ablation_of_one_run_has_no_rank_correlation(execute, tiny_run):
     shown = execute("ablation.ipynb", RUNS=str(tiny_run), DEBUG=True)
     assert "Kendall's tau-b needs at least 3, so none is given" in shown.text and shown.n_pictures == 2
+
+
+def test_an_autoregressive_decoding_is_walked_through(execute, tiny_autoregressive):
+    shown = execute("one_decoding.ipynb", RUN=str(tiny_autoregressive), CLASS=7)
+    assert shown.warnings == "" and shown.n_pictures == 2
+    assert "autoregressive, 8 x 8 tokens" in shown.text and "cosine schedule" not in shown.text
+    places = [line.split()[:3] for line in shown.text.split("p(code)\n")[1].splitlines()[:9]]
+    assert places[0] == ["1", "0", "0"] and places[8] == ["9", "1", "0"]  # row by row
+    assert "and 48 more" in shown.text
+
+
+def test_an_autoregressive_run_stands_beside_the_ablation(execute, tiny_run, tiny_autoregressive, tmp_path):
+    for run in (tiny_run, tiny_autoregressive):
+        (tmp_path / "runs" / run.name).mkdir(parents=True)
+        for name in (CONFIG, RECORD, CODE, "results.jsonl"):
+            shutil.copy(run / name, tmp_path / "runs" / run.name)
+    shown = execute("ablation.ipynb", RUNS=str(tmp_path / "runs"), DEBUG=True)
+    assert shown.warnings == "" and shown.n_pictures == 2
+    assert "beside them: autoregressive: Debug runs (tiny): digits" in shown.text
+    assert "Differences are means over seed 0, which both have" in shown.text
+
+
+def test_an_ablation_of_autoregressive_runs_alone_ends_with_their_table(tiny_autoregressive, capsys):
+    names = opened("ablation.ipynb", "read", f"RUNS = {str(tiny_autoregressive)!r}; DEBUG = True")
+    assert names["study"] is None and "shown below: autoregressive, debug runs (tiny), of" in capsys.readouterr().out
+    cells = {cell.id: cell.source for cell in nbformat.read(FOLDER / "ablation.ipynb", as_version=4).cells}
+    exec(cells["models"], names)
+    assert "An autoregressive model takes one step for each token" in capsys.readouterr().out
+    with pytest.raises(UserError, match="autoregressive models alone, which have no T"):
+        exec(cells["table"], names)
+    with pytest.raises(UserError, match="the only run is a debug run below"):
+        opened("ablation.ipynb", "read", f"RUNS = {str(tiny_autoregressive)!r}")

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from maskgit_lab.ablation.baselines import baselines
 from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.errors import UserError
 from maskgit_lab.report.chapters import make_report
+from maskgit_lab.report.table1 import TITLE
 from maskgit_lab.runs.results import RESULTS, Results
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
@@ -47,8 +49,9 @@ def publish_all(folder: Path, **where) -> None:
     from maskgit_lab.report.wandb import publish  # not sooner: wandb-workspaces warns as it is imported
 
     runs = find_runs(folder)
-    made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0)
-    publish(made.chapters, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
+    known = baselines(runs)
+    made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0, baselines=known)
+    publish(made, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
 
 
 def grids(server) -> list[dict]:
@@ -100,7 +103,7 @@ def test_samples_a_run_comparer_and_the_table(server, sweep):
     assert panels(runs, "Run Comparer") == [{"diffOnly": "split"}]
     assert runs["runSets"][0]["grouping"] == []
     (view,) = server.views
-    table, order = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
+    table, order, *_ = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
     head, line, *rows = table.splitlines()
     assert head.startswith("| schedule | shape |") and "paper: FID" in head
     assert len(rows) == 7 and len({row.count("|") for row in (head, line, *rows)}) == 1
@@ -133,7 +136,8 @@ def test_studies_have_the_titles_of_the_page_and_the_filter_is_named(server, swe
     publish_all(sweep, where="data=digits")
     (view,) = server.views
     headings = [b["children"][0]["text"] for b in json.loads(view["spec"])["blocks"] if b.get("level") == 1]
-    assert headings == [study.title for study in studies(find_runs(sweep))]
+    found = studies(find_runs(sweep))
+    assert headings == [study.title for study in found] + [f"{TITLE}: {study.measured}" for study in found]
     assert "Filtered by data=digits." in view["description"]
 
 
@@ -176,3 +180,40 @@ def test_without_an_account_the_error_names_what_is_missing(tmp_path):
         with pytest.raises(UserError, match="`wandb login`"):
             publish_all(tmp_path / "runs")
         assert server.views == []
+
+
+def add_baseline(folder: Path, seed: int) -> str:
+    """A finished autoregressive run, measured as those of `add_run`."""
+    name = f"sequential{seed}"
+    path = folder / name
+    path.mkdir(parents=True)
+    (path / "run.json").write_text(json.dumps({"fingerprint": name, "wandb_id": f"id{name}"}))
+    row = {"model": name, "order": "raster", "decoder": "autoregressive", "seed": seed, "n_samples": 1437}
+    measured = {"fd_classifier": 9.0 + seed, "inception_score": 8.0, "precision": 0.6, "recall": 0.1}
+    Results(path / RESULTS).append({**row, "features": "classifier", "data": "digits", **measured})
+    return f"id{name}"
+
+
+def texts(server) -> list[str]:
+    (view,) = server.views
+    return [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
+
+
+def test_autoregressive_models_are_in_words_above_the_curves_and_in_the_form_of_table_1(server, sweep):
+    serve(server, own := [add_baseline(sweep, seed) for seed in (0, 1)], group="table1")
+    publish_all(sweep)
+    _, _, levels, table, notes, differences, about = texts(server)
+    assert "FD, autoregressive: 9.50 (9.00 to 10.0); IS, autoregressive: 8.00" in levels
+    assert "| MaskGIT, cosine | here | **5.05 ± 0.07** |" in table and "| autoregressive | here | 9.5 ± 0.7 |" in table
+    assert "NLL is in nats per token" in notes and "fewer than 3" in about
+    assert "| FD | -4.45 | -12.47 |" in differences
+    curves, _, of_baselines = grids(server)
+    assert chosen(of_baselines) == ("group", ["table1"]) and len(own) == 2
+    assert chosen(curves) == ("group", ["mask_schedule"])
+
+
+def test_autoregressive_runs_alone_have_a_report(server, tmp_path):
+    serve(server, [add_baseline(tmp_path / "runs", 0)], group=None)
+    publish_all(tmp_path / "runs")
+    (only,) = grids(server)
+    assert chosen(only) == ("name", ["idsequential0"]) and "| autoregressive | here | 9.00 |" in texts(server)[0]
