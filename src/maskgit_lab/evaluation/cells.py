@@ -1,0 +1,185 @@
+"""The cells of the runtime figure: each a batch that a decoder fills, timed, checked and kept as a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+import torch
+
+from maskgit_lab import git
+from maskgit_lab.code import Code, code_of
+from maskgit_lab.console import Terminal
+from maskgit_lab.decoding.base import Decoder
+from maskgit_lab.errors import UserError
+from maskgit_lab.evaluation.timing import Decoding, device_name, repeated
+from maskgit_lab.runs.results import Row
+from maskgit_lab.runs.timings import EXPECTED, FAULT, PIXELS, SECONDS, Timings, cell_of
+
+TIMING = "maskgit_lab.evaluation.timing"
+KV_CACHE = "kv_cache"
+ROUNDED = 20  # of so many images one may have other tokens without a cache, where rounding tips a draw
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is timed at once."""
+
+    settings: Mapping[str, Any]  # by which its row is known
+    decoding: Callable[[], Decoding]  # makes the networks
+    code: Code  # that runs
+
+    @property
+    def name(self) -> str:
+        """In a few words."""
+        own = self.settings
+        cache = {True: ", KV cache", False: ", no cache", None: f", T = {own.get('steps')}"}[own.get(KV_CACHE)]
+        return f"{own['decoder']}{cache}: {own['tokens']:,} tokens, batch {own['batch_size']}"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often each cell is timed."""
+
+    repeats: int = 3  # repetitions at most, of which the median counts
+    enough: float = 60.0  # seconds after which none is begun
+    most: float = 600.0  # seconds of one batch; one that is expected to take longer is left out
+
+
+def settings_of_cell(
+    decoder: Decoder, sizes: Mapping[str, Any], grid: tuple[int, int], batch_size: int, device: torch.device
+) -> dict[str, Any]:
+    """The settings of every row: the decoder's own, the network's, the batch, and what it runs on.
+
+    Args:
+        decoder: that fills the batch.
+        sizes: arguments of the transformer.
+        grid: height and width of an image in tokens.
+        batch_size: images at once.
+        device: where they are decoded.
+    """
+    names = {"n_codes": "codes", "n_classes": "classes", "n_tokens": "tokens"}
+    network = {names.get(key, key): sizes[key] for key in (*names, "depth", "heads", "width", "mlp_width")}
+    threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
+    place = {"device": device_name(device), **threads, "torch": torch.__version__}
+    return {**decoder.settings, **network, "grid": f"{grid[0]}x{grid[1]}", "batch_size": batch_size, **place}
+
+
+def code_of_cell(decoder: Decoder, *modules: str) -> Code:
+    """The code that a cell runs: the clock, the decoder with its schedule, and the modules of the networks."""
+    schedule = getattr(decoder, "schedule", None)
+    parts = [decoder, *([schedule] if schedule is not None else [])]
+    return code_of(TIMING, *(type(part).__module__ for part in parts), *modules)
+
+
+def time_cells(
+    cells: Sequence[Cell],
+    timings: Timings,
+    terminal: Terminal,
+    effort: Effort,
+    *,
+    rerun: bool = False,
+    reuse: bool = False,
+) -> list[Row]:
+    """Times what has no row yet, and adds each row as soon as it is known.
+
+    Args:
+        cells: what is wanted.
+        timings: where rows are kept.
+        terminal: shows a bar.
+        effort: how often each is timed.
+        rerun: measures again what other code measured.
+        reuse: takes what other code measured as it is.
+
+    Returns:
+        The rows of all cells.
+
+    Raises:
+        Stale: other code measured some, and it was not said what to do about that.
+        UserError: decoding with a cache gives other tokens than without.
+    """
+    for cell in cells:
+        timings.settle(cell_of(cell.settings), cell.code, rerun=rerun, reuse=reuse)
+    known = {cell_of(cell.settings): timings.of(cell.code).get(cell_of(cell.settings)) for cell in cells}
+    missing = [cell for cell in cells if not _is_known(known[cell_of(cell.settings)], effort)]
+    terminal.note("runtime", f"{len(cells)} cells, {len(cells) - len(missing)} of them measured before")
+    with terminal.bar("runtime", len(missing)) as advance:
+        for cell in missing:
+            advance(0, cell.name)
+            row = {**cell.settings, **_timed(cell, effort), **git.commit()}
+            timings.append(row, cell.code)
+            known[cell_of(cell.settings)] = row
+            terminal.say(f"{'':<10} {cell.name}: {in_words(row)}")
+            advance(1, cell.name)
+    return [row for row in known.values() if row is not None]
+
+
+def in_words(row: Row) -> str:
+    """How long a cell took."""
+    if SECONDS in row:
+        low, high = row[f"{SECONDS}_lowest"], row[f"{SECONDS}_highest"]
+        pixels = f", {row[PIXELS]:.3g} s with pixels" if PIXELS in row else ""
+        return f"{row[SECONDS]:.3g} s an image ({low:.3g} to {high:.3g}, n = {row['n']}){pixels}"
+    if EXPECTED in row:
+        return f"not measured: it would take about {row[EXPECTED]:,.0f} s"
+    return f"not measured: {row[FAULT]}"
+
+
+def _is_known(row: Row | None, effort: Effort) -> bool:
+    return row is not None and (SECONDS in row or row.get(EXPECTED, 0) > effort.most)
+
+
+def _timed(cell: Cell, effort: Effort) -> Row:
+    """What is measured of a cell."""
+    load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
+    decoding = cell.decoding()
+    about: dict[str, Any] = {"parameters": sum(weight.numel() for weight in decoding.net.parameters()), **load}
+    try:
+        expected = decoding.warm_up()
+        if expected > effort.most:
+            return {**about, EXPECTED: expected}
+        return {**about, **_measured(decoding, effort)}
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return {**about, FAULT: "it does not fit the memory of the GPU"}
+
+
+def _measured(decoding: Decoding, effort: Effort) -> dict[str, Any]:
+    tokens = []
+
+    def once() -> tuple[float, ...]:
+        lap = decoding.lap()
+        tokens[:] = [lap.tokens_BN]
+        return lap.seconds
+
+    times, count = repeated(once, effort.repeats, effort.enough), len(decoding.labels_B)
+    row: dict[str, Any] = {"n": len(times)}
+    for key, seconds in zip((SECONDS, PIXELS), zip(*times, strict=True), strict=False):
+        values = {"": median(seconds), "_lowest": min(seconds), "_highest": max(seconds)}
+        row |= {f"{key}{end}": value / count for end, value in values.items()}
+    if getattr(decoding.decoder, KV_CACHE, None) is False:
+        row["other_tokens"] = _with_other_tokens(decoding, tokens[0])
+    return row
+
+
+def _with_other_tokens(decoding: Decoding, tokens_BN: torch.Tensor) -> int:
+    """The number of images that have other tokens with a KV cache than without.
+
+    On paper there are none. The sums of a matrix product may be rounded otherwise in a batch of another shape, which
+    tips one draw in some hundred thousand; in half precision the number says nothing, and is not checked.
+
+    Raises:
+        UserError: there are more than rounding explains.
+    """
+    cached = replace(decoding, decoder=replace(decoding.decoder, **{KV_CACHE: True}))  # type: ignore[type-var]
+    n_other = int((cached.tokens() != tokens_BN).any(dim=1).sum())
+    allowed = 0 if len(tokens_BN) == 1 else max(1, len(tokens_BN) // ROUNDED)
+    if n_other > allowed and next(decoding.net.parameters()).dtype == torch.float32:
+        raise UserError(
+            f"{n_other} of {len(tokens_BN)} images have other tokens with a KV cache than without, for the same seeds: "
+            "the cache of the network is wrong, so see to its next_logits"
+        )
+    return n_other
