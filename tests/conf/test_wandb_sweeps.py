@@ -16,7 +16,7 @@ from maskgit_lab.settings import plain
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}
 JOBS = {"mask_schedule": 21, "decode_steps": 15, "temperature_by_steps": 48, "decode_schedule": 7, "guidance": 5}
-JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2}
+JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2, "table1": 6}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from refusals import expect_refused
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
 EVALUATED = ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"]
-SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train"} | dict.fromkeys(
+SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train", "table1": "train"} | dict.fromkeys(
     [*EVALUATED, "choose_temperature", "best_temperature"], "evaluate"
 )
 JOBS = dict(zip(EVALUATED, (1, 8, 7, 5, 2), strict=True))  # of one checkpoint

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
-from maskgit_lab.metrics.registry import Metric
+from maskgit_lab.metrics.registry import EXACT, LIKELIHOODS, Metric
 from maskgit_lab.runs.results import Row, over_repeats, samples_in
-from maskgit_lab.settings import CommonConf
+from maskgit_lab.settings import AUTOREGRESSIVE, CommonConf, TrainConf
 
 NOTE = "optimized"
 LINE = re.compile(rf"^{NOTE} +\S+ = (\S+)$", re.MULTILINE)  # in the log of a job
@@ -20,7 +20,8 @@ LINE = re.compile(rf"^{NOTE} +\S+ = (\S+)$", re.MULTILINE)  # in the log of a jo
 def check_optimized(key: str | None, settings: CommonConf) -> None:
     """Raises a `UserError` for a metric that an evaluation with these settings does not measure."""
     asked, extractor = settings.eval.metrics, settings.features.name
-    measured = [metric for metric in _directed() if not metric.name or metric.name in asked]
+    others = (EXACT,) if _has_masks(settings) else LIKELIHOODS
+    measured = [m for m in _directed() if m.key not in others and (not m.name or m.name in asked)]
     names = [metric.key_on(extractor) for metric in measured]
     if key is not None and key not in names:
         raise UserError(f"optimized_metric={key} is not measured by this command: choose one of {', '.join(names)}")
@@ -63,6 +64,11 @@ def printed_value(log: str) -> float | None:
     """The value in the log of a command."""
     found = LINE.findall(log)
     return float(found[-1]) if found else None
+
+
+def _has_masks(settings: CommonConf) -> bool:
+    """Whether the model is trained on masks: another has an exact likelihood in place of those under masks."""
+    return not (isinstance(settings, TrainConf) and settings.model == AUTOREGRESSIVE)
 
 
 def _directed() -> list[Metric]:

@@ -118,7 +118,7 @@ class Sweep:
         params = self.conf.params
         if self.conf.runs is None:
             return params
-        return params | {"checkpoint": _trained_runs(Path(self.conf.runs), self.conf.one_seed)}
+        return params | {"checkpoint": _trained_runs(Path(self.conf.runs), self.conf)}
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -220,8 +220,8 @@ def _value(value: Any) -> str:
     return text if SIMPLE.fullmatch(text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _trained_runs(folder: Path, one_seed: bool) -> list[str]:
-    """Every trained run in a folder, or one of those that differ in nothing but their seeds.
+def _trained_runs(folder: Path, conf: SweepConf) -> list[str]:
+    """Every trained run in a folder, or those of one model, or one of those that differ in nothing but their seeds.
 
     Raises:
         UserError: there is none.
@@ -230,9 +230,14 @@ def _trained_runs(folder: Path, one_seed: bool) -> list[str]:
 
     found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
     trained = [path for path in found if RunFolder(path).is_done("transformer")]
+    if conf.model is not None:
+        trained = [path for path in trained if RunFolder(path).settings().model == conf.model]
     if not trained:
-        raise UserError(f"sweep.runs={folder} has no trained run in it: name a folder of runs, such as outputs/digits")
-    return [str(path) for path in (_lowest_seeds(trained) if one_seed else trained)]
+        of = "" if conf.model is None else f" of model={conf.model}"
+        raise UserError(
+            f"sweep.runs={folder} has no trained run{of} in it: name a folder of runs, such as outputs/digits"
+        )
+    return [str(path) for path in (_lowest_seeds(trained) if conf.one_seed else trained)]
 
 
 def _lowest_seeds(runs: Sequence[Path]) -> list[Path]:

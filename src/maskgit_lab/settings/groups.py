@@ -254,6 +254,7 @@ class SweepConf:
     params: dict[str, Any] = field(default_factory=dict)  # settings and their values; a job for each combination
     seeds: list[Seed] = field(default_factory=lambda: [0])
     runs: str | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
+    model: str | None = None  # of evaluate.py: of the runs, only those of this model; null: all
     one_seed: bool = False  # of runs that differ in nothing but their seeds, only the one with the lowest
     then: str | None = None  # a function, by its dotted name, that is given the settings of the jobs at the end
 
