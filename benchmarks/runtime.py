@@ -30,7 +30,7 @@ from maskgit_lab.decoding.parallel import MaskGIT
 from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.cells import Cell, Effort, code_of_cell, settings_of_cell, time_cells
-from maskgit_lab.evaluation.timing import Decoding
+from maskgit_lab.evaluation.timing import Decoding, Pixels
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.causal import CausalTransformer
 from maskgit_lab.nets.transformer import Transformer
@@ -156,9 +156,12 @@ class Networks:
             net=self.transformer(decoder.is_autoregressive, n_tokens),
             decoder=decoder,
             labels_B=torch.arange(batch_size, device=self.place["device"]) * self.given.classes // batch_size,
-            tokenizer=self.tokenizer() if self.given.tokenizer_width else None,
-            grid=grid_of(n_tokens),
         )
+
+    def pixels(self, n_tokens: int, batch_size: int) -> Pixels:
+        """The same of a cell of the tokenizer."""
+        tokenizer, device = self.tokenizer(), self.place["device"]
+        return Pixels(tokenizer=tokenizer, grid=grid_of(n_tokens), batch_size=batch_size, device=device)
 
     def _transformer(self, is_causal: bool, n_tokens: int) -> Transformer:
         torch.manual_seed(0)
@@ -172,24 +175,22 @@ class Networks:
 
 
 def cells_of(given: argparse.Namespace, device: torch.device) -> list[Cell]:
-    """Every decoder at every number of tokens and batch size."""
-    networks = Networks(given, device)
+    """Every decoder at every number of tokens and batch size, and the tokenizer."""
+    networks, about = Networks(given, device), {"weights": "random", "precision": given.precision}
+    about |= {"repeats": given.repeats, "enough": given.enough}
     decoders: list[Decoder] = [MaskGIT(schedule=Cosine(), steps=steps) for steps in given.steps]
     decoders += [Autoregressive(kv_cache=kv_cache) for kv_cache in (True, False)]
-    about = {"weights": "random", "precision": given.precision, "repeats": given.repeats, "enough": given.enough}
-    about |= {"tokenizer": given.tokenizer_width} if given.tokenizer_width else {}
-    return [
-        Cell(
-            settings_of_cell(decoder, networks.sizes(n), grid_of(n), batch_size, device) | about,
-            partial(networks.decoding, decoder, n, batch_size),
-            code_of_cell(decoder, _module(decoder), *([VQGANTokenizer.__module__] if given.tokenizer_width else [])),
-        )
-        for n, batch_size, decoder in itertools.product(given.tokens, given.batch_sizes, decoders)
-    ]
-
-
-def _module(decoder: Decoder) -> str:
-    return (CausalTransformer if decoder.is_autoregressive else Transformer).__module__
+    cells = []
+    for n, batch_size in itertools.product(given.tokens, given.batch_sizes):
+        of = networks.sizes(n), grid_of(n), batch_size, device
+        for decoder in decoders:
+            code = code_of_cell(decoder, CausalTransformer if decoder.is_autoregressive else Transformer)
+            work = partial(networks.decoding, decoder, n, batch_size)
+            cells.append(Cell(settings_of_cell(decoder, *of) | about, work, code))
+        if width := given.tokenizer_width:
+            settings = settings_of_cell(None, *of) | about | {"tokenizer_width": width}
+            cells.append(Cell(settings, partial(networks.pixels, n, batch_size), code_of_cell(VQGANTokenizer)))
+    return cells
 
 
 def measure(given: argparse.Namespace, terminal: Terminal) -> None:
@@ -202,9 +203,7 @@ def measure(given: argparse.Namespace, terminal: Terminal) -> None:
     with held(made_folder(given.out), "--out", wait=False):
         timings = Timings(given.out / TIMINGS)
         effort = Effort(given.repeats, given.enough, given.max_seconds)
-        rows = time_cells(
-            cells_of(given, device), timings, terminal, effort, rerun=given.rerun, reuse=given.reuse
-        )
+        rows = time_cells(cells_of(given, device), timings, terminal, effort, rerun=given.rerun, reuse=given.reuse)
         say_runtimes(rows, terminal)
         for path in draw_runtimes(timings.rows(), given.out):
             terminal.note("written", str(path))

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
 from maskgit_lab.ablation.published import PublishedTime, runtimes
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import EXPECTED, FAULT, SECONDS
+from maskgit_lab.runs.timings import EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS
 
 # Keys of rows that may stand in one figure; in others, such as the weights, rows of one line may differ.
 SHARED = (
     *("weights", "data", "debug", "depth", "heads", "width", "mlp_width", "codes", "classes", "precision"),
-    *("tokenizer", "guidance", "device", "threads"),
+    *("guidance", "device", "threads"),
 )
 MASKGIT, CACHED, UNCACHED = "MaskGIT", "autoregressive, KV cache", "autoregressive, no cache"
+TOKENIZER = "tokenizer"  # what makes pixels of tokens, whatever decoded them
 PAPERS_STEPS = 8  # T of the paper's MaskGIT
 
 
@@ -46,22 +48,20 @@ class Runtimes:
     settings: Mapping[str, Any]  # that all rows share
     rows: Sequence[Row]  # the last of each cell and model
 
-    def times(self, key: str = SECONDS) -> dict[Place, Timed]:
-        """The cells that were measured.
-
-        Args:
-            key: of a row: the seconds of the tokens, or of the tokens and pixels.
-        """
+    @cached_property
+    def times(self) -> dict[Place, Timed]:
+        """The cells that were measured, those of the tokenizer too."""
         cells: dict[Place, list[Row]] = defaultdict(list)
         for row in self.rows:
-            if key in row:
+            if SECONDS in row:
                 cells[_place(row)].append(row)
-        return {place: _timed(rows, key) for place, rows in sorted(cells.items())}
+        return {place: _timed(rows) for place, rows in sorted(cells.items())}
 
     @property
     def lines(self) -> list[str]:
-        """MaskGIT by T, then the autoregressive decoders, without a cache first."""
-        found = {_line(row): (row.get("steps") or 10**9, _line(row) != UNCACHED) for row in self.rows}
+        """The decoders: MaskGIT by T, then the autoregressive ones, without a cache first."""
+        names = {_line(row): row.get("steps") or 10**9 for row in self.rows}
+        found = {line: (steps, line != UNCACHED) for line, steps in names.items() if line != TOKENIZER}
         return sorted(found, key=lambda line: (found[line], line))
 
     @property
@@ -72,9 +72,8 @@ class Runtimes:
     @property
     def left_out(self) -> dict[Place, str]:
         """The cells that were not measured, and why."""
-        measured = self.times()
         reasons = {_place(row): _reason(row) for row in self.rows if SECONDS not in row}
-        return {place: why for place, why in sorted(reasons.items()) if place not in measured}
+        return {place: why for place, why in sorted(reasons.items()) if place not in self.times}
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,9 @@ def runtimes_of(rows: Iterable[Row]) -> list[Runtimes]:
     return [Runtimes(dict(key), list(cells.values())) for key, cells in groups.items()]
 
 
-def ratios(of: Runtimes, key: str = SECONDS) -> list[Ratio]:
+def ratios(of: Runtimes) -> list[Ratio]:
     """Of each autoregressive decoder to MaskGIT at the paper's T, or else the lowest T, in the order of the cells."""
-    times = of.times(key)
+    times = of.times
     every = sorted({row["steps"] for row in of.rows if _line(row).startswith(MASKGIT)})
     steps = PAPERS_STEPS if PAPERS_STEPS in every or not every else every[0]
     papers = {one.tokens: one.ratio for one in runtimes()}
@@ -118,7 +117,7 @@ def ratios(of: Runtimes, key: str = SECONDS) -> list[Ratio]:
 
 def speedups(of: Runtimes) -> dict[tuple[int, int], float]:
     """How many times as fast the KV cache makes the autoregressive model, by batch size and number of tokens."""
-    times = of.times()
+    times = of.times
     return {
         (place.batch_size, place.tokens): one.seconds / times[cached].seconds
         for place, one in times.items()
@@ -151,11 +150,11 @@ def _line(row: Row) -> str:
     return f"{name}, T = {row['steps']}" if "steps" in row else name
 
 
-def _timed(rows: Sequence[Row], key: str) -> Timed:
+def _timed(rows: Sequence[Row]) -> Timed:
     return Timed(
-        median(row[key] for row in rows),
-        min(row[f"{key}_lowest"] for row in rows),
-        max(row[f"{key}_highest"] for row in rows),
+        median(row[SECONDS] for row in rows),
+        min(row[LOWEST] for row in rows),
+        max(row[HIGHEST] for row in rows),
         sum(row["n"] for row in rows),
     )
 

@@ -15,12 +15,13 @@ from maskgit_lab.code import Code, code_of
 from maskgit_lab.console import Terminal
 from maskgit_lab.decoding.base import Decoder
 from maskgit_lab.errors import UserError
-from maskgit_lab.evaluation.timing import Decoding, device_name, repeated
+from maskgit_lab.evaluation.timing import Decoding, Pixels, device_name, repeated
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import EXPECTED, FAULT, PIXELS, SECONDS, Timings, cell_of
+from maskgit_lab.runs.timings import EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS, Timings, cell_of
 
 TIMING = "maskgit_lab.evaluation.timing"
 KV_CACHE = "kv_cache"
+TOKENIZER = "tokenizer"  # in the place of a decoder: what makes pixels of tokens
 ROUNDED = 20  # of so many images one may have other tokens without a cache, where rounding tips a draw
 
 
@@ -29,15 +30,16 @@ class Cell:
     """What is timed at once."""
 
     settings: Mapping[str, Any]  # by which its row is known
-    decoding: Callable[[], Decoding]  # makes the networks
+    work: Callable[[], Decoding | Pixels]  # makes the networks
     code: Code  # that runs
 
     @property
     def name(self) -> str:
         """In a few words."""
         own = self.settings
-        cache = {True: ", KV cache", False: ", no cache", None: f", T = {own.get('steps')}"}[own.get(KV_CACHE)]
-        return f"{own['decoder']}{cache}: {own['tokens']:,} tokens, batch {own['batch_size']}"
+        steps = f", T = {own['steps']}" if "steps" in own else ""
+        cache = {True: ", KV cache", False: ", no cache", None: ""}[own.get(KV_CACHE)]
+        return f"{own['decoder']}{steps}{cache}: {own['tokens']:,} tokens, batch {own['batch_size']}"
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,12 @@ class Effort:
 
 
 def settings_of_cell(
-    decoder: Decoder, sizes: Mapping[str, Any], grid: tuple[int, int], batch_size: int, device: torch.device
+    decoder: Decoder | None, sizes: Mapping[str, Any], grid: tuple[int, int], batch_size: int, device: torch.device
 ) -> dict[str, Any]:
     """The settings of every row: the decoder's own, the network's, the batch, and what it runs on.
 
     Args:
-        decoder: that fills the batch.
+        decoder: that fills the batch; None: the tokenizer makes its pixels.
         sizes: arguments of the transformer.
         grid: height and width of an image in tokens.
         batch_size: images at once.
@@ -65,14 +67,15 @@ def settings_of_cell(
     network = {names.get(key, key): sizes[key] for key in (*names, "depth", "heads", "width", "mlp_width")}
     threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
     place = {"device": device_name(device), **threads, "torch": torch.__version__}
-    return {**decoder.settings, **network, "grid": f"{grid[0]}x{grid[1]}", "batch_size": batch_size, **place}
+    own = {"decoder": TOKENIZER} if decoder is None else decoder.settings
+    return {**own, **network, "grid": f"{grid[0]}x{grid[1]}", "batch_size": batch_size, **place}
 
 
-def code_of_cell(decoder: Decoder, *modules: str) -> Code:
-    """The code that a cell runs: the clock, the decoder with its schedule, and the modules of the networks."""
-    schedule = getattr(decoder, "schedule", None)
-    parts = [decoder, *([schedule] if schedule is not None else [])]
-    return code_of(TIMING, *(type(part).__module__ for part in parts), *modules)
+def code_of_cell(*parts: object) -> Code:
+    """The code that a cell runs: the clock, and the modules of a decoder, its schedule and a network."""
+    every = [*parts, *(schedule for part in parts if (schedule := getattr(part, "schedule", None)) is not None)]
+    kinds = [part if isinstance(part, type) else type(part) for part in every]
+    return code_of(TIMING, *(kind.__module__ for kind in kinds))
 
 
 def time_cells(
@@ -120,9 +123,7 @@ def time_cells(
 def in_words(row: Row) -> str:
     """How long a cell took."""
     if SECONDS in row:
-        low, high = row[f"{SECONDS}_lowest"], row[f"{SECONDS}_highest"]
-        pixels = f", {row[PIXELS]:.3g} s with pixels" if PIXELS in row else ""
-        return f"{row[SECONDS]:.3g} s an image ({low:.3g} to {high:.3g}, n = {row['n']}){pixels}"
+        return f"{row[SECONDS]:.3g} s an image ({row[LOWEST]:.3g} to {row[HIGHEST]:.3g}, n = {row['n']})"
     if EXPECTED in row:
         return f"not measured: it would take about {row[EXPECTED]:,.0f} s"
     return f"not measured: {row[FAULT]}"
@@ -134,34 +135,32 @@ def _is_known(row: Row | None, effort: Effort) -> bool:
 
 def _timed(cell: Cell, effort: Effort) -> Row:
     """What is measured of a cell."""
-    load = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
-    decoding = cell.decoding()
-    about: dict[str, Any] = {"parameters": sum(weight.numel() for weight in decoding.net.parameters()), **load}
+    about: dict[str, Any] = {"load": os.getloadavg()[0]} if hasattr(os, "getloadavg") else {}
     try:
-        expected = decoding.warm_up()
-        if expected > effort.most:
-            return {**about, EXPECTED: expected}
-        return {**about, **_measured(decoding, effort)}
+        work = cell.work()
+        if isinstance(work, Decoding):
+            about["parameters"] = sum(weight.numel() for weight in work.net.parameters())
+        expected = work.warm_up()
+        return {**about, **({EXPECTED: expected} if expected > effort.most else _measured(work, effort))}
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         return {**about, FAULT: "it does not fit the memory of the GPU"}
 
 
-def _measured(decoding: Decoding, effort: Effort) -> dict[str, Any]:
-    tokens = []
+def _measured(work: Decoding | Pixels, effort: Effort) -> dict[str, Any]:
+    made: list[torch.Tensor] = []
 
-    def once() -> tuple[float, ...]:
-        lap = decoding.lap()
-        tokens[:] = [lap.tokens_BN]
+    def once() -> float:
+        lap = work.lap()
+        made[:] = [lap.made]
         return lap.seconds
 
-    times, count = repeated(once, effort.repeats, effort.enough), len(decoding.labels_B)
-    row: dict[str, Any] = {"n": len(times)}
-    for key, seconds in zip((SECONDS, PIXELS), zip(*times, strict=True), strict=False):
-        values = {"": median(seconds), "_lowest": min(seconds), "_highest": max(seconds)}
-        row |= {f"{key}{end}": value / count for end, value in values.items()}
-    if getattr(decoding.decoder, KV_CACHE, None) is False:
-        row["other_tokens"] = _with_other_tokens(decoding, tokens[0])
+    times = repeated(once, effort.repeats, effort.enough)
+    count = len(made[0])
+    row: dict[str, Any] = {SECONDS: median(times) / count, LOWEST: min(times) / count, HIGHEST: max(times) / count}
+    row["n"] = len(times)
+    if isinstance(work, Decoding) and getattr(work.decoder, KV_CACHE, None) is False:
+        row["other_tokens"] = _with_other_tokens(work, made[0])
     return row
 
 

@@ -38,8 +38,8 @@ def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int
         return part
 
     parts = in_parts_that_fit(warm, range(count))
-    times = repeated(lambda: [sum(part.lap().seconds[-1] for part in parts)], REPEATS, ENOUGH)
-    return median(seconds for (seconds,) in times) / count
+    times = repeated(lambda: sum(part.lap().seconds for part in parts), REPEATS, ENOUGH)
+    return median(times) / count
 
 
 def timed_on(device: torch.device, batch_size: int) -> str:

@@ -6,7 +6,7 @@ Shapes: B images, N tokens an image.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,15 +24,15 @@ SHORT = 2  # steps of the warm-up, which is enough to allocate memory and to cho
 
 
 class Lap(NamedTuple):
-    """One decoding of a batch."""
+    """Work that was done once, with the clock running."""
 
-    tokens_BN: Int64[Tensor, "B N"]
-    seconds: tuple[float, ...]  # until the tokens are there and, with a tokenizer, until their images are
+    made: Tensor  # tokens or images
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """What is timed: the tokens of images that start empty, and the images made of them.
+    """The tokens of a batch of images that start empty.
 
     Every step runs for every image: one known token among all of them keeps the first step of MaskGIT from being
     shared within a class. Of an autoregressive model, the first of N steps is shared all the same.
@@ -41,8 +41,6 @@ class Decoding:
     net: Transformer  # in evaluation mode
     decoder: Decoder
     labels_B: Int64[Tensor, " B"]  # on the device of the network
-    tokenizer: Tokenizer | None = None  # makes the images; None: tokens alone are made
-    grid: tuple[int, int] | None = None  # height and width in tokens, of the images
 
     def part(self, batch: range) -> Decoding:
         """The decoding of some of the images."""
@@ -53,32 +51,17 @@ class Decoding:
         """Decodes; the same tokens every time."""
         return self._decode(self.decoder, self._model, self._empty())
 
-    @torch.inference_mode()
-    def pixels(self, tokens_BN: Int64[Tensor, "B N"]) -> UInt8[Tensor, "B 3 H W"]:
-        """The images of tokens, in 8 bits and on the CPU."""
-        assert self.tokenizer is not None and self.grid is not None
-        images = self.tokenizer.decode(tokens_BN.unflatten(1, self.grid))
-        return to_uint8(images.float()).cpu()
-
     def lap(self) -> Lap:
-        """Decodes once, with the clock running."""
-        start = self._now()
-        tokens_BN = self.tokens()
-        ends = [self._now()]
-        if self.tokenizer is not None:
-            self.pixels(tokens_BN)
-            ends.append(self._now())
-        return Lap(tokens_BN, tuple(end - start for end in ends))
+        """Decodes once."""
+        return _lap(self.tokens, self.labels_B.device)
 
     @torch.inference_mode()
     def warm_up(self) -> float:
-        """Runs a few steps, and the tokenizer if there is one; returns how many seconds all steps will take.
+        """Runs a few steps; returns how many seconds all of them will take.
 
         The steps of an autoregressive model differ: Simpson's rule over the first, the middle and the last of them is
         exact where their cost is a quadratic function of the tokens before, as that of attention is.
         """
-        if self.tokenizer is not None:
-            self.pixels(torch.zeros_like(self._empty()))
         n_tokens = self.net.n_tokens
         if not self.decoder.is_autoregressive:
             seconds = self._steps(self.decoder.with_steps(SHORT), self._empty())
@@ -121,23 +104,58 @@ class Decoding:
         return tokens_BN
 
     def _now(self) -> float:
-        """The time, once the device has done all that it was given."""
-        getattr(torch, self.labels_B.device.type).synchronize()
-        return time.perf_counter()
+        return _now(self.labels_B.device)
 
 
-def repeated(once: Callable[[], Sequence[float]], repeats: int, enough: float) -> list[Sequence[float]]:
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """The images of a batch of tokens, in 8 bits and on the CPU: what the tokenizer adds to any decoding."""
+
+    tokenizer: Tokenizer
+    grid: tuple[int, int]  # height and width of an image in tokens
+    batch_size: int
+    device: torch.device  # of the tokenizer
+
+    @torch.inference_mode()
+    def images(self, count: int | None = None) -> UInt8[Tensor, "B 3 H W"]:
+        """Makes so many of the images; None: all."""
+        codes = torch.zeros((count or self.batch_size, *self.grid), dtype=torch.int64, device=self.device)
+        return to_uint8(self.tokenizer.decode(codes).float()).cpu()
+
+    def lap(self) -> Lap:
+        """Makes all of them once."""
+        return _lap(self.images, self.device)
+
+    def warm_up(self) -> float:
+        """Makes one image, twice; returns how many seconds all of them will take."""
+        self.images(1)
+        return _lap(lambda: self.images(1), self.device).seconds * self.batch_size
+
+
+def repeated(once: Callable[[], float], repeats: int, enough: float) -> list[float]:
     """The times of several repetitions.
 
     Args:
-        once: does the work and returns times, the last of which is that of all of it.
+        once: does the work and returns how long it took.
         repeats: how many there are at most.
         enough: seconds after which none is begun.
     """
-    found: list[Sequence[float]] = []
-    while len(found) < repeats and sum(times[-1] for times in found) < enough:
-        found.append(once())
-    return found
+    times: list[float] = []
+    while len(times) < repeats and sum(times) < enough:
+        times.append(once())
+    return times
+
+
+def _lap(work: Callable[[], Tensor], device: torch.device) -> Lap:
+    start = _now(device)
+    made = work()
+    return Lap(made, _now(device) - start)
+
+
+def _now(device: torch.device) -> float:
+    """The time, once the device has done all that it was given."""
+    getattr(torch, device.type).synchronize()
+    return time.perf_counter()
 
 
 def device_name(device: torch.device) -> str:

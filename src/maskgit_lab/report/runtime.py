@@ -11,10 +11,10 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from maskgit_lab.ablation.published import runtimes
 from maskgit_lab.ablation.runtime import (
     CACHED,
     MASKGIT,
+    TOKENIZER,
     UNCACHED,
     Place,
     Ratio,
@@ -27,11 +27,12 @@ from maskgit_lab.ablation.runtime import (
 )
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.matplotlib_figures import RC, save_figure
+from maskgit_lab.report.plotly_figures import axes_layout, log_range, ticks_at
 from maskgit_lab.report.styles import Style
 from maskgit_lab.report.tables import Table
 from maskgit_lab.report.words import NONE, count, format_range
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import PIXELS, SECONDS
+from maskgit_lab.runs.timings import SECONDS
 
 # MaskGIT's lines by T, then the autoregressive ones.
 OF_MASKGIT = (
@@ -44,7 +45,7 @@ OF_OTHERS = {UNCACHED: Style("#D55E00", "", "square", "s"), CACHED: Style("#E69F
 PAPERS = "the paper (one GPU)"
 PANEL = (3.1, 3.1)  # inches
 Y_TITLE, X_TITLE = "seconds an image", "tokens of an image"
-KEYS = {SECONDS: "tokens", PIXELS: "tokens and pixels"}
+PIXELS = "pixels"  # the column of the tokenizer
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class RuntimeChapter:
     title: str
     found: Runtimes
     panels: Sequence[RuntimePanel]  # one for each batch size, and the paper's
-    tables: Mapping[str, Table]  # what is timed, and the seconds
+    table: Table  # seconds an image
     ratios: Table  # of the autoregressive model to MaskGIT
     notes: Sequence[str]  # what a reader has to know
 
@@ -80,7 +81,7 @@ def runtime_chapters(rows: Sequence[Row]) -> list[RuntimeChapter]:
 
 def draw_runtimes(rows: Sequence[Row], out: Path) -> list[Path]:
     """Draws the figure of each network and device into a folder, as PNG and SVG; returns the PNGs."""
-    chapters = [chapter for chapter in runtime_chapters(rows) if chapter.found.times()]
+    chapters = [chapter for chapter in runtime_chapters(rows) if chapter.panels]
     names = ["runtime", *(f"runtime-{i}" for i in range(2, len(chapters) + 1))]
     return [draw_runtime(chapter, out / name) for chapter, name in zip(chapters, names, strict=False)]
 
@@ -102,8 +103,6 @@ def draw_runtime(chapter: RuntimeChapter, path: Path) -> Path:
 
 def runtime_spec(panel: RuntimePanel, chapter: RuntimeChapter) -> dict[str, Any]:
     """A panel for Plotly, on the scale of all panels of its chapter."""
-    from maskgit_lab.report.plotly_figures import axes_layout, log_range, ticks_at
-
     drawn = [one for each in chapter.panels for points in each.lines.values() for _, one in points]
     every = sorted({n for each in chapter.panels for points in each.lines.values() for n, _ in points})
     layout = axes_layout(X_TITLE, Y_TITLE)
@@ -116,10 +115,9 @@ def runtime_spec(panel: RuntimePanel, chapter: RuntimeChapter) -> dict[str, Any]
 def say_runtimes(rows: Sequence[Row], terminal: Terminal) -> None:
     """Prints the tables and the sentences of rows."""
     for chapter in runtime_chapters(rows):
-        for name, table in [*chapter.tables.items(), ("ratios", chapter.ratios)]:
-            title = f"{chapter.title}: {name if name == 'ratios' else f'seconds an image, {name}'}"
+        for name, table in ((Y_TITLE, chapter.table), ("times as long as MaskGIT", chapter.ratios)):
             if table.rows:
-                terminal.table(title, table.flat_head, table.rows)
+                terminal.table(f"{chapter.title}: {name}", table.flat_head, table.rows)
         for text in chapter.notes:
             terminal.say(text)
 
@@ -135,8 +133,7 @@ def line_styles(lines: Sequence[str]) -> dict[str, Style]:
 
 
 def _chapter(key: str, found: Runtimes) -> RuntimeChapter:
-    tables = {what: _table(found, name) for name, what in KEYS.items() if found.times(name)}
-    return RuntimeChapter(key, _title(found), found, _panels(found), tables, _ratio_table(found), _notes(found))
+    return RuntimeChapter(key, _title(found), found, _panels(found), _table(found), _ratio_table(found), _notes(found))
 
 
 def _title(found: Runtimes) -> str:
@@ -146,11 +143,13 @@ def _title(found: Runtimes) -> str:
     threads = f", {count(own['threads'], 'thread')}" if "threads" in own else ""
     size = f"{count(own.get('depth', 0), 'layer')}, width {own.get('width', NONE)}"
     guided = f", guidance {own['guidance']:g}" if own.get("guidance") else ""
-    return f"{data}{size}, {own.get('weights', 'trained')} weights{precision}{guided}; {own.get('device', NONE)}{threads}"
+    return (
+        f"{data}{size}, {own.get('weights', 'trained')} weights{precision}{guided}; {own.get('device', NONE)}{threads}"
+    )
 
 
 def _panels(found: Runtimes) -> list[RuntimePanel]:
-    times = found.times()
+    times = found.times
     panels = []
     for batch_size in found.batch_sizes:
         of_batch = {place: one for place, one in times.items() if place.batch_size == batch_size}
@@ -162,21 +161,23 @@ def _panels(found: Runtimes) -> list[RuntimePanel]:
     return [*panels, *([RuntimePanel(PAPERS, papers)] if papers and panels else [])]
 
 
-def _table(found: Runtimes, key: str) -> Table:
+def _table(found: Runtimes) -> Table:
     """A row for each batch size and number of tokens."""
-    times, left_out = found.times(key), found.left_out
-    wanted = sorted({(place.batch_size, place.tokens) for place in (*times, *left_out)})
+    times = found.times
+    lines = [*found.lines, *([TOKENIZER] if any(place.line == TOKENIZER for place in times) else [])]
     rows = []
-    for batch_size, tokens in wanted:
-        places = [Place(line, tokens, batch_size) for line in found.lines]
-        rows.append([str(batch_size), f"{tokens:,}", *(_cell(times.get(place)) for place in places)])
-    return Table(["batch", "tokens", *found.lines], rows, n_texts=0)
+    for batch_size, tokens in sorted({(place.batch_size, place.tokens) for place in (*times, *found.left_out)}):
+        cells = [_cell(times.get(Place(line, tokens, batch_size))) for line in lines]
+        rows.append([str(batch_size), f"{tokens:,}", *cells])
+    return Table(["batch", "tokens", *found.lines, *([PIXELS] if TOKENIZER in lines else [])], rows, n_texts=0)
 
 
 def _cell(one: Timed | None) -> str:
     if one is None:
         return NONE
-    return _seconds(one.seconds) + (f" ({_seconds(one.lowest)} to {_seconds(one.highest)})" if one.n > 1 else " (n = 1)")
+    return _seconds(one.seconds) + (
+        f" ({_seconds(one.lowest)} to {_seconds(one.highest)})" if one.n > 1 else " (n = 1)"
+    )
 
 
 def _seconds(seconds: float) -> str:
@@ -212,15 +213,18 @@ def _notes(found: Runtimes) -> list[str]:
         )
     if ratios(found):
         notes.append(
-            "Ratios are seconds of the autoregressive model over those of MaskGIT. The paper's are close to N / 2T: its "
-            "model computes all tokens before at each of N steps, and so half of N on average, for T steps on N tokens."
+            "Ratios are of the seconds of the autoregressive model to those of MaskGIT. The paper's are close to N / 2T: "
+            "without a cache, each of N steps computes all tokens before it, which are N / 2 on average, and MaskGIT "
+            "computes N tokens T times."
         )
     if fast := speedups(found):
         several = ", ".join(f"{x:.3g} at {n:,} tokens and batch {b}" for (b, n), x in sorted(fast.items()))
         notes.append(f"The KV cache makes the autoregressive model so many times as fast: {several}.")
     notes += _checks(rows)
     if left_out := found.left_out:
-        several = "; ".join(f"{p.line}, {p.tokens:,} tokens, batch {p.batch_size}: {why}" for p, why in left_out.items())
+        several = "; ".join(
+            f"{p.line}, {p.tokens:,} tokens, batch {p.batch_size}: {why}" for p, why in left_out.items()
+        )
         notes.append(f"Not measured: {several}.")
     return notes
 
@@ -271,5 +275,3 @@ def _decades(low: float, high: float) -> list[float]:
     """The powers of ten from below the lowest to above the highest value."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     return [10.0**power for power in range(first, last + 1)]
-
-

@@ -1,8 +1,7 @@
 """How long decoding takes: one flat JSON object a line for each cell of the runtime figure, in `runtime.jsonl`.
 
-A row has the settings of a cell and, an image, `seconds` until its tokens are there (the median, with `_lowest` and
-`_highest` of `n` repetitions) and `pixels_seconds` until its pixels are; or, where that would take too long, the
-`expected_seconds` of one batch.
+A row has the settings of a cell and the `seconds` an image: the median, with `seconds_lowest` and `seconds_highest`, of
+`n` repetitions; or, where that would take too long, the `expected_seconds` of one batch.
 """
 
 from __future__ import annotations
@@ -20,13 +19,11 @@ from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.results import Results, Row
 
 TIMINGS = "runtime.jsonl"
-SECONDS, PIXELS = "seconds", "pixels_seconds"  # an image: of its tokens, and of its tokens and pixels
+SECONDS, LOWEST, HIGHEST = "seconds", "seconds_lowest", "seconds_highest"  # an image, of n repetitions
 EXPECTED = "expected_seconds"  # of a batch that was not decoded, since it would have taken too long
 FAULT = "fault"  # why a batch could not be decoded
-MEASURED = (
-    *(f"{key}{end}" for key in (SECONDS, PIXELS) for end in ("", "_lowest", "_highest")),
-    *("n", EXPECTED, FAULT, "other_tokens", "parameters", "load"),
-)
+TIMES = (SECONDS, LOWEST, HIGHEST, EXPECTED)
+MEASURED = (*TIMES, "n", FAULT, "other_tokens", "parameters", "load")
 PROVENANCE = ("code", "reused_code", "commit", "clean", "checksum")
 
 
@@ -106,10 +103,12 @@ def _parse(line: str) -> dict[str, Any] | None:
 def _is_whole(row: Mapping[str, Any]) -> bool:
     """Whether a row says what was timed, and how long it took."""
     counts: Sequence[Any] = [row.get("tokens"), row.get("batch_size"), row.get("steps", 1)]
-    numbers = [row[key] for key in MEASURED[:6] if key in row]
+    times = [row[key] for key in TIMES if key in row]
+    is_timed = SECONDS not in row or (LOWEST in row and HIGHEST in row and isinstance(row.get("n"), int))
     return (
         isinstance(row.get("decoder"), str)
         and all(isinstance(count, int) and count >= 1 for count in counts)
-        and all(isinstance(number, float) and 0 < number < math.inf for number in numbers)
-        and (SECONDS in row or EXPECTED in row or FAULT in row)
+        and all(isinstance(time, float) and 0 < time < math.inf for time in times)
+        and is_timed
+        and any(key in row for key in (SECONDS, EXPECTED, FAULT))
     )
