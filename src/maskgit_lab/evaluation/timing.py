@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +21,8 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.sampling.models import model_for
 from maskgit_lab.tokenizers.base import Tokenizer
 
-SHORT = 2  # steps of the warm-up, which is enough to allocate memory and to choose kernels
+SHORT = 2  # steps of MaskGIT's warm-up, which is enough to allocate memory and to choose kernels
+PROBED = 4  # steps of an autoregressive model at each place where they are timed; the first fills its cache
 
 
 class Lap(NamedTuple):
@@ -66,19 +68,19 @@ class Decoding:
         if not self.decoder.is_autoregressive:
             seconds = self._steps(self.decoder.with_steps(SHORT), self._empty())
             return seconds[-1] * self.decoder.settings["steps"] if "steps" in self.decoder.settings else sum(seconds)
-        if n_tokens <= SHORT:
+        if n_tokens <= PROBED:
             return sum(self._steps(self.decoder, self._empty()))
-        last = n_tokens - SHORT
+        last = n_tokens - PROBED
         self._step(last)  # allocates the memory of the longest sequence
         first, middle, longest = (self._step(t) for t in (0, last // 2, last))
         return n_tokens / 6 * (first + 4 * middle + longest)
 
     def _step(self, t: int) -> float:
-        """Seconds of one step of an autoregressive model after t + 1 tokens, whose cache the step before has filled."""
+        """Seconds of one step of an autoregressive model after some t tokens, whose cache is filled."""
         assert isinstance(self.net, CausalModel)
         tokens_BN = torch.zeros_like(self._empty())
-        tokens_BN[:, self.net.order_N[t : t + SHORT]] = self.net.mask_id
-        return self._steps(self.decoder, tokens_BN)[-1]
+        tokens_BN[:, self.net.order_N[t : t + PROBED]] = self.net.mask_id
+        return median(self._steps(self.decoder, tokens_BN)[1:])
 
     def _steps(self, decoder: Decoder, tokens_BN: Tensor) -> list[float]:
         """Seconds of each step: from one call of the model to the next, or to the end."""
