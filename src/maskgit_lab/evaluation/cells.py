@@ -17,7 +17,7 @@ from maskgit_lab.decoding.base import Decoder
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.timing import Decoding, Pixels, device_name, repeated
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS, Timings, cell_of
+from maskgit_lab.runs.timings import CPU, EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS, Timings, cell_of
 
 TIMING = "maskgit_lab.evaluation.timing"
 KV_CACHE = "kv_cache"
@@ -148,19 +148,12 @@ def _timed(cell: Cell, effort: Effort) -> Row:
 
 
 def _measured(work: Decoding | Pixels, effort: Effort) -> dict[str, Any]:
-    made: list[torch.Tensor] = []
-
-    def once() -> float:
-        lap = work.lap()
-        made[:] = [lap.made]
-        return lap.seconds
-
-    times = repeated(once, effort.repeats, effort.enough)
-    count = len(made[0])
+    laps = repeated(work.lap, effort.repeats, effort.enough)
+    times, count = [lap.seconds for lap in laps], len(laps[0].made)
     row: dict[str, Any] = {SECONDS: median(times) / count, LOWEST: min(times) / count, HIGHEST: max(times) / count}
-    row["n"] = len(times)
+    row |= {CPU: median(lap.cpu_seconds for lap in laps) / count, "n": len(laps)}
     if isinstance(work, Decoding) and getattr(work.decoder, KV_CACHE, None) is False:
-        row["other_tokens"] = _with_other_tokens(work, made[0])
+        row["other_tokens"] = _with_other_tokens(work, laps[0].made)
     return row
 
 

@@ -7,7 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from maskgit_lab.evaluation.timing import Decoding, device_name, repeated
+from maskgit_lab.evaluation.timing import Decoding, device_name, in_parts, repeated
 from maskgit_lab.sampling.memory import in_parts_that_fit
 from maskgit_lab.sampling.pipeline import Pipeline
 
@@ -38,8 +38,8 @@ def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int
         return part
 
     parts = in_parts_that_fit(warm, range(count))
-    times = repeated(lambda: sum(part.lap().seconds for part in parts), REPEATS, ENOUGH)
-    return median(times) / count
+    laps = repeated(lambda: in_parts(parts), REPEATS, ENOUGH)
+    return median(lap.seconds for lap in laps) / count
 
 
 def timed_on(device: torch.device, batch_size: int) -> str:

@@ -6,7 +6,7 @@ Shapes: B images, N tokens an image.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ class Lap(NamedTuple):
 
     made: Tensor  # tokens or images
     seconds: float
+    cpu_seconds: float  # of all threads of the process: what others on the machine leave as it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,24 +135,31 @@ class Pixels:
         return _lap(lambda: self.images(1), self.device).seconds * self.batch_size
 
 
-def repeated(once: Callable[[], float], repeats: int, enough: float) -> list[float]:
-    """The times of several repetitions.
+def repeated(once: Callable[[], Lap], repeats: int, enough: float) -> list[Lap]:
+    """Several repetitions.
 
     Args:
-        once: does the work and returns how long it took.
+        once: does the work.
         repeats: how many there are at most.
         enough: seconds after which none is begun.
     """
-    times: list[float] = []
-    while len(times) < repeats and sum(times) < enough:
-        times.append(once())
-    return times
+    laps: list[Lap] = []
+    while len(laps) < repeats and sum(lap.seconds for lap in laps) < enough:
+        laps.append(once())
+    return laps
+
+
+def in_parts(parts: Sequence[Decoding]) -> Lap:
+    """Parts of a batch, decoded one after the other."""
+    laps = [part.lap() for part in parts]
+    made = torch.cat([lap.made for lap in laps])
+    return Lap(made, sum(lap.seconds for lap in laps), sum(lap.cpu_seconds for lap in laps))
 
 
 def _lap(work: Callable[[], Tensor], device: torch.device) -> Lap:
-    start = _now(device)
+    start, cpu_start = _now(device), time.process_time()
     made = work()
-    return Lap(made, _now(device) - start)
+    return Lap(made, _now(device) - start, time.process_time() - cpu_start)
 
 
 def _now(device: torch.device) -> float:

@@ -20,10 +20,11 @@ from maskgit_lab.runs.results import Results, Row
 
 TIMINGS = "runtime.jsonl"
 SECONDS, LOWEST, HIGHEST = "seconds", "seconds_lowest", "seconds_highest"  # an image, of n repetitions
+CPU = "cpu_seconds"  # an image: the time of all threads of the process, which a loaded machine leaves as it is
 EXPECTED = "expected_seconds"  # of a batch that was not decoded, since it would have taken too long
 FAULT = "fault"  # why a batch could not be decoded
 TIMES = (SECONDS, LOWEST, HIGHEST, EXPECTED)
-MEASURED = (*TIMES, "n", FAULT, "other_tokens", "parameters", "load")
+MEASURED = (*TIMES, CPU, "n", FAULT, "other_tokens", "parameters", "load")
 PROVENANCE = ("code", "reused_code", "commit", "clean", "checksum")
 
 
@@ -104,7 +105,7 @@ def _is_whole(row: Mapping[str, Any]) -> bool:
     """Whether a row says what was timed, and how long it took."""
     counts: Sequence[Any] = [row.get("tokens"), row.get("batch_size"), row.get("steps", 1)]
     times = [row[key] for key in TIMES if key in row]
-    is_timed = SECONDS not in row or (LOWEST in row and HIGHEST in row and isinstance(row.get("n"), int))
+    is_timed = SECONDS not in row or ({LOWEST, HIGHEST, CPU} <= row.keys() and isinstance(row.get("n"), int))
     return (
         isinstance(row.get("decoder"), str)
         and all(isinstance(count, int) and count >= 1 for count in counts)
