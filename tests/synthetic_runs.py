@@ -20,6 +20,7 @@ from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
 STEPS = (2, 4, 8, 16)
+TIMED_ON = "cpu, threads: 1, images at once: 64"
 SHARED = {
     "n_samples": 1437,
     "labels": "a06164004d03",
@@ -68,6 +69,18 @@ def row(schedule: str, seed: int, steps: int, **other: Any) -> dict[str, Any]:
         **{"precision": 0.9 / (1 + distance / 90), "recall": 0.7 / (1 + distance / 40), "nll": known.nll + 0.01 * seed},
         **{"cas_top1": 0.97 / (1 + distance / 200), "cas_top5": 0.99, "cas_real_top1": 0.98},
         **{"version_maskgit_lab": "0.1.0", "version_torch": "2.15.0", **other},
+    }
+
+
+def sequential_row(seed: int, **other: Any) -> dict[str, Any]:
+    """A row of an autoregressive model, a third worse than MaskGIT's best: it has neither a schedule nor T."""
+    shared = {key: value for key, value in SHARED.items() if key != "nll_draws"}
+    return {
+        **{"model": f"sequential{seed}", "order": "raster", "decoder": "autoregressive", "temperature": 1.0},
+        **{"top_k": None, "top_p": 1.0, "guidance": 0.0, "kv_cache": True, "seed": seed, **shared},
+        **{"fd_classifier": 10.0 + 0.5 * seed, "inception_score": 6.5 + 0.1 * seed, "precision": 0.8, "recall": 0.5},
+        **{"cas_top1": 0.9 + 0.01 * seed, "cas_top5": 0.98, "cas_real_top1": 0.98, "nll_exact": 3.0 + 0.1 * seed},
+        **{"decode_seconds_per_image": 0.02, "timed_on": TIMED_ON, "images_per_second": 50.0, **other},
     }
 
 
@@ -127,6 +140,21 @@ def grid_of_noise() -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).resize((192, 160), Image.Resampling.BILINEAR).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def make_baseline(path: Path, rows: Sequence[Mapping[str, Any]], **sizes: int) -> Path:
+    """Writes the folder of an autoregressive run, which has no schedule in its config."""
+    path.mkdir(parents=True)
+    text = CONFIG.format(seed=rows[0]["seed"], schedule="Cosine", steps=[], depth=4)
+    text = "".join(line for line in text.splitlines(True) if not line.startswith(("schedule", "decode")))
+    added = (
+        "model: autoregressive\nautoregressive: {net: {depth: 4}, order: {_target_: Raster}}\ndecode: {top_k: null}\n"
+    )
+    (path / "config.yaml").write_text(text + added)
+    recorded = {"tokens": 64, "transformer": 800_000, "tokenizer": 60_000} | sizes
+    record = {"fingerprint": path.name, "autoregressive": {}, "sizes": recorded, "measured": {"f0": ["p0"]}}
+    (path / "run.json").write_text(json.dumps(record))
+    return add_rows(path, rows)
 
 
 def make_sweep(

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import (
+    AutoregressiveConf,
     CleanConf,
     EvaluateConf,
     ExportConf,
@@ -100,6 +101,7 @@ def _open_groups(schema: type) -> Any:
     node = OmegaConf.structured(schema)
     if schema is TrainConf:
         OmegaConf.set_struct(node["trainer"], False)
+        node["autoregressive"] = OmegaConf.structured(AutoregressiveConf)
         for group in ("mvtm", "autoregressive", "tokenizer"):
             node[group]["optim"] = OmegaConf.structured(Optim)
             for name in ("optimizer", "scheduler"):

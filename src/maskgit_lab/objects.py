@@ -66,6 +66,21 @@ def locate(name: object, key: str, failure: str = "") -> Any:
         raise UserError(f"{begin} ({first_line(error)}): change its settings") from error
 
 
+def name_of(made: object, name: str, home: str) -> str:
+    """What results call an object: with the module of a class of a user's own, and with its settings.
+
+    Args:
+        made: the object.
+        name: of its class.
+        home: the module whose classes go without theirs.
+    """
+    module = "" if type(made).__module__ == home else f"{type(made).__module__}."
+    settings = ",".join(
+        f"{key}={value}" for key, value in sorted(vars(made).items()) if isinstance(value, tuple(SCALARS))
+    )
+    return f"{module}{name}" + (f"({settings})" if settings else "")
+
+
 def _makes(target: Any, kind: type) -> bool:
     if isinstance(target, type):
         return issubclass(target, kind)

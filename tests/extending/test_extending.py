@@ -53,6 +53,14 @@ def test_a_decoder(followed, command, tmp_path):
         expect_refused(command("evaluate", "checkpoint=runs/digits", *asked, *QUIET), sentence)
 
 
+def test_an_order_of_the_tokens(followed, command, tmp_path):
+    followed("An order of the tokens")
+    (row,) = rows(tmp_path / "runs" / "backwards")
+    assert row["order"] == "my_orders.backwards" and row["nll_exact"] > 0
+    said = command("export", "checkpoint=runs/backwards", "out=exported")
+    assert said.code == 0 and "my_orders.backwards order" in (tmp_path / "exported" / "README.md").read_text(), said.err
+
+
 def test_a_metric(followed, command, tmp_path):
     evaluated = followed("A metric")[-1]
     row = rows(tmp_path / "runs" / "digits")[-1]

@@ -27,7 +27,7 @@ from maskgit_lab.report.tables import external_table, papers_form, settings_tabl
 from maskgit_lab.report.words import NONE
 from synthetic_runs import SCHEDULES, floors, make_everything, make_run, make_sweep, row, write_code
 
-FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv", "temperature.csv"}
+FILES = {"report.html", "report.md", "points.csv", "curves.csv", "table.csv", "table1.csv", "temperature.csv"}
 
 
 def study_of(*rows) -> Study:
@@ -240,7 +240,7 @@ def test_studies_are_kept_apart(tmp_path):
     assert [(study.data, study.distance.label) for study in every] == [("digits", "FD"), ("cifar10", "FID")]
     for page in pages(runs):
         assert "External images" in page and "a.npz" in page
-    assert pages(runs)[0].count('<section class="study"') == 3
+    assert pages(runs)[0].count('<section class="study"') == 4
     lines = csv.DictReader(points_csv(every, runs, short_names(runs)).splitlines())
     assert {line["study"] for line in lines} == {"0", "1", "2"}
 
@@ -253,9 +253,9 @@ def test_every_study_has_the_same_title_everywhere(tmp_path):
     plain = "digits, classifier features, 1,437 samples, reference digits-train"
     titles = [f"{plain}, depth=4", f"{plain}, depth=8"]
     page, text = pages(runs)
-    assert re.findall(r"<h2>(.*?)</h2>", page) == titles
+    assert re.findall(r"<h2>(.*?)</h2>", page) == [*titles, "In the form of the paper&#39;s Table 1"]
     assert re.findall(r'<li><a href="#study-\d">(.*?)</a>', page) == titles
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == titles
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [*titles, "In the form of the paper's Table 1"]
     for content in (points_csv(every, runs, short_names(runs)), curves_csv(every), table_csv(every)):
         assert list(dict.fromkeys(line["title"] for line in csv.DictReader(content.splitlines()))) == titles
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from maskgit_lab.ablation.baselines import baselines
 from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.errors import UserError
 from maskgit_lab.report.chapters import make_report
+from maskgit_lab.report.table1 import TITLE
 from maskgit_lab.runs.results import RESULTS, Results
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
@@ -47,8 +49,9 @@ def publish_all(folder: Path, **where) -> None:
     from maskgit_lab.report.wandb import publish  # not sooner: wandb-workspaces warns as it is imported
 
     runs = find_runs(folder)
-    made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0)
-    publish(made.chapters, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
+    known = baselines(runs)
+    made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0, baselines=known)
+    publish(made, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
 
 
 def grids(server) -> list[dict]:
@@ -100,7 +103,7 @@ def test_samples_a_run_comparer_and_the_table(server, sweep):
     assert panels(runs, "Run Comparer") == [{"diffOnly": "split"}]
     assert runs["runSets"][0]["grouping"] == []
     (view,) = server.views
-    table, order = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
+    table, order, *_ = [b["content"] for b in json.loads(view["spec"])["blocks"] if b["type"] == "markdown-block"]
     head, line, *rows = table.splitlines()
     assert head.startswith("| schedule | shape |") and "paper: FID" in head
     assert len(rows) == 7 and len({row.count("|") for row in (head, line, *rows)}) == 1
@@ -133,7 +136,8 @@ def test_studies_have_the_titles_of_the_page_and_the_filter_is_named(server, swe
     publish_all(sweep, where="data=digits")
     (view,) = server.views
     headings = [b["children"][0]["text"] for b in json.loads(view["spec"])["blocks"] if b.get("level") == 1]
-    assert headings == [study.title for study in studies(find_runs(sweep))]
+    found = studies(find_runs(sweep))
+    assert headings == [study.title for study in found] + [f"{TITLE}: {study.measured}" for study in found]
     assert "Filtered by data=digits." in view["description"]
 
 

@@ -37,6 +37,7 @@ BASES: dict[str, dict[str, Any]] = {
         "name": "any",
         "tokenizer": {"net": OBJECT, "weights": None, "discriminator": OBJECT, "optim": OPTIM},
         "mvtm": {"net": OBJECT, "optim": OPTIM},
+        "autoregressive": {"net": OBJECT, "order": OBJECT, "optim": OPTIM},
         "schedule": OBJECT,
         "features": {"name": "inception"},
         "classifier": CLASSIFIER,
@@ -82,7 +83,8 @@ OWN = {
     ],
     "mode": [("on", "choose one of auto, online, offline, none")],
     "accelerator": [("tpu", "choose one of auto, cpu, gpu, cuda, mps")],
-    "stage": [("none", "choose one of tokenizer, tokens, mvtm, all")],
+    "stage": [("none", "choose one of tokenizer, tokens, mvtm, autoregressive, all")],
+    "model": [("gpt", "choose one of maskgit, autoregressive")],
     "save": [(["jpg"], "choose of npz, png")],
     "classes": [([], "name a class, or leave it out for all"), ([1, 1], "name every class once")],
     "n": [(0, WHOLE), (10**6 + 1, "give at most 1000000")],
@@ -198,8 +200,8 @@ def test_defaults_are_the_schemas_and_are_written_once():
     assert all(getattr(MVTMConf, field.name) == field.default for field in fields(MVTMLoss))
     own, evaluates = plain(Hardware()), plain(EvaluateHardware())
     assert evaluates == own | {"precision": None}
-    jobs = {"name": None, "verb": None, "params": {}, "seeds": [0], "runs": None, "one_seed": False, "then": None}
-    assert plain(SweepConf()) == jobs
+    jobs = {"name": None, "verb": None, "params": {}, "seeds": [0], "runs": None, "model": None, "one_seed": False}
+    assert plain(SweepConf()) == jobs | {"then": None}
 
 
 @pytest.mark.parametrize("verb", SCHEMAS)

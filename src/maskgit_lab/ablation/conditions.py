@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from maskgit_lab.ablation.origins import Origins
-from maskgit_lab.ablation.reading import TOKENIZER_SEED, Run
+from maskgit_lab.ablation.reading import TOKENIZER_SEED, Run, is_autoregressive
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.runs.results import PROVENANCE, VERSION, Row, is_floor, samples_in
@@ -68,7 +68,7 @@ class Conditions:
 
 def _values(run: Run, row: Row, origins: Origins) -> Mapping[str, Any]:
     """What a row says, and the settings of its model's training by dotted keys."""
-    if "steps" not in row:
+    if "steps" not in row and not is_autoregressive(row):
         return origins.complete(run, row)
     training, seeds = origins.run_of(run, row).settings, origins.seeds_of(run, row)
     return {**training, TOKENIZER_SEED: seeds.tokenizer, **origins.complete(run, row)}

@@ -29,9 +29,9 @@ Line = Float[np.ndarray, " X"]
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of one schedule."""
+    """One metric of one schedule, or of a baseline, which has it at every T."""
 
-    schedule: str  # its name
+    schedule: str  # its name, or the baseline's
     metric: Metric  # what the values are
     x: tuple[float, ...]  # T or the values of a knob, ascending
     seeds: tuple[Seeds, ...]  # of the models
@@ -132,17 +132,21 @@ def metrics_of(study: Study) -> list[Metric]:
 
 def curve(points: Sequence[Point], metric: Metric, over: str = STEPS) -> Curve | None:
     """The metric of points of one schedule over T, or over a knob whose values are numbers; None if never measured."""
-    values: dict[tuple[Seeds, Draw, float], list[float]] = defaultdict(list)  # of models of equal seeds: several
-    for point in points:
-        if (value := point.value(metric.key)) is not None:
-            values[point.seeds, point.draw, point.x(over)].append(value)
-    if not values:
-        return None
-    seeds, draws, xs = (tuple(sorted(set(axis))) for axis in zip(*values, strict=True))
-    values_RDX = np.full((len(seeds), len(draws), len(xs)), np.nan)
-    for (one, draw, x), several in values.items():
-        values_RDX[seeds.index(one), draws.index(draw), xs.index(x)] = np.mean(several)
-    return Curve(points[0].schedule, metric, xs, seeds, draws, values_RDX)
+    known = [(p, p.x(over), value) for p in points if (value := p.value(metric.key)) is not None]
+    return _tabulated(points[0].schedule, metric, known) if known else None
+
+
+def level(points: Sequence[Point], metric: Metric, key: str, name: str) -> Curve | None:
+    """The metric of points without T, which is the same at every T: a curve of one x, 0; None if never measured.
+
+    Args:
+        points: of models that differ in their seeds alone.
+        metric: that it is compared with.
+        key: that it has in the rows of these points.
+        name: of the models, in place of a schedule.
+    """
+    known = [(point, 0.0, value) for point in points if (value := point.value(key)) is not None]
+    return _tabulated(name, metric, known) if known else None
 
 
 def curves(points: Sequence[Point], metric: Metric, over: str = STEPS) -> list[Curve]:
@@ -150,6 +154,18 @@ def curves(points: Sequence[Point], metric: Metric, over: str = STEPS) -> list[C
     names = in_order(point.schedule for point in points)
     made = (curve([p for p in points if p.schedule == name], metric, over) for name in names)
     return [one for one in made if one is not None]
+
+
+def _tabulated(name: str, metric: Metric, known: Sequence[tuple[Point, float, float]]) -> Curve:
+    """A curve of points, each with its x and its value."""
+    values: dict[tuple[Seeds, Draw, float], list[float]] = defaultdict(list)  # of models of equal seeds: several
+    for point, x, value in known:
+        values[point.seeds, point.draw, x].append(value)
+    seeds, draws, xs = (tuple(sorted(set(axis))) for axis in zip(*values, strict=True))
+    values_RDX = np.full((len(seeds), len(draws), len(xs)), np.nan)
+    for (one, draw, x), several in values.items():
+        values_RDX[seeds.index(one), draws.index(draw), xs.index(x)] = np.mean(several)
+    return Curve(name, metric, xs, seeds, draws, values_RDX)
 
 
 def at_best_steps(points: Sequence[Point], knob: str, metric: Metric) -> list[Point]:

@@ -4,11 +4,12 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.group import Group
+from maskgit_lab.ablation.points import Point
 from maskgit_lab.runs.results import HELD_OUT, RECONSTRUCTIONS, Row
 
 NAMES = {HELD_OUT: "held-out images", RECONSTRUCTIONS: "reconstructions"}
@@ -37,8 +38,8 @@ class Floor:
         return fmean(values) if values else None
 
 
-def floors(study: Study) -> list[Floor]:
-    """Those of a study: of as many images as its samples where they were measured, and else of the most."""
+def floors(study: Group) -> list[Floor]:
+    """Those of a study or a baseline: of as many images as its samples where there are such, and else of the most."""
     found = []
     for source in NAMES:
         rows = [row for run in study.runs for row in run.rows if row.get("source") == source and _fits(row, study)]
@@ -49,17 +50,17 @@ def floors(study: Study) -> list[Floor]:
     return found
 
 
-def real_cas(study: Study) -> float | None:
+def real_cas(points: Iterable[Point], key: str = "cas_real_top1") -> float | None:
     """CAS of real images, the ceiling of that of samples; None where CAS was not measured."""
-    values = [value for point in study.main if (value := point.value("cas_real_top1")) is not None]
+    values = [value for point in points if (value := point.value(key)) is not None]
     return fmean(values) if values else None
 
 
-def _fits(row: Row, study: Study) -> bool:
+def _fits(row: Row, study: Group) -> bool:
     return all(row.get(key) == study.settings[key] for key in ALIKE if key in study.settings)
 
 
-def _newest(rows: Sequence[Row], study: Study) -> list[Row]:
+def _newest(rows: Sequence[Row], study: Group) -> list[Row]:
     """One a tokenizer, of the code that measured the samples where there is one; other metrics are put together."""
     codes = {point.row.get("code") for point in study.points}
     merged: dict[str, Row] = {}

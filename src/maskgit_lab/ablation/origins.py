@@ -32,11 +32,11 @@ class Origins:
     def of(cls, runs: Iterable[Run]) -> Origins:
         """What runs say; where several trained the same weights, the one whose settings most models share."""
         found = list(runs)
-        models = Counter(run.training for run in found for _ in {row.get(MODEL) for row in run.points})
+        models = Counter(run.training for run in found for _ in {row.get(MODEL) for row in run.generated})
         trained: dict[str, Run] = {}
         keys: dict[str, dict[str, Any]] = defaultdict(dict)
         for run in sorted(found, key=lambda run: (not run.training, -models[run.training])):
-            for row in (row for row in run.points if row.get(MODEL)):
+            for row in (row for row in run.generated if row.get(MODEL)):
                 if run.training:
                     trained.setdefault(row[MODEL], run)
                 said = {key: row[key] for key in (*COMPLETED, DEBUG) if key in row}
@@ -68,7 +68,7 @@ class Origins:
 def _first_seeds(runs: Iterable[Run]) -> dict[str, int]:
     """The lowest seed of the samples of each model that is named."""
     found: dict[str, int] = {}
-    for row in (row for run in runs for row in run.points if row.get(MODEL)):
+    for row in (row for run in runs for row in run.generated if row.get(MODEL)):
         seed = int(row.get("seed", 0))
         found[row[MODEL]] = min(seed, found.get(row[MODEL], seed))
     return found

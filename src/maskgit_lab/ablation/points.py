@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from maskgit_lab.ablation.reading import Run, Seeds
 from maskgit_lab.runs.results import SETTINGS, Row, knobs
 
 STEPS, DECODER, DECODE_SCHEDULE = "steps", "decoder", "decode_schedule"
-COMPARED = ("schedule", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
+COMPARED = ("schedule", "order", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
 REPEATED = ("model", "seed", "repeat")  # points that differ in these alone are repeats of each other
 SHARED = tuple(key for key in SETTINGS if key not in (*COMPARED, *REPEATED, "metrics", "cas_classifier"))
 Value = float | str  # of a knob; everything but numbers as text
@@ -33,6 +34,7 @@ class Point:
     training: str  # of its model
     seeds: Seeds  # of its model
     sources: tuple[tuple[Run, Row], ...]  # the runs and their rows that this was read from
+    sizes: Mapping[str, int] = field(default_factory=dict)  # of its model, as the run that trained it has them
 
     @property
     def schedule(self) -> str:
@@ -54,6 +56,23 @@ class Point:
         named = {DECODER: self.row[DECODER]} if DECODER in self.row else {}
         own = {key: value for key, value in knobs(self.row).items() if key not in REPEATED}
         return tuple(sorted((key, _value(value)) for key, value in {**own, **named}.items()))
+
+    @property
+    def kind(self) -> str:
+        """What its model was trained with besides the seeds: the schedule, or the order of the tokens."""
+        return str(self.row.get("schedule", self.row.get("order", "")))
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """The same for rows of the same point."""
+        return (
+            self.kind,
+            self.row.get(DECODE_SCHEDULE, self.kind),
+            self.row.get(STEPS),
+            self.setting,
+            self.model,
+            self.draw,
+        )
 
     @property
     def model(self) -> str:

@@ -23,6 +23,9 @@ from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
 NOT_OF_THE_TRAINING = {*PLACES, *EVALUATION, "seed", "schedule"}
+# Groups of the other kind of model; configs of earlier versions, which are all of MaskGIT, lack those of the baseline.
+AUTOREGRESSIVE, MASKGIT = "autoregressive", "maskgit"
+OF_THE_OTHER = {AUTOREGRESSIVE: {"mvtm"}, MASKGIT: {"model", AUTOREGRESSIVE}}
 TOKENIZER_SEED = "tokenizer.seed"  # and so is this one of another group
 LARGEST = 2**63  # T and seeds
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
@@ -56,24 +59,39 @@ class Run:
     seeds: Seeds | None = None  # of its model; None: unknown
     modified: float = 0.0  # when a row was added last, in seconds
     choices: tuple[Row, ...] = ()  # what the choice temperature was chosen by: no points of a curve
+    sizes: Mapping[str, int] = field(default_factory=dict)  # tokens of an image, parameters; empty where not recorded
 
     @cached_property
     def points(self) -> list[Row]:
         """Rows that are points of a curve."""
         return [row for row in self.rows if _is_point(row) and PURPOSE not in row]
 
+    @cached_property
+    def sequential(self) -> list[Row]:
+        """Rows of samples of an autoregressive model, which has no T: they are points of no curve."""
+        return [row for row in self.rows if is_autoregressive(row) and _is_named(row) and PURPOSE not in row]
+
+    @property
+    def generated(self) -> list[Row]:
+        """Rows of samples of any model of ours."""
+        return [*self.points, *self.sequential]
+
     @property
     def external(self) -> list[Row]:
         """Rows of images that none of our models generated: they have no T, and so no curve. Held-out images are among
         them where they were measured beside such images.
         """
-        others = [row for row in self.rows if "steps" not in row]
+        others = [row for row in self.rows if "steps" not in row and not is_autoregressive(row)]
         return others if any("samples" in row for row in others) else [row for row in others if not is_floor(row)]
 
     @property
     def unusable(self) -> list[Row]:
         """All other rows: what identifies their point is missing or not valid."""
-        return [row for row in self.rows if "steps" in row and not _is_point(row)]
+        return [
+            row
+            for row in self.rows
+            if ("steps" in row and not _is_point(row)) or (is_autoregressive(row) and not _is_named(row))
+        ]
 
     def grid(self, row: Row) -> Path | None:
         """The picture of a row's samples, or else the run's own grid of samples; None if neither exists."""
@@ -81,8 +99,12 @@ class Run:
         return next((path for path in candidates if path.is_file()), None)
 
 
-def find_runs(folder: Path) -> list[Run]:
+def find_runs(folder: Path, *, least: int = 1) -> list[Run]:
     """Every run below a folder, at any depth, in the order of their paths.
+
+    Args:
+        folder: where to look.
+        least: 0 where a folder without a single result will do.
 
     Raises:
         UserError: there is no such folder, or no run in it.
@@ -92,7 +114,7 @@ def find_runs(folder: Path) -> list[Run]:
     if not folder.is_dir():
         raise UserError(f"runs={folder} is a file: name the folder that holds the runs")
     runs = [_read(path) for path in sorted(run_folders([folder], _is_run, hidden=False))]
-    if not any(run.rows for run in runs):
+    if least and not any(run.rows for run in runs):
         what = f"{len(runs)} runs without a single result" if runs else f"no {RESULTS}"
         raise UserError(f"runs={folder} holds {what}: train and evaluate something first, or name another folder")
     return runs
@@ -101,6 +123,8 @@ def find_runs(folder: Path) -> list[Run]:
 def short_names(runs: Sequence[Run]) -> dict[Path, str]:
     """The runs' paths without the folder that they have in common."""
     paths = {run.path: run.path.absolute() for run in runs}
+    if not paths:
+        return {}
     common = Path(os.path.commonpath(paths.values())) if len(paths) > 1 else next(iter(paths.values())).parent
     return {path: absolute.relative_to(common).as_posix() for path, absolute in paths.items()}
 
@@ -128,6 +152,7 @@ def _read(path: Path) -> Run:
         seeds=Seeds.of_config(config),
         modified=results.stat().st_mtime if results.exists() else 0.0,
         choices=_choices(path),
+        sizes=_sizes(path),
     )
 
 
@@ -141,7 +166,8 @@ def _training(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the training depends on, by dotted keys; as `settings.training`, but of configs of any version."""
     trainer = config.get("trainer")
     precision = {"precision": trainer["precision"]} if isinstance(trainer, dict) and "precision" in trainer else {}
-    found = flatten({key: value for key, value in config.items() if key not in NOT_OF_THE_TRAINING} | precision)
+    left_out = NOT_OF_THE_TRAINING | OF_THE_OTHER.get(str(config.get("model") or MASKGIT), set())
+    found = flatten({key: value for key, value in config.items() if key not in left_out} | precision)
     return {key: value for key, value in found.items() if key != TOKENIZER_SEED}
 
 
@@ -164,7 +190,7 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         parts = record.get("done", record)  # earlier versions kept the parts apart, and then had `evaluation`
-        done = {part for part in ("mvtm", "evaluation") if parts.get(part) is not None}
+        done = {part for part in ("mvtm", AUTOREGRESSIVE, "evaluation") if parts.get(part) is not None}
         done |= {"evaluation"} if parts.get("measured") else set()
     except (ValueError, AttributeError):
         return ["its run.json is damaged"]
@@ -175,16 +201,33 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     measured = {row.get("steps") for row in rows}
     missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
     what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
-    return [f"unfinished: {what if 'mvtm' in done else 'its training has not ended'}"]
+    return [f"unfinished: {what if done else 'its training has not ended'}"]
+
+
+def is_autoregressive(row: Row) -> bool:
+    """Whether a row is of an autoregressive model: it names the order of the tokens, and no T."""
+    return "order" in row and "steps" not in row and not is_floor(row) and "samples" not in row
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """The sizes of the run's models, as its record has them."""
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        return {str(key): size for key, size in record.get("sizes", {}).items() if _is_whole(size, 0)}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def _is_point(row: Row) -> bool:
-    """Whether the row identifies its point; files may have been edited, or come from elsewhere."""
-    names = (row.get(key, "") for key in ("decoder", "decode_schedule", "model", "cas_classifier"))
+    """Whether the row identifies its point of a curve."""
+    return isinstance(row.get("schedule"), str) and _is_whole(row.get("steps"), 1) and _is_named(row)
+
+
+def _is_named(row: Row) -> bool:
+    """Whether what identifies the row's samples is valid; files may have been edited, or come from elsewhere."""
+    names = (row.get(key, "") for key in ("decoder", "decode_schedule", "model", "cas_classifier", "order"))
     return (
-        isinstance(row.get("schedule"), str)
-        and all(isinstance(name, str) for name in names)
-        and _is_whole(row.get("steps"), 1)
+        all(isinstance(name, str) for name in names)
         and _is_whole(row.get("seed", 0), 0)
         and _is_whole(row.get("repeat", 0), 0)
         and all(not isinstance(value, float) or math.isfinite(value) for value in knobs(row).values())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from maskgit_lab.ablation.published import PublishedTime, runtimes
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS
+from maskgit_lab.runs.timings import CPU, EXPECTED, FAULT, HIGHEST, LOWEST, SECONDS
 
 # Keys of rows that may stand in one figure; in others, such as the weights, rows of one line may differ.
 SHARED = (
@@ -39,6 +39,7 @@ class Timed:
     lowest: float
     highest: float
     n: int  # repetitions, of all models together
+    cpu_seconds: float | None  # of the process; None: unknown
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Ratio:
     place: Place  # of the autoregressive model
     steps: int  # T of MaskGIT
     ratio: float
+    of_cpu: float | None  # the ratio of the CPU time, on a CPU
     papers: float | None  # the ratio of the paper's times at this number of tokens, if it has them
 
     @property
@@ -95,7 +97,8 @@ def runtimes_of(rows: Iterable[Row]) -> list[Runtimes]:
     """Rows of any number of files, by what they share; the latest row of a cell and a model counts."""
     groups: dict[tuple[Any, ...], dict[Any, Row]] = defaultdict(dict)
     for row in rows:
-        key = tuple((name, row[name]) for name in SHARED if name in row and not isinstance(row[name], list | dict))
+        known = {name: value for name in SHARED if not isinstance(value := row.get(name), list | dict)}
+        key = tuple((name, value) for name, value in known.items() if value)  # no guidance is guidance 0
         cell = (_place(row), row.get("model"))
         before = groups[key].pop(cell, None)
         groups[key][cell] = before if before is not None and SECONDS in before and SECONDS not in row else row
@@ -108,11 +111,13 @@ def ratios(of: Runtimes) -> list[Ratio]:
     every = sorted({row["steps"] for row in of.rows if _line(row).startswith(MASKGIT)})
     steps = PAPERS_STEPS if PAPERS_STEPS in every or not every else every[0]
     papers = {one.tokens: one.ratio for one in runtimes()}
-    return [
-        Ratio(place, steps, one.seconds / times[other].seconds, papers.get(place.tokens))
-        for place, one in times.items()
-        if place.line in (UNCACHED, CACHED) and (other := place._replace(line=maskgit_line(steps))) in times
-    ]
+    found = []
+    for place, one in times.items():
+        other = times.get(place._replace(line=maskgit_line(steps)))
+        if place.line in (UNCACHED, CACHED) and other is not None:
+            of_cpu = _of_cpu(of, one, other)
+            found.append(Ratio(place, steps, one.seconds / other.seconds, of_cpu, papers.get(place.tokens)))
+    return found
 
 
 def speedups(of: Runtimes) -> dict[tuple[int, int], float]:
@@ -156,7 +161,14 @@ def _timed(rows: Sequence[Row]) -> Timed:
         min(row[LOWEST] for row in rows),
         max(row[HIGHEST] for row in rows),
         sum(row["n"] for row in rows),
+        median(row[CPU] for row in rows),
     )
+
+
+def _of_cpu(of: Runtimes, one: Timed, other: Timed) -> float | None:
+    if of.settings.get("device") != "cpu" or not one.cpu_seconds or not other.cpu_seconds:
+        return None
+    return one.cpu_seconds / other.cpu_seconds
 
 
 def _reason(row: Row) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.points import SHARED, canonical
-from maskgit_lab.ablation.study import Study
 
 HASHES = (  # named where plainer settings tell nothing apart
     *("labels", "features_weights", "precision_weights", "reference_fingerprint", "samples_fingerprint"),
@@ -16,13 +16,14 @@ HASHES = (  # named where plainer settings tell nothing apart
 MODEL, CODE, TRAINING = "model", "code", "training"
 LAST = (MODEL, CODE)  # named where no setting tells anything apart
 LONGEST = 32  # characters of a value
+G = TypeVar("G", bound=Group)
 TARGET = "._target_"  # at the end of the key of an object's class
 
 
-def titled(every: Sequence[Study]) -> list[Study]:
-    """The same studies, no two of one title: with what sets them apart in short, and a number where nothing does."""
+def titled(every: Sequence[G]) -> list[G]:
+    """The same groups, no two of one title: with what sets them apart in short, and a number where nothing does."""
     words = {heading: _words([s for s in every if s.heading == heading]) for heading in {s.heading for s in every}}
-    found: dict[str, Study] = {}
+    found: dict[str, G] = {}
     for study in every:
         one = own = replace(study, apart=words[study.heading].pop(0))
         number = 2
@@ -33,12 +34,12 @@ def titled(every: Sequence[Study]) -> list[Study]:
     return list(found.values())
 
 
-def differences(every: Sequence[Study]) -> list[dict[str, Any]]:
+def differences(every: Sequence[Group]) -> list[dict[str, Any]]:
     """For each study, the settings of evaluation and training in which studies of the same heading do not agree."""
     return [_apart(study, [other for other in every if other.heading == study.heading]) for study in every]
 
 
-def _apart(study: Study, alike: Sequence[Study]) -> dict[str, Any]:
+def _apart(study: Group, alike: Sequence[Group]) -> dict[str, Any]:
     """A study whose training is not known is not set apart from the others by that."""
     measured = _disagreed(study.settings, [other.settings for other in alike])
     trained = _disagreed(study.training, [other.training for other in alike if other.training])
@@ -49,7 +50,7 @@ def _disagreed(mine: Mapping[str, Any], every: Sequence[Mapping[str, Any]]) -> d
     return {key: v for key, v in mine.items() if len({canonical(other.get(key)) for other in every}) > 1}
 
 
-def _words(alike: Sequence[Study]) -> list[tuple[str, ...]]:
+def _words(alike: Sequence[Group]) -> list[tuple[str, ...]]:
     """For each study of one heading, what sets it apart: setting by setting, the one that tells most of them apart."""
     details = [_details(study, apart) for study, apart in zip(alike, differences(alike), strict=True)]
     keys = list(dict.fromkeys(key for each in details for key in each))
@@ -70,7 +71,7 @@ def _told_apart(words: Mapping[str, Sequence[str]], keys: Sequence[str]) -> int:
     return len(set(zip(*(words[key] for key in keys), strict=True))) if keys else 1
 
 
-def _details(study: Study, apart: Mapping[str, Any]) -> dict[str, Any]:
+def _details(study: Group, apart: Mapping[str, Any]) -> dict[str, Any]:
     """What may set a study apart: its settings, and then the model and the code themselves."""
     models = {point.model for point in study.points}
     model = {MODEL: next(iter(models))} if len(models) == 1 else {}
@@ -78,7 +79,7 @@ def _details(study: Study, apart: Mapping[str, Any]) -> dict[str, Any]:
     return {**apart, TRAINING: bool(study.training), **model, **code}
 
 
-def _word(study: Study, details: Mapping[str, Any], key: str, keys: Sequence[str]) -> str:
+def _word(study: Group, details: Mapping[str, Any], key: str, keys: Sequence[str]) -> str:
     """A setting in short, such as `depth=4`."""
     is_of_training = key == TRAINING or key not in (*SHARED, *HASHES, *LAST)
     if is_of_training and not study.training:

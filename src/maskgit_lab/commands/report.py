@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.baselines import baselines
 from maskgit_lab.ablation.conditions import Conditions
 from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.reading import Run, find_runs
@@ -13,6 +15,9 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
+from maskgit_lab.report.runtime import say_runtime
+from maskgit_lab.report.table1 import DIFFERENCE, TITLE
+from maskgit_lab.runs.timings import Timings, find_timings
 from maskgit_lab.settings import ReportConf
 
 
@@ -22,29 +27,31 @@ def run(settings: ReportConf) -> None:
     Raises:
         UserError: there are no runs, or none that meet the conditions, or the report cannot be written or sent.
     """
-    found, terminal = find_runs(Path(settings.runs).expanduser()), Terminal()
+    folder, terminal = Path(settings.runs).expanduser(), Terminal()
+    timings = [row for path in find_timings(folder) for row in Timings(path).rows()]
+    found = find_runs(folder, least=0 if timings else 1)
     conditions = None if settings.where is None else Conditions.read(settings.where)
     origins = Origins.of(found)
     runs = found if conditions is None else conditions.chosen(found, origins)
-    every, where = studies(runs, origins), str(conditions or "")
-    terminal.note("runs", _about(runs, every))
+    every, known, where = studies(runs, origins), baselines(runs, origins), str(conditions or "")
+    terminal.note("runs", _about(runs, every, known))
     if where:
         terminal.note("where", f"{where}: {_rows(runs):,} of {_rows(found):,} rows")
     out = Path(settings.out).expanduser()
-    report = write_report(runs, every, out, bootstrap=settings.bootstrap, seed=settings.seed, where=where)
+    options = {"bootstrap": settings.bootstrap, "seed": settings.seed}
+    report = write_report(runs, every, out, **options, where=where, baselines=known, timings=timings)
     _print(terminal, report)
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:
         from maskgit_lab.report.wandb import publish  # slow to import, and rarely needed
 
-        publish(
-            report.chapters, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group, where
-        )
+        publish(report, settings.runs, settings.wandb.project, settings.wandb.entity, settings.wandb.group, where)
 
 
-def _about(runs: Sequence[Run], every: Sequence[Study]) -> str:
+def _about(runs: Sequence[Run], every: Sequence[Study], known: Sequence[Baseline]) -> str:
     n_studies = "1 study" if len(every) == 1 else f"{len(every)} studies"
-    return f"{len(runs)} of them, {_rows(runs):,} rows, {n_studies}"
+    n_baselines = ", 1 baseline" if len(known) == 1 else f", {len(known)} baselines" if known else ""
+    return f"{len(runs)} of them, {_rows(runs):,} rows, {n_studies}{n_baselines}"
 
 
 def _rows(runs: Sequence[Run]) -> int:
@@ -58,6 +65,14 @@ def _print(terminal: Terminal, report: Report) -> None:
         terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
         for text in (*chapter.notes, *chapter.order, *chapter.warnings):
             terminal.say(text)
+    for models in report.models:
+        terminal.table(f"{TITLE}: {models.title}", models.table.flat_head, models.table.rows, n_texts=2)
+        if models.differences.rows:
+            terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=1)
+        for text in (*models.notes, *models.about_differences, *models.warnings):
+            terminal.say(text)
+    for runtime in report.runtimes:
+        say_runtime(runtime, terminal)
     for text in report.faults:
         terminal.say(text)
     if report.cost.rows:

@@ -154,7 +154,9 @@ def probabilities(
     Returns:
         In single precision; codes that are cut have 0, and the others may add up to less than 1.
     """
-    p_BK = (logits_BK.float() / temperature).softmax(dim=-1)
+    # Divided after the largest is subtracted, no temperature is too low for single precision.
+    below_BK = logits_BK.float() - logits_BK.float().amax(dim=-1, keepdim=True)
+    p_BK = (below_BK / max(temperature, torch.finfo(torch.float32).tiny)).softmax(dim=-1)
     if top_k is None and top_p == 1:
         return p_BK
     sorted_BK, index_BK = p_BK.sort(dim=-1, descending=True, stable=True)

@@ -73,8 +73,7 @@ def check_guidance(guidance: float, label_dropout: float) -> None:
     """Raises a `UserError` for guidance of a model that knows no logits without a class."""
     if guidance > 0 and label_dropout == 0:
         raise UserError(
-            f"decode.guidance={guidance} needs a model that was trained with label_dropout above 0 (mvtm.label_dropout "
-            "or autoregressive.label_dropout): set it to 0"
+            f"decode.guidance={guidance} needs a model that was trained with mvtm.label_dropout above 0: set it to 0"
         )
 
 

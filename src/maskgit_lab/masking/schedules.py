@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskgit_lab.objects import name_of
+
 # The released code clips gamma to [1e-6, 1], so that at least one token is always masked in training.
 SMALLEST_RATIO = 1e-6
-PLAIN = (bool, int, float, str)  # what settings of a schedule are
 
 
 class Schedule(ABC):
@@ -30,9 +31,7 @@ class Schedule(ABC):
     @property
     def name(self) -> str:
         """Its name in results: that of its config, with the module of a class of a user's own, and its settings."""
-        module = "" if type(self).__module__ == __name__ else f"{type(self).__module__}."
-        settings = ",".join(f"{key}={value}" for key, value in sorted(vars(self).items()) if isinstance(value, PLAIN))
-        return f"{module}{self.config_name()}" + (f"({settings})" if settings else "")
+        return name_of(self, self.config_name(), __name__)
 
     def __call__(self, ratio: Float[Tensor, "*shape"], n_tokens: int | Tensor) -> Float[Tensor, "*shape"]:
         """Fraction of tokens to mask at progress `ratio`.

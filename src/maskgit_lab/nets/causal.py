@@ -127,11 +127,11 @@ class CausalTransformer(Transformer):
     ) -> None:
         # The last of the N + 1 positions is never read: with it, both transformers have the same weights.
         super().__init__(n_codes, n_classes, n_tokens, depth, heads, width, mlp_width, dropout)
-        positions = list(range(n_tokens)) if order is None else list(order)
-        if not is_permutation(positions, n_tokens):
-            raise ValueError(f"an order of {len(positions)} positions is none of the {n_tokens} tokens")
-        self.sizes |= {} if order is None else {"order": positions}
-        self.register_buffer("order_N", torch.tensor(positions), persistent=False)  # which the sizes have
+        if order is not None and not is_permutation(order, n_tokens):
+            raise ValueError(f"its order of {len(order)} positions is not one of the {n_tokens} tokens")
+        self.sizes |= {} if order is None else {"order": list(order)}
+        order_N = torch.arange(n_tokens) if order is None else torch.tensor(order)
+        self.register_buffer("order_N", order_N, persistent=False)  # which the sizes have
 
     def forward(self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]) -> Float[Tensor, "B N K"]:
         """Logits over the K codes at every position of an image, given the class and the tokens before it in the order.

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from maskgit_lab.errors import UserError
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.objects import name_of
 
 
 class Order(ABC):
@@ -22,8 +23,8 @@ class Order(ABC):
 
     @property
     def name(self) -> str:
-        """As rows of results have it: the name of the class in lower case."""
-        return type(self).__name__.lower()
+        """As rows of results have it: its class in lower case, with the module of a user's own, and its settings."""
+        return name_of(self, type(self).__name__.lower(), __name__)
 
     @abstractmethod
     def __call__(self, height: int, width: int) -> Int64[Tensor, " N"]:
@@ -65,10 +66,6 @@ class Permutation(Order):
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise UserError(f"order.seed={self.seed} is not possible: give a whole number of at least 0")
 
-    @property
-    def name(self) -> str:
-        return f"permutation-{self.seed}"
-
     def __call__(self, height: int, width: int) -> Int64[Tensor, " N"]:
         return torch.randperm(height * width, generator=torch.Generator().manual_seed(self.seed))
 
@@ -80,9 +77,15 @@ def positions_of(order: Order, height: int, width: int) -> Int64[Tensor, " N"]:
         UserError: they are not every position of the grid once.
     """
     with torch.device("cpu"):  # networks are tried without memory, which positions need
-        found = order(height, width)
-    if not isinstance(found, Tensor) or not is_permutation(found.tolist(), height * width):
-        what = f"{tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        try:
+            found = order(height, width)
+        except Exception as error:  # of a class of the user's
+            raise UserError(
+                f"the order {order.name} fails for a grid of {height} x {width} tokens ({first_line(error)}): fix it, "
+                "or choose another with order=NAME"
+            ) from error
+    if not isinstance(found, Tensor) or found.ndim != 1 or not is_permutation(found.tolist(), height * width):
+        what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         raise UserError(
             f"the order {order.name} gives {what} for a grid of {height} x {width} tokens: return every position from "
             f"0 to {height * width - 1} once, as a tensor of whole numbers"

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.baselines import with_baselines
 from maskgit_lab.ablation.classifiers import across, alike
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.ranking import Ranking, rank
@@ -17,7 +19,9 @@ from maskgit_lab.report.agreement import classifier_sentences, order_sentences
 from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
+from maskgit_lab.report.runtime import RuntimeChapter
 from maskgit_lab.report.samples import Picture, sample_pictures
+from maskgit_lab.report.table1 import ModelsChapter, models_chapters
 from maskgit_lab.report.tables import Table, cost_table, external_table, pairs_table, papers_form
 from maskgit_lab.report.temperature import Reading, best_steps_panels, choice_panels, second_reading
 from maskgit_lab.report.words import EDGE, EDGE_NOTE
@@ -54,8 +58,10 @@ class Report:
     opening: str  # what the report is of
     faults: Sequence[str]  # what could not be read
     chapters: Sequence[Chapter]  # of the studies
+    models: Sequence[ModelsChapter]  # in the form of Table 1, for each way of measuring
     external: Table  # images that none of our models generated
     cost: Table  # of all runs together, by stage
+    runtimes: Sequence[RuntimeChapter] = ()  # how long decoding takes, for each network and device
 
 
 def make_report(
@@ -66,6 +72,7 @@ def make_report(
     bootstrap: int,
     seed: int,
     where: str = "",
+    baselines: Sequence[Baseline] = (),
 ) -> Report:
     """The contents of the report of runs.
 
@@ -76,9 +83,12 @@ def make_report(
         bootstrap: resamples of the intervals.
         seed: of the resamples.
         where: the conditions by which the rows were chosen; "": none.
+        baselines: autoregressive models of the same runs.
     """
+    every = with_baselines(every, baselines)
     chapters: list[Chapter] = []
-    for study, apart, pictures in zip(every, differences(every), sample_pictures(every), strict=True):
+    grids = sample_pictures([*every, *baselines])
+    for study, apart, pictures in zip(every, differences(every), grids, strict=False):
         ranking = rank(curves(study.main, study.distance), bootstrap=bootstrap, seed=seed)
         same = across(alike(study, every), bootstrap=bootstrap, seed=seed)
         order = [*order_sentences(study, ranking), *classifier_sentences(study, same)]
@@ -87,7 +97,10 @@ def make_report(
     external = external_table((names[run.path], row) for run in runs for row in run.external)
     faults = sentences.faults_of(runs, names)
     cost = cost_table(costs_of(run.path for run in runs))
-    return Report(sentences.title(every), sentences.opening(runs, every, where), faults, chapters, external, cost)
+    title, opening = sentences.title(every, baselines), sentences.opening(runs, every, where, baselines)
+    of_baselines = {one.title: found for one, found in zip(baselines, grids[len(every) :], strict=True)}
+    models = models_chapters(every, baselines, names, of_baselines, bootstrap=bootstrap, seed=seed)
+    return Report(title, opening, faults, chapters, models, external, cost)
 
 
 def _chapter(
@@ -107,7 +120,7 @@ def _chapter(
         study=study,
         apart=apart,
         warnings=sentences.warnings(study, names),
-        pair=side_by_side([*distance, papers_panel()]),
+        pair=side_by_side([*distance, papers_panel(with_baseline=bool(study.baselines))]),
         panels=[panel for panel in panels if panel not in distance],
         knobs={knob: drawn for knob, drawn in knobs.items() if drawn},
         choices=choice_panels(study),

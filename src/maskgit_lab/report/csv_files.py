@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maskgit_lab.ablation.baseline import Baseline
 from maskgit_lab.ablation.curves import curves, metrics_of
 from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.table1 import ModelsChapter
 from maskgit_lab.report.tables import floor_numbers
 from maskgit_lab.report.temperature import readings, spots_table
 
 
-def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str]) -> str:
-    """Every row as it was measured, with its run and the number and title of its study; 0: external images, of none."""
+def points_csv(
+    every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str], baselines: Sequence[Baseline] = ()
+) -> str:
+    """Every row as it was measured, with its run and the number and title of its study; 0: autoregressive models and
+    external images, of none.
+    """
     rows = [
         (i, study.title, run, row) for i, study in enumerate(every, 1) for p in study.points for run, row in p.sources
     ]
@@ -29,6 +35,7 @@ def points_csv(every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path,
         for row in run.rows
         if (row.get("source"), row["n_samples"]) == (floor.source, floor.n)
     ]
+    rows += [(0, one.title, run, row) for one in baselines for point in one.points for run, row in point.sources]
     rows += [(0, "external images", run, row) for run in runs for row in run.external]
     return _csv({"study": i, "title": title, "run": names[run.path], **row} for i, title, run, row in rows)
 
@@ -55,6 +62,13 @@ def table_csv(every: Sequence[Study]) -> str:
         {"study": i, "title": study.title, **row}
         for i, study in enumerate(every, 1)
         for row in (*readings(study), *floor_numbers(study))
+    )
+
+
+def table1_csv(chapters: Sequence[ModelsChapter]) -> str:
+    """The tables in the form of Table 1, one after the other, as plain numbers; CAS is a fraction."""
+    return _csv(
+        {"table": chapter.number, "title": chapter.title, **row} for chapter in chapters for row in chapter.numbers
     )
 
 

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from maskgit_lab.ablation.baseline import Baseline
 from maskgit_lab.ablation.reading import Run, short_names
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.chapters import Chapter, Report, make_report
-from maskgit_lab.report.csv_files import curves_csv, points_csv, table_csv, temperature_csv
+from maskgit_lab.report.csv_files import curves_csv, points_csv, table1_csv, table_csv, temperature_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.pages import html_page, markdown_page
+from maskgit_lab.report.runtime import draw_runtime, runtime_chapters
+from maskgit_lab.report.samples import Picture
+from maskgit_lab.report.table1 import ModelsChapter
 from maskgit_lab.report.temperature import RING
 from maskgit_lab.report.words import label
 from maskgit_lab.runs.outputs import made_folder
+from maskgit_lab.runs.results import Row
 
 HTML = "report.html"
 
 
 def write_report(
-    runs: Sequence[Run], every: Sequence[Study], out: Path, *, bootstrap: int, seed: int, where: str = ""
+    runs: Sequence[Run],
+    every: Sequence[Study],
+    out: Path,
+    *,
+    bootstrap: int,
+    seed: int,
+    where: str = "",
+    baselines: Sequence[Baseline] = (),
+    timings: Sequence[Row] = (),
 ) -> Report:
     """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
 
@@ -30,6 +44,8 @@ def write_report(
         bootstrap: resamples of the intervals.
         seed: of the resamples.
         where: the conditions by which the rows were chosen; "": none.
+        baselines: autoregressive models of the same runs.
+        timings: rows of how long decoding takes.
 
     Raises:
         UserError: the folder cannot be made.
@@ -37,14 +53,19 @@ def write_report(
     """
     made_folder(out)
     names = short_names(runs)
-    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where)
+    report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where, baselines=baselines)
+    report = replace(report, runtimes=runtime_chapters(timings))
+    for of_times in report.runtimes:
+        draw_runtime(of_times, out / "figures" / of_times.key)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
+    samples = {models.number: _save(models, out) for models in report.models}
     texts = {
-        "points.csv": points_csv(every, runs, names),
+        "points.csv": points_csv(every, runs, names, baselines),
         "curves.csv": curves_csv(every),
         "table.csv": table_csv(every),
+        "table1.csv": table1_csv(report.models),
         "temperature.csv": temperature_csv(every),
-        "report.md": markdown_page(report, figures),
+        "report.md": markdown_page(report, figures, samples),
         HTML: html_page(report),
     }
     for name, text in texts.items():
@@ -57,7 +78,7 @@ def write_report(
 def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:
     """Draws the figures of a study; returns what each shows and its path relative to the report."""
     study, title = chapter.study, chapter.study.title
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{study.data}-{study.features}-{study.n_samples}")
+    name = _plain(f"{study.data}-{study.features}-{study.n_samples}")
     base = f"figures/{chapter.number}-{name[:60]}"
     files = [("Curves over T", draw_panels([*chapter.pair, *chapter.panels], title, out / base))]
     for knob, panels in chapter.knobs.items():
@@ -66,8 +87,26 @@ def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:
         what = f"Best T over the choice temperature. {RING}"
         files.append((what, draw_panels(chapter.choices, title, out / f"{base}-choice")))
     files += [(one.title, draw_map(one, title, out / f"{base}-{one.key}")) for one in chapter.maps]
-    for picture in chapter.pictures:
-        path = out / f"{base}-samples-{picture.schedule}.{picture.form}"
+    files += _pictures(chapter.pictures, out / f"{base}-samples")
+    return [(text, path.relative_to(out).as_posix()) for text, path in files]
+
+
+def _save(models: ModelsChapter, out: Path) -> list[tuple[str, str]]:
+    """Saves the samples of baselines; returns what each shows and its path relative to the report."""
+    files = _pictures(models.pictures, out / f"figures/table1-{models.number}-samples")
+    return [(text, path.relative_to(out).as_posix()) for text, path in files]
+
+
+def _pictures(pictures: Sequence[Picture], base: Path) -> list[tuple[str, Path]]:
+    files = []
+    for picture in pictures:
+        path = base.with_name(f"{base.name}-{_plain(picture.schedule)}.{picture.form}")
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.content)
         files.append((f"Samples: {picture.caption}", path))
-    return [(text, path.relative_to(out).as_posix()) for text, path in files]
+    return files
+
+
+def _plain(text: str) -> str:
+    """A name of a file."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from maskgit_lab.ablation.classifiers import CLASSIFIER
 from maskgit_lab.ablation.curves import Curve, curves
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.ranking import levels_of
 from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.resampling import Levels
@@ -12,7 +13,7 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import count, format_range, format_seeds
 
 
-def what_varies(levels: Levels, study: Study) -> str:
+def what_varies(levels: Levels, study: Group) -> str:
     """`5 training seeds of one tokenizer, each with 1 draw of samples, measured by one classifier`."""
     fewest, most = levels.trainings
     if levels.tokenizers > 1:
@@ -38,7 +39,7 @@ def what_is_one(levels: Levels, study: Study) -> list[str]:
 def how_to_read(study: Study) -> str:
     """What line, band and star are."""
     drawn = curves(study.main, study.distance)
-    star = "A star marks the best T of its line. The T axis is logarithmic."
+    star = " ".join(["A star marks the best T of its line. The T axis is logarithmic.", *_about_baselines(study)])
     if not drawn:
         return star
     levels = levels_of(drawn, tuple(study.seeds))
@@ -51,6 +52,17 @@ def how_to_read(study: Study) -> str:
         f"A line is the mean over models ({format_seeds(study.seeds)}), and its band reaches from the lowest to the "
         f"highest of them: {what_varies(levels, study)}. {star}"
     )
+
+
+def _about_baselines(study: Study) -> list[str]:
+    """What a baseline's line and band are."""
+    if not study.baselines:
+        return []
+    of = "; ".join(f"{one.name}: {format_seeds(one.seeds)}" for one in study.baselines)
+    return [
+        f"A horizontal line is an autoregressive model, which has no T, and its band reaches from the lowest to the "
+        f"highest of its models ({of})."
+    ]
 
 
 def about_deviations(study: Study) -> list[str]:
@@ -67,7 +79,7 @@ def _most(several: list[Curve]) -> tuple[Seeds, ...]:
     return max((one.seeds for one in several), key=len)
 
 
-def _measured_by(levels: Levels, study: Study) -> str:
+def _measured_by(levels: Levels, study: Group) -> str:
     if study.features != CLASSIFIER:
         return f"one network ({study.features})"
     return "one classifier" if levels.classifiers == 1 else f"{levels.classifiers} classifiers"

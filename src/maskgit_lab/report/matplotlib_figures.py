@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from maskgit_lab.ablation.published import in_order
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
 from maskgit_lab.report.styles import BEST
-from maskgit_lab.report.words import NONE, format_value, label
+from maskgit_lab.report.words import NONE, label
 
 # Text stays text in the SVG; with a salt, and without a date, the same results give the same bytes.
 RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "maskgit_lab", "font.size": 9, "axes.spines.top": False}
@@ -23,8 +24,11 @@ RC |= {"axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "axes.a
 DPI = 150
 PANEL_SIZE = (3.4, 2.9)  # inches
 LETTERS = 13  # of a title, for each inch of its figure
-ENTRY = 1.3  # inches of an entry of the legend
+ENTRY, LETTER = 0.55, 0.075  # inches of an entry of the legend without its text, and of a letter of it
+LEGEND_LINE = 0.2  # inches of a line of the legend
 GREY = "#6b7686"
+LINE = 48  # letters of a line below a panel's title
+APART = 0.06  # of the height of an axis, between the values that are written beside it
 X_MARGIN = 1.12  # of a logarithmic axis, as a factor at either end
 
 
@@ -69,7 +73,8 @@ def _draw_legend(figure: Figure, grid: Any) -> None:
     handles = {name: handle for one in grid for handle, name in zip(*one.get_legend_handles_labels(), strict=True)}
     names = in_order(handles)
     shown = [handles[name] for name in names], [label(name) for name in names]
-    columns = min(len(names), int(figure.get_figwidth() / ENTRY))
+    columns = max(1, min(len(names), int(figure.get_figwidth() / (ENTRY + LETTER * max(map(len, names))))))
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * (-(-len(names) // columns) - 1))
     figure.legend(*shown, loc="outside lower center", ncols=columns, frameon=False)
 
 
@@ -87,11 +92,11 @@ def _write_cells(axes: Any, drawn: Map) -> None:
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
-    for name, level in panel.levels:
-        axes.axhline(level, color=GREY, linestyle=":", linewidth=1)
-        text = f"{name}: {format_value(level)}"
-        axes.annotate(text, (1, level), (0, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="right", fontsize=7, color=GREY)  # fmt: skip
+    for level in panel.levels:
+        look = {"color": level.style.colour, "linestyle": level.style.matplotlib_dash, "linewidth": 1.1}
+        axes.axhline(level.value, **look, label=level.name)
+        if level.has_band:
+            axes.axhspan(level.low, level.high, color=level.style.colour, alpha=0.12, linewidth=0)
     for line in panel.lines:
         _draw_line(axes, line)
     if panel.is_log_x:
@@ -106,8 +111,21 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
             axes.set_ylim(panel.y_room)
     axes.set_xticks(panel.x_ticks, [f"{tick:g}" for tick in panel.x_ticks])
     axes.minorticks_off()
-    axes.set_title(panel.title, fontsize=9, parse_math=False)
+    far = [textwrap.fill(text, LINE) for text in panel.far]
+    axes.set_title("\n".join([panel.title, *far]), fontsize=8 if far else 9, parse_math=False)
     axes.set(xlabel=panel.x_title, ylabel=panel.metric.label)
+    _write_levels(axes, panel)
+
+
+def _write_levels(axes: Any, panel: Panel) -> None:
+    """The value of each level at the right end of its line, outside of the axes, where it lies on no curve."""
+    to_axes = axes.transScale + axes.transLimits
+    ends = [(float(to_axes.transform((panel.x_range[0], level.value))[1]), level) for level in panel.levels]
+    at = -math.inf
+    for end, level in sorted(ends, key=lambda pair: pair[0]):
+        at = max(end, at + APART)
+        axes.annotate(level.short, (1, at), (3, 0), xycoords="axes fraction",
+                      textcoords="offset points", va="center", fontsize=7, color=level.style.colour)  # fmt: skip
 
 
 def _draw_line(axes: Any, line: Line) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,11 +14,14 @@ from maskgit_lab.ablation.published import table3
 from maskgit_lab.report.chapters import Chapter, Report
 from maskgit_lab.report.levels import how_to_read
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
+from maskgit_lab.report.runtime import runtime_specs
 from maskgit_lab.report.sentences import facts
 from maskgit_lab.report.styles import DARK, styles
+from maskgit_lab.report.table1 import DIFFERENCE, TITLE
 from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_spots
 from maskgit_lab.report.words import EDGE_NOTE, count, label
 
+Figures = Mapping[int, Sequence[tuple[str, str]]]  # by a chapter's number, what each shows and its path
 # The browser itself then refuses any request; Plotly's surfaces compile their drawing code.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
@@ -55,18 +59,21 @@ def html_page(report: Report) -> str:
         css=_asset("report.css"),
         script=_asset("report.js"),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
-        specs={name: spec for chapter in report.chapters for name, spec in _specs(chapter).items()},
+        specs={name: spec for chapter in report.chapters for name, spec in _specs(chapter).items()}
+        | {name: spec for chapter in report.runtimes for name, spec in runtime_specs(chapter).items()},
     )
 
 
-def markdown_page(report: Report, figures: dict[int, list[tuple[str, str]]]) -> str:
+def markdown_page(report: Report, figures: Figures, samples: Figures | None = None) -> str:
     """The whole report, with pictures that lie beside it.
 
     Args:
         report: its contents.
-        figures: by the chapter's number: what a picture shows, and its path relative to the report.
+        figures: of the studies; paths are relative to the report.
+        samples: the same of the chapters in the form of Table 1; None: no pictures there.
     """
-    return _ENVIRONMENT.get_template("report.md.j2").render(report=report, figures=figures).strip() + "\n"
+    template = _ENVIRONMENT.get_template("report.md.j2")
+    return template.render(report=report, figures=figures, samples=samples or {}).strip() + "\n"
 
 
 def markdown_table(table: Table) -> str:
@@ -118,6 +125,8 @@ def _environment() -> Environment:
         "PAPER_NOTE": PAPER_NOTE,
         "COST_NOTE": COST_NOTE,
         "DARK": DARK,
+        "TABLE_1": TITLE,
+        "DIFFERENCE": DIFFERENCE,
     }
     return environment
 

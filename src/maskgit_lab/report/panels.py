@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from maskgit_lab.ablation.baseline import AUTOREGRESSIVE
+from maskgit_lab.ablation.baselines import level_of
 from maskgit_lab.ablation.curves import Curve, at_best_steps, curves, metrics_of
-from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, floors, real_cas
 from maskgit_lab.ablation.points import STEPS, Draw, Point
-from maskgit_lab.ablation.published import fid_curves, table3
+from maskgit_lab.ablation.published import fid_curves, papers_baseline, table3
 from maskgit_lab.ablation.reading import Seeds
 from maskgit_lab.ablation.sharing import compare
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.axes import room_around
+from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import TABLE, Metric
-from maskgit_lab.report.styles import Style, styles
+from maskgit_lab.report.level_lines import Level, levels_of, of_other_numbers
+from maskgit_lab.report.styles import BASELINES, Style, styles
 from maskgit_lab.report.words import EDGE, count, format_seeds, format_value, label
 
+BOUND = TABLE[registry.BOUND]
+PAPERS_KEY = "paper"  # of the panel of the published curves
 WIDE = 4.0  # largest over smallest value from which an axis is logarithmic
 TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
 FEW_TICKS = (1, 2, 5)  # of a long one
@@ -49,8 +53,9 @@ class Panel:
     over: str  # what x is: T, on a logarithmic axis, or a knob
     metric: Metric  # of the lines
     lines: Sequence[Line]  # in the paper's order
-    levels: Sequence[tuple[str, float]]  # horizontal lines to compare with, and what they are
+    levels: Sequence[Level]  # horizontal lines to compare with
     x_range: tuple[float, float]  # what the axis covers, without margins
+    far: Sequence[str] = ()  # levels that are written below the title, since they would flatten the lines
 
     @property
     def is_log_x(self) -> bool:
@@ -72,7 +77,7 @@ class Panel:
 
     @property
     def _drawn(self) -> list[float]:
-        return [*_values(self.lines), *(level for _, level in self.levels)]
+        return [*_values(self.lines), *(end for level in self.levels for end in (level.low, level.high))]
 
     @property
     def is_log_y(self) -> bool:
@@ -109,12 +114,14 @@ def knob_panels(study: Study, knob: str) -> list[Panel]:
     return _panels(study, [p for points in along for p in at_best_steps(points, knob, study.distance)], knob)
 
 
-def papers_panel() -> Panel:
-    """FID against T as published."""
+def papers_panel(with_baseline: bool = False) -> Panel:
+    """FID against T as published, and beside it that of the autoregressive baseline (Table 1)."""
     lines = [_papers_line(name, style) for name, style in styles(fid_curves()).items()]
     title = "The paper's own: FID on ImageNet 256 x 256"
     note = "Another data set and another model: compare the shapes, not the values."
-    return Panel("paper", title, note, STEPS, TABLE["fid"], lines, (), _x_range(lines))
+    fid = papers_baseline().fid if with_baseline else None
+    levels = [] if fid is None else [Level(AUTOREGRESSIVE, BASELINES[0], fid, fid, fid, decimals=2)]
+    return Panel(PAPERS_KEY, title, note, STEPS, TABLE["fid"], lines, levels, _x_range(lines))
 
 
 def side_by_side(panels: Sequence[Panel]) -> list[Panel]:
@@ -125,7 +132,7 @@ def side_by_side(panels: Sequence[Panel]) -> list[Panel]:
 
 def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
     looks = styles(point.schedule for point in study.points)
-    drawn = [(metric, curves(points, metric, over)) for metric in metrics_of(study)]
+    drawn = [(metric, curves(points, metric, over)) for metric in [*metrics_of(study), *_likelihood(study, over)]]
     steps = {(point.schedule, point.x(over)): point.steps for point in points}
     panels = []
     for metric, several in ((metric, several) for metric, several in drawn if several):
@@ -135,18 +142,26 @@ def _panels(study: Study, points: Sequence[Point], over: str) -> list[Panel]:
     return panels
 
 
+def _likelihood(study: Study, over: str) -> list[Metric]:
+    """The bound, which is the same at every T, where there is an exact likelihood to compare it with."""
+    exact = any(level_of(one, BOUND) is not None for one in study.baselines)
+    bound = replace(BOUND, title="Negative log-likelihood of held-out codes", better=None)  # so no T of it is the best
+    return [bound] if exact and over == STEPS else []
+
+
 def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Panel:
     """Levels that would flatten the lines are written below the title instead of drawn, and so are those of another
     number of images, with it.
     """
-    values, levels = _values(lines), _levels(study, metric)
+    values, levels = _values(lines), levels_of(study, metric)
     room = NEAR_ON_LOG if metric.better == "min" and min(values) > 0 else NEAR
-    near = [(name, level) for name, level in levels if min(values) / room <= level <= max(values) * room]
+    near = [level for level in levels if min(values) / room <= level.value <= max(values) * room]
     better = {"min": ": lower is better", "max": ": higher is better", None: ""}[metric.better]
-    far = [f"{name}: {format_value(level)}" for name, level in levels if (name, level) not in near]
-    far += [f"{name}: {format_value(level)}" for name, level in _of_other_numbers(study, metric)]
+    better = ", in nats per token, the same at every T: lower is better" if metric.key == BOUND.key else better
+    far = [level.text for level in levels if level not in near]
+    far += of_other_numbers(study, metric)
     key, note = metric.key if over == STEPS else f"{over}-{metric.key}", "; ".join([f"{metric.label}{better}", *far])
-    return Panel(key, metric.title, note, over, metric, lines, near, _x_range(lines))
+    return Panel(key, metric.title, note, over, metric, lines, near, _x_range(lines), far)
 
 
 def _best(several: Sequence[Curve], over: str) -> dict[str, int | None]:
@@ -190,20 +205,6 @@ def _papers_line(name: str, style: Style) -> Line:
     hover[best].append("its best T by Table 3")
     curve = Curve(name, TABLE["fid"], tuple(known), (Seeds(0),), (Draw(0),), np.array([[list(known.values())]]))
     return Line(curve, style, hover, best)
-
-
-def _levels(study: Study, metric: Metric) -> list[tuple[str, float]]:
-    """What a perfect model could reach: held-out images and reconstructions of as many, a classifier of real images."""
-    found = [(floor.name, floor.value(metric.key)) for floor in floors(study) if floor.n == study.n_samples]
-    if metric.key == CAS_KEY:
-        found.append((REAL_CLASSIFIER, real_cas(study)))
-    return [(name, value) for name, value in found if value is not None and math.isfinite(value)]
-
-
-def _of_other_numbers(study: Study, metric: Metric) -> list[tuple[str, float]]:
-    others = [floor for floor in floors(study) if floor.n != study.n_samples]
-    found = [(f"{floor.name} (n = {floor.n:,})", floor.value(metric.key)) for floor in others]
-    return [(name, value) for name, value in found if value is not None and math.isfinite(value)]
 
 
 def _values(lines: Sequence[Line]) -> list[float]:

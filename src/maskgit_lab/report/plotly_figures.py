@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from maskgit_lab.report.level_lines import Level
 from maskgit_lab.report.maps import Map
 from maskgit_lab.report.panels import Line, Panel
-from maskgit_lab.report.styles import AXIS, BEST, GRID, INK, LEVEL, PAPER
-from maskgit_lab.report.words import NONE, format_value, label
+from maskgit_lab.report.styles import AXIS, BEST, GRID, INK, LEVEL, PAPER, Style
+from maskgit_lab.report.words import NONE, label
 
 Spec = dict[str, Any]
 
@@ -28,12 +29,12 @@ FONT = {
 }
 CIVIDIS = {"colorscale": "Cividis", "reversescale": True, "showscale": False}
 MARGIN = 0.04  # of an axis, at either end
-FOOT, HEAD = 0.06, 0.14  # of an axis with a level, below and above what is drawn
+ROOM = 0.06  # of an axis with a level, below and above what is drawn
 
 
 def panel_spec(panel: Panel) -> Spec:
     """Lines with bands over seeds; each line's best point is a star."""
-    data = [_level(name, level, panel) for name, level in panel.levels]
+    data = [trace for level in panel.levels for trace in _level_traces(level, panel)]
     data += [trace for line in panel.lines for trace in _traces(line)]
     layout = axes_layout(panel.x_title, panel.metric.label)
     layout["xaxis"] |= ticks_at(panel.x_ticks) | (log_range(panel.x_range) if panel.is_log_x else {})
@@ -132,8 +133,11 @@ def _traces(line: Line) -> list[Spec]:
             "mode": "lines",
         }
         traces.append(group | band | {"x": x + x[::-1], "y": high + low[::-1]})
-    dash = ",".join(f"{length}px" for length in line.style.dash.split(",")) if line.style.dash else "solid"
-    look = {"line": {"color": colour, "width": 2, "dash": dash}, "mode": "lines+markers", "hoverinfo": "text"}
+    look = {
+        "line": {"color": colour, "width": 2, "dash": _dash(line.style)},
+        "mode": "lines+markers",
+        "hoverinfo": "text",
+    }
     marker = {"color": colour, "size": 7, "symbol": line.style.marker}
     traces.append(group | look | {"x": x, "y": mean, "hovertext": texts, "marker": marker})
     if line.ringed:
@@ -147,10 +151,21 @@ def _traces(line: Line) -> list[Spec]:
     return traces
 
 
-def _level(name: str, level: float, panel: Panel) -> Spec:
-    line: Spec = {"type": "scatter", "mode": "lines+text", "x": list(panel.x_range), "y": [level, level], "name": name}
-    line |= {"line": {"color": LEVEL, "width": 1, "dash": "dot"}, "text": ["", f"{name}: {format_value(level)}"]}
-    return line | {"textposition": "top left", "textfont": {"color": LEVEL, "size": 11}, "hoverinfo": "skip"}
+def _level_traces(level: Level, panel: Panel) -> list[Spec]:
+    """The line and its band, across the whole axis where T is on it; what they are is written below the title."""
+    low, high = (10**end for end in log_range(panel.x_range)["range"]) if panel.is_log_x else panel.x_range
+    shared: Spec = {"type": "scatter", "mode": "lines", "name": level.name, "hoverinfo": "skip"}
+    line = {"color": level.style.colour, "width": 1.5, "dash": _dash(level.style)}
+    traces = [shared | {"x": [low, high], "y": [level.value] * 2, "line": line}]
+    if level.has_band:
+        band: Spec = {"fill": "toself", "fillcolor": f"{level.style.colour}1f", "line": {"width": 0}}
+        ends = {"x": [low, high, high, low], "y": [level.high, level.high, level.low, level.low]}
+        traces.insert(0, shared | band | ends)
+    return traces
+
+
+def _dash(style: Style) -> str:
+    return ",".join(f"{length}px" for length in style.dash.split(",")) if style.dash else "solid"
 
 
 def _frame(column: int, row: int) -> Spec:
@@ -171,11 +186,11 @@ def log_range(ends: tuple[float, float]) -> Spec:
 
 
 def _linear_range(panel: Panel) -> list[float] | None:
-    """Around equal values, or with room for what is written above a level; None: Plotly's own choice."""
+    """Around equal values, or with room around the levels; None: Plotly's own choice."""
     if panel.y_room is not None or not panel.levels:
         return None if panel.y_room is None else list(panel.y_room)
     low, high = panel.y_range
-    return [low - FOOT * (high - low), high + HEAD * (high - low)]
+    return [low - ROOM * (high - low), high + ROOM * (high - low)]
 
 
 def axes_layout(x_title: str, y_title: str) -> Spec:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from maskgit_lab.ablation.code import MEASURED, TRAINED
-from maskgit_lab.ablation.study import Study
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.report.words import count
 
 DID = {MEASURED: "measured", TRAINED: "trained"}
 OF = {MEASURED: "These points", TRAINED: "The models of these points"}  # what it did that to
 
 
-def provenance(study: Study) -> list[str]:
+def provenance(study: Group) -> list[str]:
     """What a reader has to know of the code of a study, and of debug runs."""
     found = []
     if study.debug:
@@ -35,7 +35,7 @@ def _older(kind: str, files: Sequence[str]) -> str:
     return f"{text}: {', '.join(files)} {'differs' if len(files) == 1 else 'differ'}."
 
 
-def _reused(study: Study, kind: str) -> str:
+def _reused(study: Group, kind: str) -> str:
     """How many points were reused at the user's word; "" for none."""
     rows = [point.sources[-1][1] for point in study.points]
     n = sum(bool(row.get(f"reused_{kind}")) for row in rows)

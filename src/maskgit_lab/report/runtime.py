@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 
 from maskgit_lab.ablation.runtime import (
     CACHED,
-    MASKGIT,
     TOKENIZER,
     UNCACHED,
     Place,
     Ratio,
     Runtimes,
     Timed,
+    maskgit_line,
     published_lines,
     ratios,
     runtimes_of,
@@ -34,15 +34,16 @@ from maskgit_lab.report.words import NONE, count, format_range
 from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.timings import SECONDS
 
-# MaskGIT's lines by T, then the autoregressive ones.
-OF_MASKGIT = (
-    Style("#0072B2", "", "circle", "o"),
-    Style("#56B4E9", "7,3", "triangle-up", "^"),
+USUAL = {
+    maskgit_line(8): Style("#0072B2", "", "circle", "o"),
+    maskgit_line(12): Style("#56B4E9", "7,3", "triangle-up", "^"),
+}
+OTHERS = (
     Style("#009E73", "2,3", "pentagon", "p"),
     Style("#4D4D4D", "10,3,3,3", "hexagon", "h"),
+    Style("#CC79A7", "4,4", "star", "*"),
 )
 OF_OTHERS = {UNCACHED: Style("#D55E00", "", "square", "s"), CACHED: Style("#E69F00", "7,3", "diamond", "D")}
-PAPERS = "the paper (one GPU)"
 PANEL = (3.1, 3.1)  # inches
 Y_TITLE, X_TITLE = "seconds an image", "tokens of an image"
 PIXELS = "pixels"  # the column of the tokenizer
@@ -53,6 +54,7 @@ class RuntimePanel:
     """One pair of axes."""
 
     title: str  # over it
+    note: str  # below the title
     lines: Mapping[str, Sequence[tuple[int, Timed]]]  # by name: numbers of tokens, ascending, and their times
 
 
@@ -71,7 +73,7 @@ class RuntimeChapter:
     @property
     def styles(self) -> dict[str, Style]:
         """The look of each line, in the order of the legend."""
-        return line_styles(self.found.lines)
+        return line_styles({name for panel in self.panels for name in panel.lines})
 
 
 def runtime_chapters(rows: Sequence[Row]) -> list[RuntimeChapter]:
@@ -112,24 +114,32 @@ def runtime_spec(panel: RuntimePanel, chapter: RuntimeChapter) -> dict[str, Any]
     return {"data": [_trace(name, panel.lines[name], chapter.styles[name]) for name in panel.lines], "layout": layout}
 
 
+def runtime_specs(chapter: RuntimeChapter) -> dict[str, Any]:
+    """The panels for Plotly, by the ids of their places."""
+    return {f"{chapter.key}-{i}": runtime_spec(panel, chapter) for i, panel in enumerate(chapter.panels, start=1)}
+
+
 def say_runtimes(rows: Sequence[Row], terminal: Terminal) -> None:
     """Prints the tables and the sentences of rows."""
     for chapter in runtime_chapters(rows):
-        for name, table in ((Y_TITLE, chapter.table), ("times as long as MaskGIT", chapter.ratios)):
-            if table.rows:
-                terminal.table(f"{chapter.title}: {name}", table.flat_head, table.rows)
-        for text in chapter.notes:
-            terminal.say(text)
+        say_runtime(chapter, terminal)
 
 
-def line_styles(lines: Sequence[str]) -> dict[str, Style]:
-    """The look of lines: the same for the same decoder in every figure, but for unusual T."""
-    papers = [line for line in (f"{MASKGIT}, T = 8", f"{MASKGIT}, T = 12") if line in lines]
-    others = [line for line in lines if line not in (*papers, *OF_OTHERS)]
-    free = OF_MASKGIT[2:] if papers else OF_MASKGIT
-    fixed = dict(zip((f"{MASKGIT}, T = 8", f"{MASKGIT}, T = 12"), OF_MASKGIT, strict=False))
-    more = {line: free[i % len(free)] for i, line in enumerate(others)}
-    return {line: (fixed | OF_OTHERS | more)[line] for line in lines}
+def say_runtime(chapter: RuntimeChapter, terminal: Terminal) -> None:
+    """Prints the tables and the sentences of a chapter."""
+    for name, table in ((Y_TITLE, chapter.table), ("times as long as MaskGIT", chapter.ratios)):
+        if table.rows:
+            terminal.table(f"{chapter.title}: {name}", table.flat_head, table.rows)
+    for text in chapter.notes:
+        terminal.say(text)
+
+
+def line_styles(lines: Collection[str]) -> dict[str, Style]:
+    """The look of each of these lines, the decoders of masked tokens first: of the usual ones always the same."""
+    names = sorted({*lines} - {*OF_OTHERS}, key=lambda name: (len(name), name))
+    more = [name for name in names if name not in USUAL]
+    found = USUAL | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(more)} | OF_OTHERS
+    return {name: found[name] for name in [*names, *(name for name in OF_OTHERS if name in lines)]}
 
 
 def _chapter(key: str, found: Runtimes) -> RuntimeChapter:
@@ -155,10 +165,9 @@ def _panels(found: Runtimes) -> list[RuntimePanel]:
         of_batch = {place: one for place, one in times.items() if place.batch_size == batch_size}
         lines = {name: [(p.tokens, one) for p, one in of_batch.items() if p.line == name] for name in found.lines}
         drawn = {name: points for name, points in lines.items() if points}
-        panels += [RuntimePanel(f"batch {batch_size}", drawn)] if drawn else []
-    known = {name: points for name, points in published_lines().items() if name in found.lines}
-    papers = {name: [(n, Timed(s, s, s, 1)) for n, s in points] for name, points in known.items()}
-    return [*panels, *([RuntimePanel(PAPERS, papers)] if papers and panels else [])]
+        panels += [RuntimePanel(f"batch {batch_size}", "here", drawn)] if drawn else []
+    papers = {name: [(n, Timed(s, s, s, 1, None)) for n, s in points] for name, points in published_lines().items()}
+    return [*panels, RuntimePanel("the paper", "one GPU, ImageNet", papers)] if panels else []
 
 
 def _table(found: Runtimes) -> Table:
@@ -195,11 +204,18 @@ def _ratio_table(found: Runtimes) -> Table:
     for (batch_size, tokens), of in sorted(every.items()):
         first = next(iter(of.values()))
         papers = NONE if first.papers is None or first.steps != 8 else f"{first.papers:.0f}"
-        ours = [f"{of[line].ratio:.3g}" if line in of else NONE for line in (UNCACHED, CACHED)]
+        ours = [_ratio_cell(of.get(line)) for line in (UNCACHED, CACHED)]
         rows.append([str(batch_size), f"{tokens:,}", *ours, papers, f"{first.on_paper:.0f}"])
     steps = next((one.steps for one in ratios(found)), 8)
-    head = ["batch", "tokens", "no cache", "KV cache", "the paper", f"N / 2T, T = {steps}"]
+    cpu = " (CPU time)" if any(one.of_cpu for one in ratios(found)) else ""
+    head = ["batch", "tokens", f"no cache{cpu}", f"KV cache{cpu}", "the paper", f"N / 2T, T = {steps}"]
     return Table(head, rows, n_texts=0)
+
+
+def _ratio_cell(one: Ratio | None) -> str:
+    if one is None:
+        return NONE
+    return f"{one.ratio:.3g}" + (f" ({one.of_cpu:.3g})" if one.of_cpu else "")
 
 
 def _notes(found: Runtimes) -> list[str]:
@@ -213,9 +229,9 @@ def _notes(found: Runtimes) -> list[str]:
         )
     if ratios(found):
         notes.append(
-            "Ratios are of the seconds of the autoregressive model to those of MaskGIT. The paper's are close to N / 2T: "
-            "without a cache, each of N steps computes all tokens before it, which are N / 2 on average, and MaskGIT "
-            "computes N tokens T times."
+            "Ratios are of the seconds of the autoregressive model to those of MaskGIT. The paper's are close to "
+            "N / 2T: without a cache, each of N steps computes all tokens before it, which are N / 2 on average, and "
+            "MaskGIT computes N tokens T times."
         )
     if fast := speedups(found):
         several = ", ".join(f"{x:.3g} at {n:,} tokens and batch {b}" for (b, n), x in sorted(fast.items()))
@@ -236,7 +252,10 @@ def _checks(rows: Sequence[Row]) -> list[str]:
         images, other = sum(row["batch_size"] for row in checked), sum(row["other_tokens"] for row in checked)
         notes.append(f"With a KV cache and without, {images - other:,} of {images:,} images have the same tokens.")
     if loads := [row["load"] for row in rows if "load" in row]:
-        notes.append(f"The load of the machine before each cell was {min(loads):.1f} to {max(loads):.1f} (1 minute).")
+        notes.append(
+            f"The load of the machine was {min(loads):.1f} to {max(loads):.1f} (of 1 minute, before each cell): where "
+            "it exceeds the number of cores, the seconds are longer than those of an idle machine."
+        )
     return notes
 
 
@@ -249,7 +268,7 @@ def _draw_panel(axes: Any, panel: RuntimePanel, styles: Mapping[str, Style]) -> 
     axes.set(xscale="log", yscale="log", xlabel=X_TITLE)
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
-    axes.set_title(panel.title, fontsize=9)
+    axes.set_title(f"{panel.title} ({panel.note})", fontsize=9)
 
 
 def _look(style: Style) -> dict[str, Any]:

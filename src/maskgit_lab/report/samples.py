@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.words import label
@@ -24,7 +26,7 @@ LARGE = 480  # pixels; smaller pictures are shown with visible pixels, and kept 
 class Picture:
     """A picture of samples, made to fit."""
 
-    schedule: str  # that made the samples
+    schedule: str  # that made the samples, or the baseline
     caption: str  # what they are
     form: str  # png or webp
     content: bytes  # the bytes
@@ -41,9 +43,11 @@ class Picture:
         return f"data:image/{self.form};base64,{base64.b64encode(self.content).decode()}"
 
 
-def sample_pictures(every: Sequence[Study]) -> list[list[Picture]]:
-    """For each study its sample grids in the paper's order; all of them together fit into one page."""
-    found = [_grids(study) for study in every]
+def sample_pictures(every: Sequence[Group]) -> list[list[Picture]]:
+    """For each study its sample grids in the paper's order, and for each baseline its own; all of them together fit
+    into one page.
+    """
+    found = [_grids(group) if isinstance(group, Study) else _first_grid(group) for group in every]
     allowed = ALL_BYTES // max(sum(map(len, found)), 1)
     return [
         [Picture(name, text, *encoded) for name, text, path in grids if (encoded := encode(path, allowed))]
@@ -82,6 +86,15 @@ def _grids(study: Study) -> list[tuple[str, str, Path]]:
             about = f"T = {curve.best_steps}, seed {seed}" if is_own else "the run's own samples, T as in its title"
             found.append((curve.schedule, f"{label(curve.schedule)}, {about}", path))
     return found
+
+
+def _first_grid(group: Group) -> list[tuple[str, str, Path]]:
+    """Name, caption and file; of several seeds the first with a grid."""
+    name = group.name if isinstance(group, Baseline) else ""
+    ordered = sorted(group.points, key=lambda point: (point.seeds, point.draw))
+    sources = [(point.draw.seed, *source) for point in ordered for source in point.sources]
+    grids = [(seed, path) for seed, run, row in sources if (path := run.grid(row)) is not None]
+    return [(name, f"{name}, seed {seed}", path) for seed, path in grids[:1]]
 
 
 def _bytes(image: Image.Image, form: str, **options: object) -> bytes:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.baselines import level_of
 from maskgit_lab.ablation.floors import floors
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.ablation.ranking import Ranking
 from maskgit_lab.ablation.reading import Run
@@ -14,23 +18,30 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.report.agreement import shape_fact, tau_fact
 from maskgit_lab.report.provenance import provenance
 from maskgit_lab.report.seeds import shared_seeds
-from maskgit_lab.report.words import count, format_best, format_value, is_or_are, label
+from maskgit_lab.report.words import count, format_best, format_seeds, format_value, is_or_are, label
 from maskgit_lab.runs.results import SAW_REFERENCE, SAW_REFERENCE_NOTE, STANDARD_SAMPLES
 
+G = TypeVar("G", bound=Group)
 
-def title(every: Sequence[Study]) -> str:
+
+def title(every: Sequence[Study], baselines: Sequence[Baseline] = ()) -> str:
     """Of the report."""
-    data = list(dict.fromkeys(study.data for study in _headline(every)))
-    return f"MaskGIT ablations: {', '.join(data)}" if data else "MaskGIT evaluations"
+    if data := list(dict.fromkeys(study.data for study in _headline(every))):
+        return f"MaskGIT ablations: {', '.join(data)}"
+    if data := list(dict.fromkeys(one.data for one in _headline(baselines))):
+        return f"Autoregressive models: {', '.join(data)}"
+    return "MaskGIT evaluations"
 
 
-def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str:
+def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "", baselines: Sequence[Baseline] = ()) -> str:
     """What the report is of."""
     headline = _headline(every)
     points = sum(len(study.points) for study in headline)
     tries = [point for study in every if study.debug and not headline[0].debug for point in study.points]
     tried = {run.path for point in tries for run, _ in point.sources}
     text = f"{count(points, 'point')} of {count(sum(bool(run.rows) and run.path not in tried for run in runs), 'run')}"
+    if sequential := [point for one in baselines for point in one.points]:
+        text += f", and {count(len(sequential), 'point')} of autoregressive models, which have no T"
     if len(headline) > 1:
         text += (
             f" in {len(headline)} studies. The points of a study were measured in the same way; those of different "
@@ -42,7 +53,7 @@ def opening(runs: Sequence[Run], every: Sequence[Study], where: str = "") -> str
     return " ".join([f"{text}.", *more, *([f"Filtered by {where}."] if where else [])])
 
 
-def _headline(every: Sequence[Study]) -> list[Study]:
+def _headline(every: Sequence[G]) -> list[G]:
     """Without debug runs, unless there is nothing else."""
     return [study for study in every if not study.debug] or list(every)
 
@@ -119,4 +130,14 @@ def facts(study: Study, ranking: Ranking | None) -> list[tuple[str, str]]:
         best = min(drawn, key=lambda curve: curve.best_value)
         lowest = f"the lowest {study.distance.label}: {format_value(best.best_value)}"
         found.insert(0, (f"{label(best.schedule)}, T = {format_best(best)}", lowest))
+    found += _baseline_facts(study)
     return found if ranking is None else [*found, *shape_fact(ranking), tau_fact(study, ranking)]
+
+
+def _baseline_facts(study: Study) -> list[tuple[str, str]]:
+    """The distance of the first baseline that has one."""
+    levels = [(one, drawn) for one in study.baselines if (drawn := level_of(one, study.distance)) is not None]
+    return [
+        (f"{study.distance.label} {format_value(float(drawn.mean_X[0]))}", f"{one.name}, {format_seeds(drawn.seeds)}")
+        for one, drawn in levels[:1]
+    ]

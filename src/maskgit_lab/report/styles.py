@@ -14,6 +14,7 @@ DARK = {
     **{INK: "#e3e7ed", PAPER: "#14181f", GRID: "#2a313b", AXIS: "#5b6572", LEVEL: "#98a2b0"},
     **{"#000000": "#f2f4f7", "#0072B2": "#3a93dc", "#56B4E9": "#9ad4f7", "#009E73": "#1fbf90", "#D55E00": "#f0771c"},
     **{"#CC79A7": "#dd92bb", "#7A7A7A": "#a2a2a2", "#A6761D": "#c8963c", "#4D4D4D": "#cfcfcf"},
+    **{"#6A3D9A": "#b48be0", "#8C1D40": "#e0648c", "#5C6B00": "#b5c334"},
 }
 
 
@@ -52,6 +53,9 @@ OTHERS = tuple(
     for colour in ("#7A7A7A", "#A6761D", "#4D4D4D")
     for dash, marker, matplotlib_marker in (("12,3", "star", "*"), ("4,4", "hexagon", "h"), ("10,3,3,3", "cross", "P"))
 )
+# Horizontal lines, which have no markers: what a perfect model could reach in grey, and the baselines.
+FLOORS = (Style(LEVEL, "1,3", "", ""), Style(LEVEL, "6,3,1,3", "", ""))
+BASELINES = (Style("#6A3D9A", "14,4", "", ""), Style("#8C1D40", "9,3,2,3", "", ""), Style("#5C6B00", "5,3", "", ""))
 BEST = "#D55E00"  # the frame or mark of the best cell of a map
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,16 @@ from maskgit_lab.ablation.published import in_order, table3
 from maskgit_lab.ablation.sharing import comparison
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics import registry
-from maskgit_lab.report.words import EDGE, NONE, format_best, format_knob, format_seeds, format_value, label
+from maskgit_lab.report.words import (
+    EDGE,
+    NONE,
+    format_best,
+    format_knob,
+    format_mean,
+    format_seeds,
+    format_value,
+    label,
+)
 from maskgit_lab.runs.costs import Cost, together
 from maskgit_lab.runs.results import VERSION, Row
 
@@ -21,7 +29,6 @@ IS, NLL, BOUND = (registry.TABLE[key] for key in ("inception_score", registry.NL
 PAPERS_KEYS = {"best_steps": "best_steps", "distance": "fid", IS.key: IS.key, NLL.key: NLL.key}  # in Table 3
 OURS_KEYS = (*PAPERS_KEYS, BOUND.key)
 BEST = {"distance": min, IS.key: max, NLL.key: min, BOUND.key: min}
-MOST_DECIMALS = 4
 AT_EDGE = "best_steps_at_edge"  # whether the best T is the first or the last that was compared
 
 
@@ -94,7 +101,7 @@ def sweet_spots(study: Study) -> Table:
     names = in_order(name for name, _ in found)
     rows = [[label(name), *(_spot(found.get((name, metric.key))) for metric in metrics)] for name in names]
     rows += [[_named(study, one), *(_cell(one.value(metric.key)) for metric in metrics)] for one in floors(study)]
-    if (real := real_cas(study)) is not None:
+    if (real := real_cas(study.main)) is not None:
         rows.append([REAL_CLASSIFIER, *(_cell(real if metric.key == CAS_KEY else None) for metric in metrics)])
     return Table(["schedule", *(metric.label for metric in metrics)], rows)
 
@@ -178,15 +185,11 @@ def _named(study: Study, floor: Floor) -> str:
 
 
 def _mean(row: Mapping[str, Any], key: str) -> str:
-    """With as many decimals as the deviation gives reason for."""
+    """A number of a schedule, with its deviation where there is one."""
     mean, deviation = row[key], row.get(f"{key}_std")
     if mean is None or isinstance(mean, int):
         return NONE if mean is None else f"{mean}{EDGE if row[AT_EDGE] else ''}"
-    if not deviation:
-        return format_value(mean)
-    first = math.floor(math.log10(deviation))
-    decimals = min(max(-first + (deviation < 3 * 10.0**first), 0), MOST_DECIMALS)
-    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+    return format_mean(mean, deviation)
 
 
 def _papers(row: Mapping[str, Any]) -> list[str]:

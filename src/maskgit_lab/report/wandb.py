@@ -12,14 +12,17 @@ from wandb_workspaces import expr
 from wandb_workspaces.reports.v2 import interface as wr
 
 from maskgit_lab.ablation.curves import metrics_of
+from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs
 from maskgit_lab.metrics.registry import Metric
-from maskgit_lab.report.chapters import Chapter
+from maskgit_lab.report.chapters import Chapter, Report
 from maskgit_lab.report.pages import escape_markdown, markdown_table
+from maskgit_lab.report.panels import PAPERS_KEY
 from maskgit_lab.report.styles import styles
+from maskgit_lab.report.table1 import DIFFERENCE, TITLE, ModelsChapter
 from maskgit_lab.runs.names import RECORD
 
 LOGGED = re.compile(r"(?:offline-)?run-\d+_\d+-(.+)")  # W&B's folder of a run, which names its id
@@ -31,13 +34,11 @@ MOST_LETTERS = 128  # of a title
 PANEL_WIDTH, PANEL_HEIGHT, WIDTH = 8, 8, 24  # of the grid's cells
 
 
-def publish(
-    every: Sequence[Chapter], runs: str, project: str, entity: str | None, group: str | None, where: str = ""
-) -> None:
+def publish(report: Report, runs: str, project: str, entity: str | None, group: str | None, where: str = "") -> None:
     """Saves the W&B Report of studies and prints its address; studies without a run in W&B are left out, with a note.
 
     Args:
-        every: what the page says of each study.
+        report: what the page says.
         runs: the folder that they were read from.
         project: of the runs and the report.
         entity: whose project it is; None: the account's own.
@@ -48,8 +49,9 @@ def publish(
         UserError: there is no account, its server does not answer, or none of the runs is there.
     """
     terminal, place = Terminal(), {"entity": default_entity(entity), "project": project}
-    ids = [_ids(chapter.study) for chapter in every]
-    logged = logged_runs(**place, ids=sorted({name for several in ids for name in several}))
+    ids = [_ids(chapter.study) for chapter in report.chapters]
+    of_models = [_ids(*models.groups) for models in report.models]
+    logged = logged_runs(**place, ids=sorted({name for several in (*ids, *of_models) for name in several}))
     groups = {name: sweep for name, sweep in logged.items() if group in (None, sweep)}
     if not groups:
         raise UserError(
@@ -57,26 +59,30 @@ def publish(
             "`wandb sync RUN_DIR/wandb/offline-run-*`, or name where they are with wandb.project, entity and group"
         )
     blocks: list[wr.BlockTypes] = [wr.TableOfContents()]
-    shown = []
-    for chapter, several in zip(every, ids, strict=True):
+    for chapter, several in zip(report.chapters, ids, strict=True):
         if own := [name for name in several if name in groups]:
-            shown.append(chapter.study.data)
             blocks += _blocks(chapter, {**place, "name": RUNSET, "filters": _filter(own, groups)})
         else:
             terminal.note("wandb", f"left out, since none of its runs is there: {chapter.study.title}")
-    title = f"Mask schedules and decoding steps on {' and '.join(sorted(set(shown)))}"[:MOST_LETTERS]
+    there = [models for models, several in zip(report.models, of_models, strict=True) if groups.keys() & several]
+    for models in there:
+        own = [name for name in _ids(*models.baselines) if name in groups]
+        blocks += _models_blocks(models)
+        blocks += _samples({**place, "name": RUNSET, "filters": _filter(own, groups)}) if own else []
+    data = " and ".join(sorted({models.groups[0].data for models in there}))
+    title = f"Mask schedules and decoding steps on {data}"[:MOST_LETTERS]
     about = "MaskGIT: how good samples are over the number of decoding steps T, for each mask schedule."
     about += f" Filtered by {where}." if where else ""
     with explaining("the report"):
-        report = wr.Report(**place, title=title, description=about, blocks=blocks, width="fluid")
-        report.save()
-    terminal.note("wandb", f"the report is at {report.url}")
+        saved = wr.Report(**place, title=title, description=about, blocks=blocks, width="fluid")
+        saved.save()
+    terminal.note("wandb", f"the report is at {saved.url}")
 
 
-def _ids(study: Study) -> list[str]:
-    """The W&B ids of a study's runs: of its training and of each evaluation."""
+def _ids(*groups: Group) -> list[str]:
+    """The W&B ids of the runs of studies or baselines: of their training and of each evaluation."""
     found: list[str] = []
-    for run in study.runs:
+    for run in (run for group in groups for run in group.runs):
         logged = [match[1] for path in run.path.glob("wandb/*run-*") if (match := LOGGED.fullmatch(path.name))]
         found += logged or _recorded_id(run.path)
     return sorted(set(found))
@@ -107,26 +113,54 @@ def _blocks(chapter: Chapter, runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
         runs: what W&B's `Runset` takes to choose its runs.
     """
     study, keys = chapter.study, _keys(chapter.study)
-    layout = wr.Layout(w=WIDTH, h=PANEL_HEIGHT + 4)
     return [
         wr.H1(study.title),
         wr.MarkdownBlock(markdown_table(chapter.table)),
         wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in (*chapter.order, *chapter.notes))),
         *_own_reading(chapter),
         wr.H2("Curves over T"),
+        *_levels(chapter),
         wr.PanelGrid(
             runsets=[wr.Runset(**runs, groupby=[f"config.{key}" for key in keys])],
             panels=[_plot(i, metric) for i, metric in enumerate(metrics_of(study))],
             custom_run_colors=_colours(study) if keys == [SCHEDULE] else {},
         ),
+        *_samples(runs),
+    ]
+
+
+def _levels(chapter: Chapter) -> list[wr.BlockTypes]:
+    """What the baselines reach, in words: a line plot of W&B draws what its runs logged over T, and these have none."""
+    names = {one.name for one in chapter.study.baselines}
+    panels = [panel for panel in (*chapter.pair, *chapter.panels) if panel.key != PAPERS_KEY]
+    texts = [
+        f"{panel.metric.label}, {text}"
+        for panel in panels
+        for text in (*(level.text for level in panel.levels if level.name in names), *panel.far)
+        if any(text.startswith(f"{name}:") for name in names)
+    ]
+    about = "Autoregressive models have no T, and so no curve here; the mean over models, and the lowest and highest: "
+    return [wr.MarkdownBlock(escape_markdown(f"{about}{'; '.join(texts)}."))] if texts else []
+
+
+def _models_blocks(models: ModelsChapter) -> list[wr.BlockTypes]:
+    """The form of Table 1."""
+    blocks: list[wr.BlockTypes] = [wr.H1(f"{TITLE}: {models.title}"), wr.MarkdownBlock(markdown_table(models.table))]
+    blocks.append(wr.MarkdownBlock(escape_markdown(" ".join(models.notes))))
+    if models.differences.rows:
+        blocks += [wr.H2(DIFFERENCE), wr.MarkdownBlock(markdown_table(models.differences))]
+        blocks.append(wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in models.about_differences)))
+    return blocks
+
+
+def _samples(runs: Mapping[str, Any]) -> list[wr.BlockTypes]:
+    """Pictures and settings of runs."""
+    layout = wr.Layout(w=WIDTH, h=PANEL_HEIGHT + 4)
+    media = wr.MediaBrowser(title="Samples", media_keys=list(PICTURES), num_columns=len(PICTURES), layout=layout)
+    comparer = wr.RunComparer(diff_only="split", layout=layout)
+    return [
         wr.H2("Samples and settings"),
-        wr.PanelGrid(
-            runsets=[wr.Runset(**runs)],
-            panels=[
-                wr.MediaBrowser(title="Samples", media_keys=list(PICTURES), num_columns=len(PICTURES), layout=layout),
-                wr.RunComparer(diff_only="split", layout=layout),
-            ],
-        ),
+        wr.PanelGrid(runsets=[wr.Runset(**runs)], panels=[media, comparer]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sized
 
@@ -9,6 +10,8 @@ from maskgit_lab.ablation.curves import Curve
 from maskgit_lab.ablation.points import Value
 from maskgit_lab.ablation.reading import Seeds
 
+MOST_DECIMALS = 4
+ROUNDING = 1e-12  # of the mean, below which a deviation is that of equal numbers
 NONE = "–"  # noqa: RUF001 a dash, for what was not measured
 
 
@@ -36,6 +39,27 @@ def format_value(value: float) -> str:
     if abs(value) >= 99.95:
         return f"{value:.0f}" if abs(value) >= 999.95 else f"{value:.1f}"
     return f"{value:#.3g}"
+
+
+def format_mean(mean: float, deviation: float | None) -> str:
+    """`6.10 ± 0.14`, with as many decimals as the deviation gives reason for; `6.10` without one."""
+    if not deviation or deviation < ROUNDING * abs(mean):
+        return format_value(mean)
+    first = math.floor(math.log10(deviation))
+    decimals = min(max(-first + (deviation < 3 * 10.0**first), 0), MOST_DECIMALS)
+    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+
+
+def format_difference(value: float, interval: tuple[float, float] | None) -> str:
+    """`-1.20 [-2.00, -0.40]`, with signs and a 95 % interval."""
+    signed = [f"{'-' if each < 0 else '+'}{format_value(abs(each))}" for each in (value, *(interval or ()))]
+    return signed[0] if interval is None else f"{signed[0]} [{signed[1]}, {signed[2]}]"
+
+
+def format_count(n: int) -> str:
+    """`227M`, `0.86M`, `4.3k`: with three significant digits."""
+    unit, name = next(((unit, name) for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if n >= unit), (1.0, ""))
+    return f"{n / unit:.{0 if n >= 100 * unit else 3}{'f' if n >= 100 * unit else 'g'}}{name}"
 
 
 def format_knob(value: Value | None) -> str:

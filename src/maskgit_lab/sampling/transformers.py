@@ -15,7 +15,7 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.sampling.tokenizers import build_vqgan
-from maskgit_lab.settings import AUTOREGRESSIVE, TrainConf
+from maskgit_lab.settings import AUTOREGRESSIVE, AutoregressiveConf, TrainConf
 from maskgit_lab.tokenizers.base import check_divides
 
 
@@ -26,7 +26,9 @@ def build_schedule(settings: TrainConf) -> Schedule:
 
 def build_order(settings: TrainConf) -> Order:
     """The order in which an autoregressive model predicts the tokens."""
-    return build(settings.autoregressive.order, "order", Order)  # type: ignore[type-abstract]
+    conf = settings.transformer
+    assert isinstance(conf, AutoregressiveConf)
+    return build(conf.order, "order", Order)  # type: ignore[type-abstract]
 
 
 def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transformer:

@@ -82,7 +82,7 @@ class TrainConf(CommonConf):
     tokenizer: TokenizerConf = field(default_factory=TokenizerConf)
     tokens: TokensConf = field(default_factory=TokensConf)
     mvtm: MVTMConf = field(default_factory=MVTMConf)  # of model=maskgit
-    autoregressive: AutoregressiveConf = field(default_factory=AutoregressiveConf)  # of model=autoregressive
+    autoregressive: AutoregressiveConf | None = None  # of model=autoregressive
     schedule: dict[str, Any] = MISSING  # with _target_
     callbacks: dict[str, Any] = field(default_factory=dict)  # Lightning's, by name, each with _target_
     ckpt_path: Folder | None = None  # where the transformer begins: a run, a checkpoint, or a safetensors file
@@ -90,6 +90,10 @@ class TrainConf(CommonConf):
 
     def __post_init__(self) -> None:
         """Raises a `UserError` unless it is clear what is trained, and where that begins."""
+        if self.model == AUTOREGRESSIVE and self.autoregressive is None:  # before anything asks for them
+            raise UserError("model=autoregressive needs its settings: give autoregressive=like_mvtm")
+        if self.stage in MODELS.values() and self.stage != self.part:
+            raise UserError(f"stage={self.stage} does not belong to model={self.model}: give stage={self.part}")
         if self.ckpt_path is not None and self.ckpt_mode is None:
             raise UserError(
                 f"ckpt_path={self.ckpt_path} needs ckpt_mode: weights starts a new training from its weights, resume "
@@ -101,8 +105,6 @@ class TrainConf(CommonConf):
             )
         if self.ckpt_path is not None and self.transformer.weights is not None:
             raise UserError(f"ckpt_path and {self.part}.weights both name weights to begin with: give one of them")
-        if self.stage in MODELS.values() and self.stage != self.part:
-            raise UserError(f"stage={self.stage} does not belong to model={self.model}: give stage={self.part}")
 
     @property
     def part(self) -> str:
@@ -112,7 +114,7 @@ class TrainConf(CommonConf):
     @property
     def transformer(self) -> MVTMConf | AutoregressiveConf:
         """The transformer that is trained on the codes, and its training."""
-        return self.mvtm if self.model == MASKGIT else self.autoregressive
+        return self.mvtm if self.model == MASKGIT or self.autoregressive is None else self.autoregressive
 
 
 def tokenizer_file(tokenizer: Mapping[str, Any]) -> str | None:

@@ -55,7 +55,7 @@ def watched_transformer(run: Run[TrainConf], tokenizer: Tokenizer) -> Watched:
         pictures: Tensor = samples.pixels.unflatten(0, (classes, SAMPLES))
         return pictures
 
-    return _watched(run, "mvtm", "samples", images)
+    return _watched(run, run.settings.part, "samples", images)
 
 
 def _watched(run: Run[TrainConf], stage: str, name: str, images: Callable[[nn.Module], Tensor]) -> Watched:

@@ -1,14 +1,14 @@
-"""The paper's own numbers: Table 3 and FID against T on ImageNet 256 x 256, and the runtime figure."""
+"""The paper's own numbers: Table 1, Table 3, and the figures of FID against T and of the runtime."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-AUTOREGRESSIVE, MASKGIT = "autoregressive_seconds", "maskgit_seconds"  # columns of figure_runtime.csv
+BASELINE, MASKGIT, REAL = "VQGAN (same hyper-parameters)", "MaskGIT", "Real data"  # rows of Table 1
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,45 @@ class PublishedTime:
         return self.autoregressive / self.maskgit
 
 
+@dataclass(frozen=True)
+class PublishedModel:
+    """A row of Table 1; None is what the paper does not give."""
+
+    resolution: int  # of the images of ImageNet
+    model: str  # as the paper names it
+    fid: float | None
+    inception_score: float | None
+    precision: float | None  # in [0, 1]
+    recall: float | None  # in [0, 1]
+    cas_top1: float | None  # in [0, 1]
+    cas_top5: float | None  # in [0, 1]
+    parameters: str  # as printed: `227M`
+    steps: str  # as printed: `>1024`
+    source: str  # where the paper has it from
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the authors measured it themselves."""
+        return "quoted" not in self.source
+
+
+@cache
+def table1(resolution: int = 256) -> Sequence[PublishedModel]:
+    """MaskGIT, Table 1 of one resolution, as it is ordered there; with CAS of real images, from section 4.2."""
+    rows = csv.DictReader(_lines("table1.csv"))
+    return tuple(_model(row) for row in rows if int(row["resolution"]) == resolution)
+
+
+def papers_baseline(resolution: int = 256) -> PublishedModel:
+    """The autoregressive transformer of MaskGIT's size, on its tokenizer."""
+    return next(row for row in table1(resolution) if row.model == BASELINE)
+
+
+def papers_maskgit(resolution: int = 256) -> PublishedModel:
+    """MaskGIT itself."""
+    return next(row for row in table1(resolution) if row.model == MASKGIT)
+
+
 @cache
 def table3() -> Mapping[str, PublishedRow]:
     """MaskGIT, Table 3: rows by schedule, from the most concave to the most convex, as they are printed."""
@@ -62,13 +101,23 @@ def fid_curves() -> Mapping[str, Mapping[int, float]]:
 def runtimes() -> tuple[PublishedTime, ...]:
     """The runtime figure by number of tokens, as its labels give the seconds."""
     rows = csv.DictReader(_lines("figure_runtime.csv"))
-    return tuple(PublishedTime(int(row["tokens"]), *map(float, (row[AUTOREGRESSIVE], row[MASKGIT]))) for row in rows)
+    return tuple(
+        PublishedTime(int(row["tokens"]), float(row["autoregressive_seconds"]), float(row["maskgit_seconds"]))
+        for row in rows
+    )
 
 
 def in_order(schedules: Iterable[str]) -> list[str]:
     """The paper's schedules from the most concave to the most convex, then all others by name."""
     papers = list(table3())
     return sorted(set(schedules), key=lambda name: (papers.index(name) if name in papers else len(papers), name))
+
+
+def _model(row: Mapping[str, str]) -> PublishedModel:
+    keys = ("fid", "inception_score", "precision", "recall", "cas_top1", "cas_top5")
+    of = {key: float(row[key]) / (100 if key.startswith("cas") else 1) if row[key] else None for key in keys}
+    numbers = (of["fid"], of["inception_score"], of["precision"], of["recall"], of["cas_top1"], of["cas_top5"])
+    return PublishedModel(int(row["resolution"]), row["model"], *numbers, row["params"], row["steps"], row["source"])
 
 
 def _lines(name: str) -> list[str]:
