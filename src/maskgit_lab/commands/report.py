@@ -65,15 +65,19 @@ def _print(terminal: Terminal, report: Report) -> None:
         terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
         for text in (*chapter.notes, *chapter.order, *chapter.warnings):
             terminal.say(text)
-    for models in report.models:
-        terminal.table(f"{TITLE}: {models.title}", models.table.flat_head, models.table.rows, n_texts=2)
-        if models.differences.rows:
-            terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=1)
-        for text in (*models.notes, *models.about_differences, *models.warnings):
-            terminal.say(text)
+    _print_models(terminal, report)
     for runtime in report.runtimes:
         say_runtime(runtime, terminal)
     for text in report.faults:
         terminal.say(text)
     if report.cost.rows:
         terminal.table("What these runs have cost", report.cost.flat_head, report.cost.rows, n_texts=1)
+
+
+def _print_models(terminal: Terminal, report: Report) -> None:
+    for models in report.models:
+        terminal.table(f"{TITLE}: {models.title}", models.table.flat_head, models.table.rows, n_texts=2)
+        if models.differences.rows:
+            terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=1)
+        for text in (*models.notes, *models.about_differences, *models.warnings):
+            terminal.say(text)

@@ -17,7 +17,7 @@ from maskgit_lab.report.runtime import draw_runtime, runtime_chapters
 from maskgit_lab.report.samples import Picture
 from maskgit_lab.report.table1 import ModelsChapter
 from maskgit_lab.report.temperature import RING
-from maskgit_lab.report.words import label
+from maskgit_lab.report.words import count, label
 from maskgit_lab.runs.outputs import made_folder
 from maskgit_lab.runs.results import Row
 
@@ -54,7 +54,7 @@ def write_report(
     made_folder(out)
     names = short_names(runs)
     report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where, baselines=baselines)
-    report = replace(report, runtimes=runtime_chapters(timings))
+    report = _with_times(report, timings)
     for of_times in report.runtimes:
         draw_runtime(of_times, out / "figures" / of_times.key)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
@@ -73,6 +73,14 @@ def write_report(
         part.write_text(text, encoding="utf-8")
         part.replace(out / name)
     return report
+
+
+def _with_times(report: Report, timings: Sequence[Row]) -> Report:
+    """With how long decoding takes; where there is nothing else, the page is of that."""
+    if timings and not (report.chapters or report.models or report.external.rows):
+        opening = f"{count(len(timings), 'cell')} of the runtime figure."
+        report = replace(report, title="How long decoding takes", opening=opening)
+    return replace(report, runtimes=runtime_chapters(timings))
 
 
 def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:
