@@ -229,10 +229,10 @@ def _notes(found: Runtimes) -> list[str]:
         )
     if ratios(found):
         notes.append(
-            "Ratios are of the seconds of the autoregressive model to those of MaskGIT. Without a cache, each of N steps "
-            "computes the tokens before it, N / 2 on average, and MaskGIT computes N tokens T times: N / 2T times as "
-            "many. The paper's ratios are those of such a decoder: 65 against 64 at 1,024 tokens, and above it where the "
-            "few tokens of an image do not fill a GPU (38 against 16 at 256)."
+            "Ratios are of the seconds of the autoregressive model to those of MaskGIT. Without a cache, the former "
+            "computes N / 2 tokens on average in each of N steps, and MaskGIT N tokens in each of T: N / 2T times as "
+            "many in all. The paper's ratios are those of such a decoder: 65 against N / 2T = 64 at 1,024 tokens, and "
+            "more where the few tokens of a step do not fill a GPU (38 against 16 at 256)."
         )
     if fast := speedups(found):
         several = ", ".join(f"{x:.3g} at {n:,} tokens and batch {b}" for (b, n), x in sorted(fast.items()))
