@@ -30,7 +30,9 @@ RENAMED: dict[str, str] = {}  # keys of rows and of run.json: BEFORE's and AFTER
 # Keys that AFTER alone has.
 ADDED = {"code", "training_code", "commit", "clean", "debug", "checksum"}
 PREFIXES: list[tuple[str, str]] = []  # of the names of weights: BEFORE's and AFTER's
-SPEEDS = re.compile("images_per_second|version_.*|commit|clean|checksum|code|training_code")  # these may differ
+SPEEDS = re.compile(
+    "images_per_second|decode_seconds_per_image|version_.*|commit|clean|checksum|code|training_code"
+)  # these may differ
 HASHES = {"model", "cas_classifier", "samples_fingerprint", "labels", "reference_fingerprint", "features_weights"}
 MERGED = {"model"}  # of which AFTER may give several of BEFORE's one name: the same weights are the same model
 FINGERPRINT = re.compile("[0-9a-f]{12}(-[0-9a-f]{12})?")  # in the names of files, also one of code after it

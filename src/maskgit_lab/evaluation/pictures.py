@@ -62,7 +62,7 @@ def draw_run(run: Run[TrainConf], pipeline: Pipeline, rows: Sequence[Row]) -> No
         draw_grid(grid, run.folder.picture("samples"), title=title, row_names=names)
         first = slice(None, None, conf.picture_columns)
         masked_CThw = (samples.history[first] == pipeline.model.mask_id).unflatten(-1, pipeline.grid)
-        title = f"Decoding step by step, {how}"
+        title = f"Decoding step by step, {how.partition(',')[0]}"
         _draw_filling(samples.pixels[first], masked_CThw, names, title, run.folder.picture("filling"))
         if has_curve:
             draw_curve(rows, run.folder.picture("curve"), f"{data.name}, {how.partition(',')[0]}")
