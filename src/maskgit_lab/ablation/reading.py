@@ -99,8 +99,12 @@ class Run:
         return next((path for path in candidates if path.is_file()), None)
 
 
-def find_runs(folder: Path) -> list[Run]:
+def find_runs(folder: Path, *, least: int = 1) -> list[Run]:
     """Every run below a folder, at any depth, in the order of their paths.
+
+    Args:
+        folder: where to look.
+        least: 0 where a folder without a single result will do.
 
     Raises:
         UserError: there is no such folder, or no run in it.
@@ -110,7 +114,7 @@ def find_runs(folder: Path) -> list[Run]:
     if not folder.is_dir():
         raise UserError(f"runs={folder} is a file: name the folder that holds the runs")
     runs = [_read(path) for path in sorted(run_folders([folder], _is_run, hidden=False))]
-    if not any(run.rows for run in runs):
+    if least and not any(run.rows for run in runs):
         what = f"{len(runs)} runs without a single result" if runs else f"no {RESULTS}"
         raise UserError(f"runs={folder} holds {what}: train and evaluate something first, or name another folder")
     return runs
@@ -119,6 +123,8 @@ def find_runs(folder: Path) -> list[Run]:
 def short_names(runs: Sequence[Run]) -> dict[Path, str]:
     """The runs' paths without the folder that they have in common."""
     paths = {run.path: run.path.absolute() for run in runs}
+    if not paths:
+        return {}
     common = Path(os.path.commonpath(paths.values())) if len(paths) > 1 else next(iter(paths.values())).parent
     return {path: absolute.relative_to(common).as_posix() for path, absolute in paths.items()}
 

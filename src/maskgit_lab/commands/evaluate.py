@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskgit_lab import ranks
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.evaluation import asked, planning, temperature
+from maskgit_lab.evaluation import asked, planning, temperature, timed_runs
 from maskgit_lab.evaluation.code import known_code
 from maskgit_lab.evaluation.curve import Evaluation, show
 from maskgit_lab.evaluation.loggers import evaluation_logger
@@ -47,6 +47,8 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     of_run = settings.checkpoint is not None and is_run(checkpoint)
     folder = RunFolder(checkpoint, settings.cache_dir) if of_run else None
     whole = asked.settings_of(settings, folder)
+    if settings.runtime is not None:
+        timed_runs.check_timing(settings, folder, whole)
     if settings.choose_temperature is not None:
         whole = temperature.settings_to_choose(settings, folder, whole)
     check_optimized(settings.optimized_metric, whole)
@@ -58,6 +60,8 @@ def prepare(settings: EvaluateConf) -> Prepared:
     whole, folder = check(settings)
     check_extractors(whole)
     check_loggers(whole.logger)
+    if settings.runtime is not None:  # which needs no images
+        return Prepared(replace(begin(whole), home=folder), None, None)
     is_trained = folder is None or folder.is_done("transformer")
     data = None
     if (folder is not None and (asked.needs_data(whole) or not is_trained)) or settings.data:
@@ -85,7 +89,12 @@ def run(settings: EvaluateConf, overrides: Sequence[str], prepared: Prepared) ->
     place = _place(settings, command)
     command = replace(command, costs=command.kept_costs(place))
     with _held(settings, place), command.costs.stage("evaluation"):
-        if settings.choose_temperature is not None and real is not None and place is not None:
+        if settings.runtime is not None and place is not None:
+            from maskgit_lab.report.runtime import say_runtimes  # imports Matplotlib, and is rarely needed
+
+            say_runtimes(timed_runs.time_run(command, settings, place), command.console)
+            rows = list[Row]()
+        elif settings.choose_temperature is not None and real is not None and place is not None:
             temperature.choose(command, settings, data, real, place)
             rows = list[Row]()
         else:
@@ -112,6 +121,8 @@ def evaluate(run: Run[CommonConf], evaluation: Evaluation, overrides: Sequence[s
 
 def _place(settings: EvaluateConf, run: Run[CommonConf]) -> Path | None:
     """The folder of the results, made if it is absent; None where no results are kept."""
+    if settings.runtime is not None:
+        return timed_runs.place_of_timing(run.folder)
     if settings.choose_temperature is not None:
         return temperature.place_of_choice(run.folder)
     if settings.out is None:

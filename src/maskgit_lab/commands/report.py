@@ -15,7 +15,9 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
 from maskgit_lab.report.files import HTML, write_report
+from maskgit_lab.report.runtime import say_runtime
 from maskgit_lab.report.table1 import DIFFERENCE, TITLE
+from maskgit_lab.runs.timings import Timings, find_timings
 from maskgit_lab.settings import ReportConf
 
 
@@ -25,7 +27,9 @@ def run(settings: ReportConf) -> None:
     Raises:
         UserError: there are no runs, or none that meet the conditions, or the report cannot be written or sent.
     """
-    found, terminal = find_runs(Path(settings.runs).expanduser()), Terminal()
+    folder, terminal = Path(settings.runs).expanduser(), Terminal()
+    timings = [row for path in find_timings(folder) for row in Timings(path).rows()]
+    found = find_runs(folder, least=0 if timings else 1)
     conditions = None if settings.where is None else Conditions.read(settings.where)
     origins = Origins.of(found)
     runs = found if conditions is None else conditions.chosen(found, origins)
@@ -35,7 +39,7 @@ def run(settings: ReportConf) -> None:
         terminal.note("where", f"{where}: {_rows(runs):,} of {_rows(found):,} rows")
     out = Path(settings.out).expanduser()
     options = {"bootstrap": settings.bootstrap, "seed": settings.seed}
-    report = write_report(runs, every, out, **options, where=where, baselines=known)
+    report = write_report(runs, every, out, **options, where=where, baselines=known, timings=timings)
     _print(terminal, report)
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:
@@ -61,13 +65,19 @@ def _print(terminal: Terminal, report: Report) -> None:
         terminal.table(chapter.study.title, table.flat_head, table.rows, n_texts=table.n_texts)
         for text in (*chapter.notes, *chapter.order, *chapter.warnings):
             terminal.say(text)
+    _print_models(terminal, report)
+    for runtime in report.runtimes:
+        say_runtime(runtime, terminal)
+    for text in report.faults:
+        terminal.say(text)
+    if report.cost.rows:
+        terminal.table("What these runs have cost", report.cost.flat_head, report.cost.rows, n_texts=1)
+
+
+def _print_models(terminal: Terminal, report: Report) -> None:
     for models in report.models:
         terminal.table(f"{TITLE}: {models.title}", models.table.flat_head, models.table.rows, n_texts=2)
         if models.differences.rows:
             terminal.table(DIFFERENCE, models.differences.flat_head, models.differences.rows, n_texts=1)
         for text in (*models.notes, *models.about_differences, *models.warnings):
             terminal.say(text)
-    for text in report.faults:
-        terminal.say(text)
-    if report.cost.rows:
-        terminal.table("What these runs have cost", report.cost.flat_head, report.cost.rows, n_texts=1)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from statistics import median
 
 import torch
 from torch import Tensor
 
+from maskgit_lab.evaluation.timing import Decoding, device_name, in_parts, repeated
 from maskgit_lab.sampling.memory import in_parts_that_fit
-from maskgit_lab.sampling.models import model_for
 from maskgit_lab.sampling.pipeline import Pipeline
 
 REPEATS = 3  # of which the median counts
 ENOUGH = 1.0  # seconds after which none is begun: what takes so long is known well enough
-SHORT = 2  # steps of the warm-up, which is enough to allocate memory and to choose kernels
 
 
-@torch.inference_mode()
 def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int) -> float:
     """Seconds to fill the tokens of an image that starts empty: T runs of the transformer, or one for each token, with
     sampling.
@@ -33,36 +30,19 @@ def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int
     """
     count = min(batch_size, len(labels))
     chosen = labels[torch.linspace(0, len(labels) - 1, count).round().long()].to(pipeline.device)
-    fitting = in_parts_that_fit(lambda batch: _decode(pipeline.at(SHORT), chosen, batch), range(count))
-    times: list[float] = []
-    while len(times) < REPEATS and sum(times) < ENOUGH:
-        times.append(_seconds(pipeline, chosen, fitting))
-    return median(times) / count
+    whole = Decoding(net=pipeline.model, decoder=pipeline.decoder, labels_B=chosen)
+
+    def warm(batch: range) -> Decoding:
+        part = whole.part(batch)
+        part.warm_up()
+        return part
+
+    parts = in_parts_that_fit(warm, range(count))
+    laps = repeated(lambda: in_parts(parts), REPEATS, ENOUGH)
+    return median(lap.seconds for lap in laps) / count
 
 
 def timed_on(device: torch.device, batch_size: int) -> str:
     """What a time depends on besides the model: the device, the threads of a CPU, and the batch."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     threads = f", threads: {torch.get_num_threads()}" if device.type == "cpu" else ""
-    return f"{name}{threads}, images at once: {batch_size}"
-
-
-def _seconds(pipeline: Pipeline, labels: Tensor, batches: list[range]) -> float:
-    _wait(pipeline.device)
-    start = time.perf_counter()
-    for batch in batches:
-        _decode(pipeline, labels, batch)
-    _wait(pipeline.device)
-    return time.perf_counter() - start
-
-
-def _decode(pipeline: Pipeline, labels: Tensor, batch: range) -> range:
-    tokens = torch.full((len(batch), pipeline.model.n_tokens), pipeline.mask_id, device=pipeline.device)
-    tokens[0, 0] = 0  # one known token among all of the batch, without which the first step would be shared
-    generators = [torch.Generator(pipeline.device).manual_seed(i) for i in batch]
-    pipeline.decoder(model_for(pipeline.model), tokens, labels[batch.start : batch.stop], generators)
-    return batch
-
-
-def _wait(device: torch.device) -> None:
-    getattr(torch, device.type).synchronize()
+    return f"{device_name(device)}{threads}, images at once: {batch_size}"

@@ -19,6 +19,7 @@ from maskgit_lab.report.agreement import classifier_sentences, order_sentences
 from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
+from maskgit_lab.report.runtime import RuntimeChapter
 from maskgit_lab.report.samples import Picture, sample_pictures
 from maskgit_lab.report.table1 import ModelsChapter, models_chapters
 from maskgit_lab.report.tables import Table, cost_table, external_table, pairs_table, papers_form
@@ -60,6 +61,7 @@ class Report:
     models: Sequence[ModelsChapter]  # in the form of Table 1, for each way of measuring
     external: Table  # images that none of our models generated
     cost: Table  # of all runs together, by stage
+    runtimes: Sequence[RuntimeChapter] = ()  # how long decoding takes, for each network and device
 
 
 def make_report(

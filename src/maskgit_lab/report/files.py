@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from maskgit_lab.ablation.baseline import Baseline
@@ -12,11 +13,13 @@ from maskgit_lab.report.chapters import Chapter, Report, make_report
 from maskgit_lab.report.csv_files import curves_csv, points_csv, table1_csv, table_csv, temperature_csv
 from maskgit_lab.report.matplotlib_figures import draw_map, draw_panels
 from maskgit_lab.report.pages import html_page, markdown_page
+from maskgit_lab.report.runtime import draw_runtime, runtime_chapters
 from maskgit_lab.report.samples import Picture
 from maskgit_lab.report.table1 import ModelsChapter
 from maskgit_lab.report.temperature import RING
-from maskgit_lab.report.words import label
+from maskgit_lab.report.words import count, label
 from maskgit_lab.runs.outputs import made_folder
+from maskgit_lab.runs.results import Row
 
 HTML = "report.html"
 
@@ -30,6 +33,7 @@ def write_report(
     seed: int,
     where: str = "",
     baselines: Sequence[Baseline] = (),
+    timings: Sequence[Row] = (),
 ) -> Report:
     """Writes everything into a folder, made if it is absent; files of an earlier report are replaced, others stay.
 
@@ -41,6 +45,7 @@ def write_report(
         seed: of the resamples.
         where: the conditions by which the rows were chosen; "": none.
         baselines: autoregressive models of the same runs.
+        timings: rows of how long decoding takes.
 
     Raises:
         UserError: the folder cannot be made.
@@ -49,6 +54,9 @@ def write_report(
     made_folder(out)
     names = short_names(runs)
     report = make_report(runs, every, names, bootstrap=bootstrap, seed=seed, where=where, baselines=baselines)
+    report = _with_times(report, timings)
+    for of_times in report.runtimes:
+        draw_runtime(of_times, out / "figures" / of_times.key)
     figures = {chapter.number: _draw(chapter, out) for chapter in report.chapters}
     samples = {models.number: _save(models, out) for models in report.models}
     texts = {
@@ -65,6 +73,14 @@ def write_report(
         part.write_text(text, encoding="utf-8")
         part.replace(out / name)
     return report
+
+
+def _with_times(report: Report, timings: Sequence[Row]) -> Report:
+    """With how long decoding takes; where there is nothing else, the page is of that."""
+    if timings and not (report.chapters or report.models or report.external.rows):
+        opening = f"{count(len(timings), 'cell')} of the runtime figure."
+        report = replace(report, title="How long decoding takes", opening=opening)
+    return replace(report, runtimes=runtime_chapters(timings))
 
 
 def _draw(chapter: Chapter, out: Path) -> list[tuple[str, str]]:

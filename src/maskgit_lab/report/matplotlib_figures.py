@@ -45,7 +45,7 @@ def draw_panels(panels: Sequence[Panel], title: str, path: Path) -> Path:
         for unused in grid[len(panels) :]:
             unused.set_axis_off()
         _draw_legend(figure, grid)
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def draw_map(drawn: Map, title: str, path: Path) -> Path:
@@ -61,7 +61,7 @@ def draw_map(drawn: Map, title: str, path: Path) -> Path:
         axes.set_yticks(range(rows), drawn.y)
         axes.set(xlabel=drawn.x_title, ylabel=drawn.y_title)
         _write_cells(axes, drawn)
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def _wrapped(title: str, figure: Figure) -> str:
@@ -141,7 +141,8 @@ def _draw_line(axes: Any, line: Line) -> None:
         axes.plot(*at, marker="*", markersize=13, color=style.colour, markeredgecolor="white", zorder=5)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Writes PNG and SVG, whose names the path lacks; returns the PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     png = path.with_name(f"{path.name}.png")
     figure.savefig(png, dpi=DPI)

@@ -14,6 +14,7 @@ from maskgit_lab.ablation.published import table3
 from maskgit_lab.report.chapters import Chapter, Report
 from maskgit_lab.report.levels import how_to_read
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
+from maskgit_lab.report.runtime import runtime_specs
 from maskgit_lab.report.sentences import facts
 from maskgit_lab.report.styles import DARK, styles
 from maskgit_lab.report.table1 import DIFFERENCE, TITLE
@@ -58,7 +59,8 @@ def html_page(report: Report) -> str:
         css=_asset("report.css"),
         script=_asset("report.js"),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
-        specs={name: spec for chapter in report.chapters for name, spec in _specs(chapter).items()},
+        specs={name: spec for chapter in report.chapters for name, spec in _specs(chapter).items()}
+        | {name: spec for chapter in report.runtimes for name, spec in runtime_specs(chapter).items()},
     )
 
 

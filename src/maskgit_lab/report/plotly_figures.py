@@ -36,10 +36,10 @@ def panel_spec(panel: Panel) -> Spec:
     """Lines with bands over seeds; each line's best point is a star."""
     data = [trace for level in panel.levels for trace in _level_traces(level, panel)]
     data += [trace for line in panel.lines for trace in _traces(line)]
-    layout = _layout(panel.x_title, panel.metric.label)
-    layout["xaxis"] |= _ticks(panel.x_ticks) | (_log_range(panel.x_range) if panel.is_log_x else {})
+    layout = axes_layout(panel.x_title, panel.metric.label)
+    layout["xaxis"] |= ticks_at(panel.x_ticks) | (log_range(panel.x_range) if panel.is_log_x else {})
     if panel.is_log_y:
-        layout["yaxis"] |= _ticks(panel.y_ticks) | _log_range(panel.y_range)
+        layout["yaxis"] |= ticks_at(panel.y_ticks) | log_range(panel.y_range)
     elif (room := _linear_range(panel)) is not None:
         layout["yaxis"]["range"] = room
     return {"data": data, "layout": layout}
@@ -53,7 +53,7 @@ def map_spec(drawn: Map) -> Spec:
     trace: Spec = {"type": "heatmap", "x": list(drawn.x), "y": list(drawn.y), "z": _plain(drawn.colours_YX), **CIVIDIS}
     trace |= {"text": cells, "texttemplate": "%{text}", "hovertext": _hovertext(drawn), "hoverinfo": "text"}
     trace |= {"xgap": 2, "ygap": 2, "hoverongaps": False}
-    layout = _layout(drawn.x_title, drawn.y_title)
+    layout = axes_layout(drawn.x_title, drawn.y_title)
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"type": "category", "showgrid": False, "ticks": "", "automargin": True, "fixedrange": True}
     if drawn.numbers is None:
@@ -153,7 +153,7 @@ def _traces(line: Line) -> list[Spec]:
 
 def _level_traces(level: Level, panel: Panel) -> list[Spec]:
     """The line and its band, across the whole axis where T is on it; what they are is written below the title."""
-    low, high = (10**end for end in _log_range(panel.x_range)["range"]) if panel.is_log_x else panel.x_range
+    low, high = (10**end for end in log_range(panel.x_range)["range"]) if panel.is_log_x else panel.x_range
     shared: Spec = {"type": "scatter", "mode": "lines", "name": level.name, "hoverinfo": "skip"}
     line = {"color": level.style.colour, "width": 1.5, "dash": _dash(level.style)}
     traces = [shared | {"x": [low, high], "y": [level.value] * 2, "line": line}]
@@ -173,11 +173,13 @@ def _frame(column: int, row: int) -> Spec:
     return {"type": "rect", **box, "line": {"color": INK, "width": 1.5}, "fillcolor": CLEAR}
 
 
-def _ticks(ticks: Sequence[float]) -> Spec:
+def ticks_at(ticks: Sequence[float]) -> Spec:
+    """An axis with these ticks."""
     return {"tickmode": "array", "tickvals": list(ticks), "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
-def _log_range(ends: tuple[float, float]) -> Spec:
+def log_range(ends: tuple[float, float]) -> Spec:
+    """A logarithmic axis with margins."""
     low, high = (math.log10(end) for end in ends)
     margin = MARGIN * (high - low) or 0.1
     return {"type": "log", "range": [low - margin, high + margin]}
@@ -191,7 +193,8 @@ def _linear_range(panel: Panel) -> list[float] | None:
     return [low - ROOM * (high - low), high + ROOM * (high - low)]
 
 
-def _layout(x_title: str, y_title: str) -> Spec:
+def axes_layout(x_title: str, y_title: str) -> Spec:
+    """A pair of axes as all figures have them."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": AXIS, "ticks": "outside", "tickcolor": AXIS}
     return {
         **{"font": FONT, "showlegend": False, "hovermode": "closest", "dragmode": False},

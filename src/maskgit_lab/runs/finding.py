@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from maskgit_lab.runs.names import CHECKPOINTS, COSTS, TEMPERATURE
+from maskgit_lab.runs.names import CHECKPOINTS, COSTS, RUNTIME, TEMPERATURE
 
 EVALUATION = "evaluation"  # the folder of points that are not finished
 # Folders in a run, which hold no runs.
-INSIDE = {CHECKPOINTS, COSTS, EVALUATION, "pictures", "grids", "samples", "wandb", TEMPERATURE}
+INSIDE = {CHECKPOINTS, COSTS, EVALUATION, "pictures", "grids", "samples", "wandb", TEMPERATURE, RUNTIME}
 
 
 def run_folders(

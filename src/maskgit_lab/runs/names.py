@@ -10,3 +10,4 @@ CKPT = ".ckpt"
 COSTS = "costs"  # the folder of what each process has cost
 CHECKPOINTS = "checkpoints"
 TEMPERATURE = "temperature"  # the folder of what a choice temperature was chosen by
+RUNTIME = "runtime"  # the folder of how long decoding takes

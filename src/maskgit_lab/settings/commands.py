@@ -14,6 +14,7 @@ from maskgit_lab.settings.fields import (
     MOST_STEPS,
     STRICT,
     Amounts,
+    Batches,
     Count,
     Folder,
     Precision,
@@ -156,6 +157,7 @@ class EvaluateConf:
     out: str | None = None  # the folder of the results; null: the run's; for samples: none
     optimized_metric: str | None = None  # a key of results.jsonl, which hydra/sweeper=optuna optimizes
     choose_temperature: Amounts | None = None  # choice temperatures, of which the best is chosen; null: none is
+    runtime: Batches | None = None  # batch sizes at which decoding is timed, and nothing else; null: it is not
     seed: Seed | None = None  # of the samples, and of the masks of the NLL; null: the run's
     cache_dir: Folder | None = None  # null: the run's; outputs/cache without a run
     max_images: Count | None = None  # of each split of the data

@@ -90,6 +90,9 @@ Ratios = Annotated[
     list[float], rule(lambda r: len(r) == 2 and 0 < r[0] <= r[1] < math.inf, "give two ratios, such as [0.75,1.3333]")
 ]
 Steps = Annotated[list[int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
+Batches = Annotated[
+    list[Count], rule(lambda ns: len(set(ns)) == len(ns) > 0, "give different batch sizes, such as [1,8,64]")
+]
 Folder = Annotated[str, rule(bool, "name a folder, or leave it out")]
 Threads = Annotated[Count, rule(lambda n: n <= (os.cpu_count() or 1), f"this machine has {os.cpu_count()}")]
 Extractor = Annotated[str, one_of("classifier", "inception", "vgg16", "dinov2", "resnet56_cifar10")]

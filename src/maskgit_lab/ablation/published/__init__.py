@@ -1,4 +1,4 @@
-"""The paper's own numbers: Table 1, Table 3, and FID against T as read off the published figure."""
+"""The paper's own numbers: Table 1, Table 3, and the figures of FID against T and of the runtime."""
 
 from __future__ import annotations
 
@@ -21,6 +21,20 @@ class PublishedRow:
     fid: float  # at that T, over 50,000 samples
     inception_score: float  # at that T
     nll: float  # the masked cross-entropy, in nats per token
+
+
+@dataclass(frozen=True)
+class PublishedTime:
+    """A length of the runtime figure: seconds for the tokens of one image on one GPU."""
+
+    tokens: int  # N
+    autoregressive: float
+    maskgit: float  # at T = 8
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the autoregressive model takes."""
+        return self.autoregressive / self.maskgit
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,16 @@ def fid_curves() -> Mapping[str, Mapping[int, float]]:
     """FID by T for each schedule; read off the vector paths of the figure, to within about 0.1."""
     rows = csv.DictReader(_lines("fid_vs_steps.csv"))
     return {row.pop("schedule"): {int(steps): float(fid) for steps, fid in row.items()} for row in rows}
+
+
+@cache
+def runtimes() -> tuple[PublishedTime, ...]:
+    """The runtime figure by number of tokens, as its labels give the seconds."""
+    rows = csv.DictReader(_lines("figure_runtime.csv"))
+    return tuple(
+        PublishedTime(int(row["tokens"]), float(row["autoregressive_seconds"]), float(row["maskgit_seconds"]))
+        for row in rows
+    )
 
 
 def in_order(schedules: Iterable[str]) -> list[str]:
