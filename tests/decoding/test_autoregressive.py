@@ -283,7 +283,7 @@ def test_settings_that_make_no_sense_are_refused(settings):
 
 
 def test_guidance_needs_a_model_that_knows_no_class():
-    with pytest.raises(UserError, match=r"^decode.guidance=2.0 needs a model that was trained with label_dropout"):
+    with pytest.raises(UserError, match=r"^decode.guidance=2.0 needs a model that was trained with mvtm.label_dropout"):
         Autoregressive(guidance=2.0).check_fits_model(autoregressive=True, label_dropout=0.0)
     Autoregressive(guidance=2.0).check_fits_model(autoregressive=True, label_dropout=0.1)
     with pytest.raises(UserError, match="needs an autoregressive model, and this one fills masked tokens"):

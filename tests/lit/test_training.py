@@ -1,6 +1,8 @@
 """Training: reproducible, resumable and able to learn."""
 
 import signal
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,20 +11,24 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.data.augment import Centre
 from maskgit_lab.data.source import InMemory
 from maskgit_lab.errors import UserError
+from maskgit_lab.lit.autoregressive import LitAutoregressive
 from maskgit_lab.lit.base import weight_ema
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.lit.optimizers import lr_factor
 from maskgit_lab.masking.schedules import Cosine
+from maskgit_lab.nets.causal import CausalTransformer
 from maskgit_lab.nets.checkpoints import read_checkpoint
 from maskgit_lab.nets.classifier import SmallConvNet
 from maskgit_lab.nets.transformer import Transformer
+from maskgit_lab.objectives.autoregressive import next_token_cross_entropy
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Hardware, MVTMLoss, Optim
 
 OPTIM = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.9, "warmup_steps": 3, "gradient_clip": 1.0, "weight_decay": 0.1}
+SIZES = {"n_codes": 12, "n_classes": 3, "n_tokens": 9, "depth": 1, "heads": 2, "width": 16, "mlp_width": 32}
 HARDWARE = Hardware(accelerator="cpu", save_every_epochs=1, validate_every_epochs=1)
 
 
@@ -33,13 +39,22 @@ def codes(n: int) -> InMemory:
 
 def mvtm(epochs: int = 2, total_epochs: int | None = None, seed: int = 0) -> LitMVTM:
     seed_all(seed)
-    net = Transformer(n_codes=12, n_classes=3, n_tokens=9, depth=1, heads=2, width=16, mlp_width=32, dropout=0.1)
+    net = Transformer(**SIZES, dropout=0.1)
     return LitMVTM(net, Cosine(), Optim(epochs=epochs, **OPTIM), MVTMLoss(), seed, {"fingerprint": "x"})
 
 
-def train(module, dataset=codes, folder=None, **settings):
+def autoregressive(epochs: int = 2, seed: int = 0, label_dropout: float = 0.1, **optim) -> LitAutoregressive:
+    seed_all(seed)
+    net = CausalTransformer(**SIZES, dropout=0.1, order=[4, 1, 0, 2, 3, 5, 8, 7, 6])
+    return LitAutoregressive(net, Optim(epochs=epochs, **OPTIM | optim), 0.1, label_dropout, seed, {"fingerprint": "x"})
+
+
+both = pytest.mark.parametrize(("make", "stage"), [(mvtm, "mvtm"), (autoregressive, "autoregressive")])
+
+
+def train(module, dataset=codes, folder=None, hardware=HARDWARE, **settings):
     return fit(
-        module, dataset(30), dataset(12), hardware=HARDWARE, terminal=Terminal(), title="t", folder=folder, **settings
+        module, dataset(30), dataset(12), hardware=hardware, terminal=Terminal(), title="t", folder=folder, **settings
     )
 
 
@@ -47,21 +62,79 @@ def weights(module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in module.best_net.parameters()])
 
 
-def test_the_same_seed_gives_the_same_weights_and_losses():
-    first, second, other = mvtm(), mvtm(), mvtm(seed=1)
+@both
+def test_the_same_seed_gives_the_same_weights_and_losses(make, stage):
+    first, second, other = make(), make(), make(seed=1)
     scores = [train(module) for module in (first, second, other)]
     assert torch.equal(weights(first), weights(second)) and scores[0] == scores[1]
     assert not torch.equal(weights(first), weights(other))
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
-    whole, half, resumed = mvtm(epochs=4), mvtm(epochs=2), mvtm(epochs=4)
+@both
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, make, stage):
+    whole, half, resumed = make(epochs=4), make(epochs=2), make(epochs=4)
     train(whole)
     train(half, folder=tmp_path)
     assert not torch.equal(weights(whole), weights(half))
     scores = train(resumed, folder=tmp_path)
     assert torch.equal(weights(whole), weights(resumed))
-    assert set(scores) == {"mvtm/val_nll"}
+    assert set(scores) == {f"{stage}/val_nll"}
+
+
+KILLED = {
+    "plainly": ({}, 7),
+    "with two batches a step": ({"accumulate": 2}, 5),
+    "in half precision": ({"precision": "bf16-mixed"}, 13),
+}
+
+
+@pytest.mark.parametrize(("hardware", "batch"), KILLED.values(), ids=KILLED)
+def test_a_training_that_is_killed_at_any_batch_goes_on_bit_for_bit(tmp_path, hardware, batch):
+    """At one that no checkpoint was saved before."""
+    hardware = replace(HARDWARE, **hardware)
+
+    class Killed(LitAutoregressive):
+        def on_train_batch_start(self, *arguments):
+            if self.trainer.fit_loop.total_batch_idx == batch:
+                raise RuntimeError("killed")
+            super().on_train_batch_start(*arguments)
+
+    whole, killed, resumed = (autoregressive(epochs=4) for _ in range(3))
+    expected = train(whole, hardware=hardware)
+    killed.__class__ = Killed
+    with pytest.raises(RuntimeError, match="killed"):
+        train(killed, folder=tmp_path, hardware=hardware)
+    assert not torch.equal(weights(killed), weights(whole))
+    assert train(resumed, folder=tmp_path, hardware=hardware) == expected
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_its_loss_is_the_smoothed_cross_entropy_and_its_score_the_exact_nll():
+    module, logged = autoregressive(epochs=1, label_dropout=0.0, lr=1e-12, weight_decay=0.0), []
+    module.log = lambda name, value, **_: logged.append((name, value.item()))
+    tokens, labels = (torch.stack([codes(12)[i][0] for i in range(12)]), torch.arange(12) % 3)
+    with torch.no_grad():
+        logits = module.eval().best_net(tokens, labels)
+    module.validation_step([tokens, labels], 0)
+    assert logged == [("autoregressive/val_nll", pytest.approx(next_token_cross_entropy(logits, tokens).item()))]
+    smoothed = next_token_cross_entropy(logits, tokens, 0.1).item()
+    module._trainer = SimpleNamespace(fit_loop=SimpleNamespace(total_batch_idx=0), global_rank=0)
+    assert module.training_step([tokens, labels], 0).item() == pytest.approx(smoothed)
+
+
+def test_labels_are_dropped_as_often_as_asked_and_alike_after_a_resume():
+    module, seen = autoregressive(label_dropout=0.25), []
+    module.log = lambda *_, **__: None
+    module.net.forward = lambda tokens, labels: seen.append(labels) or torch.zeros(*tokens.shape, 12)
+    tokens, labels = torch.zeros(400, 9, dtype=torch.int64), torch.arange(400) % 3
+    for batch in (0, 1, 1):
+        module._trainer = SimpleNamespace(fit_loop=SimpleNamespace(total_batch_idx=batch), global_rank=0)
+        module.training_step([tokens, labels], 0)
+    share = [(each == module.net.null_label).double().mean().item() for each in seen]
+    assert share == pytest.approx([0.25] * 3, abs=0.08) and torch.equal(seen[1], seen[2])
+    assert not torch.equal(seen[0], seen[1])
+    kept = seen[0] != module.net.null_label
+    assert torch.equal(seen[0][kept], labels[kept])
 
 
 def test_a_checkpoint_holds_plain_values_and_a_damaged_one_is_refused(tmp_path):
@@ -91,17 +164,19 @@ def test_ctrl_c_is_an_interrupt_and_keeps_the_checkpoint(tmp_path):
     assert read_checkpoint(tmp_path / LAST)["epoch"] == 0
 
 
-def test_a_finished_training_is_not_repeated(tmp_path):
-    first, second = mvtm(), mvtm()
+@both
+def test_a_finished_training_is_not_repeated(tmp_path, make, stage):
+    first, second = make(), make()
     assert train(first, folder=tmp_path) == train(second, folder=tmp_path)
     assert torch.equal(weights(first), weights(second))
 
 
-def test_training_learns_constant_codes():
+@both
+def test_training_learns_constant_codes(make, stage):
     dataset = InMemory(torch.full((64, 9), 5), torch.zeros(64, dtype=torch.int64))
-    module = mvtm(epochs=15)
+    module = make(epochs=15)
     scores = train(module, lambda n: dataset)
-    assert scores["mvtm/val_nll"] < 1.0  # log 12 = 2.5 before
+    assert scores[f"{stage}/val_nll"] < 1.0  # log 12 = 2.5 before
 
 
 def test_options_of_the_loss_change_the_weights_and_are_off_by_default():

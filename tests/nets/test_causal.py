@@ -1,12 +1,14 @@
 """The causal transformer: its size, what each position sees, its cache and its file."""
 
 import json
+from inspect import getattr_static
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from maskgit_lab.decoding.base import CausalModel
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.causal import CausalTransformer
 from maskgit_lab.nets.files import METADATA, open_net, save_net
@@ -120,6 +122,14 @@ def test_a_cache_is_of_the_type_of_the_weights():
     cache = small().bfloat16().new_cache(3)
     assert {layer.keys_BHSd.dtype for layer in cache.layers} == {torch.bfloat16}
     assert cache.layers[0].keys_BHSd.shape == (3, 2, N, 8) and cache.length == 0
+
+
+def test_is_known_as_causal_without_asking_its_getattr():
+    """As `isinstance` with a protocol does from Python 3.12 on, which sees no buffer."""
+    net = small()
+    assert isinstance(net, CausalModel) and not isinstance(Transformer(**SMALL), CausalModel)
+    for name in ("order_N", "mask_id", "null_label", "next_logits", "new_cache"):
+        getattr_static(net, name)
 
 
 def test_takes_no_memory_on_the_meta_device():

@@ -10,7 +10,7 @@ from maskgit_lab.nets.causal import CausalTransformer
 from maskgit_lab.nets.orders import Raster, Spiral
 from maskgit_lab.objectives.autoregressive import next_token_cross_entropy, next_token_cross_entropy_by_image
 
-K, SIDE, STEPS = 4, 4, 250
+K, SIDE = 4, 4
 N = SIDE * SIDE
 OF_THE_NEXT = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.05, 0.8, 0.05, 0.1], [0.3, 0.3, 0.2, 0.2], [0.1, 0.2, 0.6, 0.1]])
 P = torch.tensor([0.6, 0.25, 0.1, 0.05])
@@ -42,18 +42,20 @@ def entropy(chain):
     return (first + (N - 1) * others) / N
 
 
-@pytest.fixture(scope="module", params=[(Independent, Raster), (Markov, Raster), (Markov, Spiral)], ids=str)
+@pytest.fixture(
+    scope="module", params=[(Independent, Raster, 60), (Markov, Raster, 120), (Markov, Spiral, 300)], ids=str
+)
 def trained(request):
     """A distribution, and a small network that was trained on codes drawn from it."""
-    chain, order = request.param
+    chain, order, steps = request.param
     torch.manual_seed(0)
     sizes = {"n_codes": K, "n_classes": 1, "n_tokens": N, "depth": 1, "heads": 2, "width": 32, "mlp_width": 64}
     net = CausalTransformer(**sizes, dropout=0.0, order=order()(SIDE, SIDE).tolist())
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(STEPS):
-        codes, labels = drawn(chain, 64, generator)
+    for _ in range(steps):
+        codes, labels = drawn(chain, 128, generator)
         optimizer.zero_grad()
         next_token_cross_entropy(net(codes, labels), codes).backward()
         optimizer.step()

@@ -108,10 +108,7 @@ class Decoder(ABC):
             label_dropout: share of the images that it was trained on without their class.
         """
         if autoregressive and not self.is_autoregressive:
-            raise UserError(
-                f"the decoder {type(self).__name__} fills masked tokens, and the model is autoregressive: give "
-                "decode=autoregressive, or leave decode out"
-            )
+            raise _fills_masks(type(self))
         if self.is_autoregressive and not autoregressive:
             raise UserError(
                 f"the decoder {type(self).__name__} needs an autoregressive model, and this one fills masked tokens: "
@@ -130,18 +127,28 @@ def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: in
     Args:
         decode: `_target_`, `schedule` (a name, the dotted name of a class of one's own, or None) and the decoder's own
             settings.
-        trained: the schedule of the training, which is used where none is named.
+        trained: the schedule of the training, which is used where none is named; None: of an autoregressive model.
         steps: T.
 
     Raises:
-        UserError: there is no such decoder or schedule, or its settings make no sense.
+        UserError: there is no such decoder or schedule, its settings make no sense, or it needs the schedule of a
+            training that had none.
     """
     own = {key: value for key, value in decode.items() if key not in COMMON}
     kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
     known = getattr(kind, "__dataclass_fields__", {})
+    if "schedule" in known and trained is None and decode.get("schedule") is None:
+        raise _fills_masks(kind)
     values: dict[str, Any] = {"steps": steps} if "steps" in known else {}
     values |= {"schedule": _chosen_schedule(decode.get("schedule"), trained)} if "schedule" in known else {}
     return build(own, "decode", Decoder, **values)  # type: ignore[type-abstract]
+
+
+def _fills_masks(kind: type) -> UserError:
+    return UserError(
+        f"the decoder {kind.__name__} fills masked tokens, and the model is autoregressive: give "
+        "decode=autoregressive, or leave decode out"
+    )
 
 
 def _chosen_schedule(name: str | None, trained: Schedule | None) -> Schedule:

@@ -111,7 +111,7 @@ class CausalTransformer(Transformer):
 
     kind = "causal transformer"
     layer: ClassVar[type[nn.Module]] = CausalLayer
-    order_N: Tensor
+    _order_N: Tensor
 
     def __init__(
         self,
@@ -131,7 +131,13 @@ class CausalTransformer(Transformer):
             raise ValueError(f"its order of {len(order)} positions is not one of the {n_tokens} tokens")
         self.sizes |= {} if order is None else {"order": list(order)}
         order_N = torch.arange(n_tokens) if order is None else torch.tensor(order)
-        self.register_buffer("order_N", order_N, persistent=False)  # which the sizes have
+        self.register_buffer("_order_N", order_N, persistent=False)  # which the sizes have
+
+    @property
+    def order_N(self) -> Int64[Tensor, " N"]:
+        """The positions of the tokens in the order in which they are predicted."""
+        # A property, since a runtime-checkable protocol does not see what `nn.Module.__getattr__` finds: the buffer.
+        return self._order_N
 
     def forward(self, tokens_BN: Int64[Tensor, "B N"], labels_B: Int64[Tensor, " B"]) -> Float[Tensor, "B N K"]:
         """Logits over the K codes at every position of an image, given the class and the tokens before it in the order.

@@ -64,7 +64,7 @@ class Permutation(Order):
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise UserError(f"order.seed={self.seed} is not possible: give a whole number of at least 0")
+            raise UserError(f"autoregressive.order.seed={self.seed} is not possible: give a whole number of at least 0")
 
     def __call__(self, height: int, width: int) -> Int64[Tensor, " N"]:
         return torch.randperm(height * width, generator=torch.Generator().manual_seed(self.seed))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from maskgit_lab.decoding.base import CausalModel
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
@@ -15,7 +16,7 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.sampling.tokenizers import build_vqgan
-from maskgit_lab.settings import AUTOREGRESSIVE, AutoregressiveConf, TrainConf
+from maskgit_lab.settings import AUTOREGRESSIVE, MASKGIT, AutoregressiveConf, TrainConf
 from maskgit_lab.tokenizers.base import check_divides
 
 
@@ -28,7 +29,7 @@ def build_order(settings: TrainConf) -> Order:
     """The order in which an autoregressive model predicts the tokens."""
     conf = settings.transformer
     assert isinstance(conf, AutoregressiveConf)
-    return build(conf.order, "order", Order)  # type: ignore[type-abstract]
+    return build(conf.order, "autoregressive.order", Order)  # type: ignore[type-abstract]
 
 
 def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transformer:
@@ -46,7 +47,11 @@ def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transfo
     sizes: dict[str, Any] = {"n_codes": tokenizer.codebook_size, "n_classes": n_classes, "n_tokens": side**2}
     if settings.model == AUTOREGRESSIVE:
         sizes["order"] = positions_of(build_order(settings), side, side).tolist()
-    return build(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
+    net = build(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
+    if isinstance(net, CausalModel) != (settings.model == AUTOREGRESSIVE):
+        other = MASKGIT if settings.model == AUTOREGRESSIVE else AUTOREGRESSIVE
+        raise UserError(f"{settings.part}.net._target_ names a transformer of model={other}: give model={other}")
+    return net
 
 
 def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.device) -> Transformer:
