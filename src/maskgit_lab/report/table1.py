@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.baselines import trained_alike
 from maskgit_lab.ablation.curves import spread
 from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.paired import Difference, difference
@@ -94,7 +95,7 @@ def _chapter(number: int, models: TableOne, bootstrap: int, seed: int) -> Models
     pairs = [
         found
         for study in models.studies
-        for baseline in study.baselines
+        for baseline in _to_compare(study)
         if (found := _pair(models, study, baseline, bootstrap, seed)) is not None
     ]
     return ModelsChapter(
@@ -108,6 +109,11 @@ def _chapter(number: int, models: TableOne, bootstrap: int, seed: int) -> Models
         about_differences(pairs, bootstrap),
         [*_numbers(models)],
     )
+
+
+def _to_compare(study: Study) -> Sequence[Baseline]:
+    """The baselines that were trained as the study, if there are any, and else all."""
+    return [one for one in study.baselines if trained_alike(study, one)] or study.baselines
 
 
 def _pair(models: TableOne, study: Study, baseline: Baseline, bootstrap: int, seed: int) -> Difference | None:
