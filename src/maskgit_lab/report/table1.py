@@ -24,6 +24,7 @@ from maskgit_lab.report.table1_notes import (
     about_differences,
     name_of,
     notes_on,
+    pair_name,
     resolution_of,
     warnings_on,
 )
@@ -35,7 +36,6 @@ from maskgit_lab.report.words import (
     format_count,
     format_difference,
     format_mean,
-    label,
 )
 
 HERE = "here"  # where a row is from
@@ -195,13 +195,8 @@ def _differences(models: TableOne, pairs: Sequence[Difference]) -> Table:
             here = [NONE if value is None else format_difference(*value) for value in found]
             key = "fid" if metric == models.distance else metric.key
             cells.append([CAS.get(metric.key, metric.label), *here, _papers_difference(ours, theirs, key)])
-    head = ["", *map(_pair_name, pairs), f"{PAPER}: {ours.model}{MINUS}{theirs.model}"]
+    head = ["", *map(pair_name, pairs), f"{PAPER}: {ours.model}{MINUS}{theirs.model}"]
     return Table(head, cells)
-
-
-def _pair_name(pair: Difference) -> str:
-    apart = "".join(f", {text}" for text in pair.study.apart)
-    return f"{label(pair.schedule)}{apart}, T = {pair.steps}{MINUS}{pair.baseline.name}"
 
 
 def _papers_difference(ours: PublishedModel, theirs: PublishedModel, key: str) -> str:
