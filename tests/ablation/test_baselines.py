@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from maskgit_lab.ablation.baselines import baselines, level_of, with_baselines
+from maskgit_lab.ablation.baselines import baselines, level_of, trained_alike, with_baselines
 from maskgit_lab.ablation.conditions import Conditions
 from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.reading import Run, Seeds, find_runs
@@ -83,6 +83,8 @@ def test_models_that_were_trained_otherwise_are_named_by_that():
     rows = [sequential_row(0, model=str(depth)) for depth in (4, 8)]
     runs = [Run(Path(row["model"]), [row], row["model"], settings={"depth": row["model"]}) for row in rows]
     assert [one.name for one in baselines(runs)] == ["autoregressive, depth=4", "autoregressive, depth=8"]
+    more = Run(Path("more"), [sequential_row(0, model="8", top_p=0.9)], "8", settings={"depth": "8"})
+    assert baselines([*runs, more])[-1].name == "autoregressive, top-p 0.9, depth=8"
 
 
 def test_a_level_is_the_mean_over_models_of_the_means_over_their_draws():
@@ -126,6 +128,17 @@ def test_what_was_measured_alike_on_the_same_tokens_is_comparable():
 )
 def test_what_was_measured_otherwise_is_not(other):
     assert matched(sequential_row(0, **other)) == []
+
+
+def test_a_study_is_compared_with_baselines_that_were_trained_as_it_was():
+    def alike(**theirs) -> bool:
+        ours = {"mvtm.net._target_": "A", "mvtm.label_smoothing": 0.1, "mvtm.masks": 2}
+        others = {"autoregressive.net._target_": "B", "autoregressive.order.seed": 0, **theirs}
+        runs = [run([row("cosine", 0, 8)], **ours), run([sequential_row(0)], "s", "other", **others)]
+        return trained_alike(studies(runs)[0], baselines(runs)[0])
+
+    assert alike() and alike(**{"autoregressive.label_smoothing": 0.1})
+    assert not alike(**{"autoregressive.label_smoothing": 0.0})
 
 
 def test_models_of_other_tokens_are_not():

@@ -32,8 +32,8 @@ class Baseline(Group):
         return ", ".join([self.plain_name, *self.apart])
 
     @property
-    def heading(self) -> str:
-        return f"{self.plain_name}: {super().heading}"
+    def title(self) -> str:
+        return f"{self.plain_name}: {super().title}"
 
     @property
     def is_papers(self) -> bool:

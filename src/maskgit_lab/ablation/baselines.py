@@ -17,7 +17,7 @@ from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.points import Point, Setting
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
-from maskgit_lab.ablation.titles import titled
+from maskgit_lab.ablation.titles import TARGET, titled
 from maskgit_lab.metrics.registry import BOUND, EXACT, Metric
 
 K = TypeVar("K")
@@ -34,13 +34,14 @@ def baselines(runs: Iterable[Run], origins: Origins | None = None) -> list[Basel
     """
     runs = list(runs)
     known = origins or Origins.of(runs)
+    alike = [pair for family in families(runs, lambda run: run.sequential, known) for pair in family]
+    trained = titled([Group(*shared(points, code, known.settings)) for code, points in alike])
     found = [
-        Baseline(*shared(same, code, known.settings), setting=setting)
-        for family in families(runs, lambda run: run.sequential, known)
-        for code, points in family
+        Baseline(*shared(same, code, known.settings), apart=whole.apart, setting=setting)
+        for whole, (code, points) in zip(trained, alike, strict=True)
         for setting, same in _by_setting(points).items()
     ]
-    return titled(sorted(found, key=_interest))
+    return sorted(found, key=_interest)
 
 
 def with_baselines(every: Sequence[Study], known: Sequence[Baseline]) -> list[Study]:
@@ -60,6 +61,15 @@ def comparable(study: Group, baseline: Group) -> bool:
         and _agree(_files(study.code), _files(baseline.code))
         and _agree(_tokens(study.training), _tokens(baseline.training))
     )
+
+
+def trained_alike(study: Group, baseline: Group) -> bool:
+    """Whether sizes, losses and optimisation of both transformers agree, as far as they have the same settings."""
+    ours, theirs = (
+        {key.removeprefix(group): str(value) for key, value in one.training.items() if key.startswith(group)}
+        for one, group in ((study, "mvtm."), (baseline, "autoregressive."))
+    )
+    return _agree({key: value for key, value in ours.items() if not key.endswith(TARGET)}, theirs)
 
 
 def level_of(baseline: Baseline, metric: Metric) -> Curve | None:
@@ -82,7 +92,7 @@ def _interest(baseline: Baseline) -> tuple[Any, ...]:
         not baseline.is_papers,
         -len(baseline.seeds),
         -len(baseline.points),
-        baseline.heading,
+        baseline.title,
     )
 
 

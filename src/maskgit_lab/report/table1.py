@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.ablation.baseline import Baseline
+from maskgit_lab.ablation.baselines import trained_alike
 from maskgit_lab.ablation.curves import spread
 from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.paired import Difference, difference
@@ -23,6 +24,7 @@ from maskgit_lab.report.table1_notes import (
     about_differences,
     name_of,
     notes_on,
+    pair_name,
     resolution_of,
     warnings_on,
 )
@@ -34,7 +36,6 @@ from maskgit_lab.report.words import (
     format_count,
     format_difference,
     format_mean,
-    label,
 )
 
 HERE = "here"  # where a row is from
@@ -94,7 +95,7 @@ def _chapter(number: int, models: TableOne, bootstrap: int, seed: int) -> Models
     pairs = [
         found
         for study in models.studies
-        for baseline in study.baselines
+        for baseline in _to_compare(study)
         if (found := _pair(models, study, baseline, bootstrap, seed)) is not None
     ]
     return ModelsChapter(
@@ -108,6 +109,11 @@ def _chapter(number: int, models: TableOne, bootstrap: int, seed: int) -> Models
         about_differences(pairs, bootstrap),
         [*_numbers(models)],
     )
+
+
+def _to_compare(study: Study) -> Sequence[Baseline]:
+    """The baselines that were trained as the study, if there are any, and else all."""
+    return [one for one in study.baselines if trained_alike(study, one)] or study.baselines
 
 
 def _pair(models: TableOne, study: Study, baseline: Baseline, bootstrap: int, seed: int) -> Difference | None:
@@ -189,13 +195,8 @@ def _differences(models: TableOne, pairs: Sequence[Difference]) -> Table:
             here = [NONE if value is None else format_difference(*value) for value in found]
             key = "fid" if metric == models.distance else metric.key
             cells.append([CAS.get(metric.key, metric.label), *here, _papers_difference(ours, theirs, key)])
-    head = ["", *map(_pair_name, pairs), f"{PAPER}: {ours.model}{MINUS}{theirs.model}"]
+    head = ["", *map(pair_name, pairs), f"{PAPER}: {ours.model}{MINUS}{theirs.model}"]
     return Table(head, cells)
-
-
-def _pair_name(pair: Difference) -> str:
-    apart = "".join(f", {text}" for text in pair.study.apart)
-    return f"{label(pair.schedule)}{apart}, T = {pair.steps}{MINUS}{pair.baseline.name}"
 
 
 def _papers_difference(ours: PublishedModel, theirs: PublishedModel, key: str) -> str:

@@ -11,7 +11,7 @@ from maskgit_lab.ablation.paired import FEWEST, Difference
 from maskgit_lab.ablation.table1 import MASKGIT, Entry, TableOne
 from maskgit_lab.report.levels import what_varies
 from maskgit_lab.report.provenance import provenance
-from maskgit_lab.report.words import EDGE_NOTE, NONE, format_knob, format_seeds, label
+from maskgit_lab.report.words import EDGE_NOTE, NONE, count, format_knob, format_seeds, label
 from maskgit_lab.runs.results import STANDARD_SAMPLES
 
 PAPER, QUOTED = "the paper", "quoted there"  # where a row is from
@@ -108,24 +108,30 @@ def _apart(models: TableOne) -> list[str]:
 
 
 def about_differences(pairs: Sequence[Difference], bootstrap: int) -> list[str]:
-    """What the differences are paired over, and what their intervals hold."""
-    found = []
+    """What the differences are paired over, and what their intervals hold; the same of several pairs once."""
+    found: dict[str, list[str]] = {}
     for pair in (pair for pair in pairs if pair.values):
-        of = f"{label(pair.schedule).capitalize()}{MINUS}{pair.baseline.name}: d" if len(pairs) > 1 else "D"
-        seeds = format_seeds(pair.levels.seeds)
-        if pair.has_intervals:
-            found.append(
-                f"{of}ifferences are means over {seeds}, which both have; in brackets their 95 % intervals, expanded "
-                f"percentiles of a nested bootstrap that draws {bootstrap:,} times the same seeds for both and finds "
-                f"the best T anew: over {what_varies(pair.levels, pair.study)}. With so few they miss the truth more "
-                "often than 5 %."
-            )
-        else:
-            found.append(
-                f"{of}ifferences are means over {seeds}, which both have: fewer than {FEWEST}, so there is no "
-                "interval and no way to tell chance from effect."
-            )
-    return found
+        found.setdefault(_about_difference(pair, bootstrap), []).append(pair_name(pair))
+    if len(found) == 1:
+        return [f"Differences are {next(iter(found))}"]
+    return [f"Differences of {'; '.join(names)} are {text}" for text, names in found.items()]
+
+
+def _about_difference(pair: Difference, bootstrap: int) -> str:
+    over = f"means over {format_seeds(pair.levels.seeds)}, which both have"
+    if not pair.has_intervals:
+        return f"{over}: fewer than {FEWEST}, so there is no interval and no way to tell chance from effect."
+    return (
+        f"{over}; in brackets their 95 % intervals, expanded percentiles of a nested bootstrap that draws "
+        f"{bootstrap:,} times the same seeds for both and finds the best T anew: over {what_varies(pair.levels, pair.study)}. With "
+        f"{count(len(pair.levels.seeds), 'seed')} they miss the truth more often than 5 %."
+    )
+
+
+def pair_name(pair: Difference) -> str:
+    """What is subtracted from what."""
+    apart = "".join(f", {text}" for text in pair.study.apart)
+    return f"{label(pair.schedule)}{apart}, T = {pair.steps}{MINUS}{pair.baseline.name}"
 
 
 def name_of(entry: Entry) -> str:
