@@ -20,13 +20,16 @@ TINY = {"n_codes": 8, "n_classes": 3, "n_tokens": 9, "depth": 1, "heads": 1, "wi
 def runs(monkeypatch):
     """How often the model ran on how many images."""
     counted: Counter[int] = Counter()
-    for kind, name in ((CheckedModel, "__call__"), (CheckedCausal, "next_logits")):
 
-        def counting(self, tokens, *others, inner=getattr(kind, name)):
+    def counting(inner):
+        def call(self, tokens, *others):
             counted[len(tokens)] += 1
             return inner(self, tokens, *others)
 
-        monkeypatch.setattr(kind, name, counting)
+        return call
+
+    monkeypatch.setattr(CheckedModel, "__call__", counting(CheckedModel.__call__))
+    monkeypatch.setattr(CheckedCausal, "next_logits", counting(CheckedCausal.next_logits))
     monkeypatch.setattr(runtime, "ENOUGH", 1e9)
     return counted
 

@@ -19,7 +19,12 @@ def test_there_is_a_panel_for_each_batch_size_and_one_of_the_paper(chapter):
     assert [panel.title for panel in chapter.panels] == ["batch 1", "batch 8", "the paper"]
     drawn = chapter.panels[1].lines["autoregressive, no cache"]
     assert [tokens for tokens, _ in drawn] == [256]  # nothing is drawn of a cell that was left out
-    assert [one.seconds for _, one in chapter.panels[2].lines["autoregressive, no cache"]] == [4.61, 10.97, 17.61, 29.96]
+    assert [one.seconds for _, one in chapter.panels[2].lines["autoregressive, no cache"]] == [
+        4.61,
+        10.97,
+        17.61,
+        29.96,
+    ]
 
 
 def test_the_tables_have_what_was_measured_and_the_notes_what_was_not(chapter):
