@@ -1,4 +1,4 @@
-"""How far the time of sampling is from that of decoding alone: `python benchmarks/runtime.py RUN_DIR`, minutes.
+"""How far the time of sampling is from that of decoding alone: `python benchmarks/sampling_time.py RUN_DIR`, minutes.
 
 Prints for each T the seconds an image of both, measured in turns in one run, and the first over the second. Sampling
 is what `images_per_second` measures: the first step is shared within a class, and the tokenizer's decoder and the

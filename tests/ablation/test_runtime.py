@@ -30,7 +30,11 @@ def test_without_eight_steps_the_fewest_count():
 
 def test_what_the_cache_saves():
     (found,) = runtimes_of(figure())
-    assert speedups(found)[1, 256] == pytest.approx(3.2) and set(speedups(found)) == {(1, 256), (8, 256), (1, 1024)}
+    assert speedups(found)[1, 256] == pytest.approx((3.2, 3.2)) and set(speedups(found)) == {
+        (1, 256),
+        (8, 256),
+        (1, 1024),
+    }
 
 
 def test_a_cell_that_was_left_out_has_a_reason_and_no_number():

@@ -34,7 +34,11 @@ def test_the_tables_have_what_was_measured_and_the_notes_what_was_not(chapter):
     assert ratios["1", "1,024"] == ["51.2 (51.2)", "4 (4)", "65", "64"]
     text = " ".join(chapter.notes)
     assert "autoregressive, no cache, 1,024 tokens, batch 8: a batch would take about 7,200 s" in text
-    assert "3.2 at 256 tokens and batch 1" in text and "10 of 10 images have the same tokens" in text
+    assert (
+        "3.2 (3.2) at 256 tokens and batch 1" in text
+        and "for 50 to 50 % of the time" in text
+        and "10 of 10 images have the same tokens" in text
+    )
 
 
 def test_plotlys_panels_share_a_scale_and_are_json(chapter):

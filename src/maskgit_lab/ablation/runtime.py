@@ -120,11 +120,13 @@ def ratios(of: Runtimes) -> list[Ratio]:
     return found
 
 
-def speedups(of: Runtimes) -> dict[tuple[int, int], float]:
-    """How many times as fast the KV cache makes the autoregressive model, by batch size and number of tokens."""
+def speedups(of: Runtimes) -> dict[tuple[int, int], tuple[float, float | None]]:
+    """How many times as fast the KV cache makes the autoregressive model, by batch size and number of tokens; on a CPU
+    by its CPU time too.
+    """
     times = of.times
     return {
-        (place.batch_size, place.tokens): one.seconds / times[cached].seconds
+        (place.batch_size, place.tokens): (one.seconds / times[cached].seconds, _of_cpu(of, one, times[cached]))
         for place, one in times.items()
         if place.line == UNCACHED and (cached := place._replace(line=CACHED)) in times
     }

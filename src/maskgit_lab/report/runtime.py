@@ -32,7 +32,7 @@ from maskgit_lab.report.styles import Style
 from maskgit_lab.report.tables import Table
 from maskgit_lab.report.words import NONE, count, format_range
 from maskgit_lab.runs.results import Row
-from maskgit_lab.runs.timings import SECONDS
+from maskgit_lab.runs.timings import CPU, SECONDS
 
 USUAL = {
     maskgit_line(8): Style("#0072B2", "", "circle", "o"),
@@ -213,9 +213,11 @@ def _ratio_table(found: Runtimes) -> Table:
 
 
 def _ratio_cell(one: Ratio | None) -> str:
-    if one is None:
-        return NONE
-    return f"{one.ratio:.3g}" + (f" ({one.of_cpu:.3g})" if one.of_cpu else "")
+    return NONE if one is None else _with_cpu(one.ratio, one.of_cpu)
+
+
+def _with_cpu(ratio: float, of_cpu: float | None) -> str:
+    return f"{ratio:.3g}" + (f" ({of_cpu:.3g})" if of_cpu else "")
 
 
 def _notes(found: Runtimes) -> list[str]:
@@ -235,8 +237,11 @@ def _notes(found: Runtimes) -> list[str]:
             "more where the few tokens of a step do not fill a GPU (38 against 16 at 256)."
         )
     if fast := speedups(found):
-        several = ", ".join(f"{x:.3g} at {n:,} tokens and batch {b}" for (b, n), x in sorted(fast.items()))
-        notes.append(f"The KV cache makes the autoregressive model so many times as fast: {several}.")
+        several = [f"{_with_cpu(*both)} at {n:,} tokens and batch {b}" for (b, n), both in sorted(fast.items())]
+        of_cpu = " (in brackets by CPU time)" if any(cpu for _, cpu in fast.values()) else ""
+        notes.append(
+            f"The KV cache makes the autoregressive model so many times as fast{of_cpu}: {', '.join(several)}."
+        )
     notes += _checks(rows)
     if left_out := found.left_out:
         several = "; ".join(
@@ -257,6 +262,9 @@ def _checks(rows: Sequence[Row]) -> list[str]:
             f"The load of the machine was {min(loads):.1f} to {max(loads):.1f} (of 1 minute, before each cell): where "
             "it exceeds the number of cores, the seconds are longer than those of an idle machine."
         )
+    if shares := [row[CPU] / row[SECONDS] / row["threads"] for row in rows if "threads" in row]:
+        low, high = (100 * share for share in (min(shares), max(shares)))
+        notes.append(f"Its threads were running for {low:.0f} to {high:.0f} % of the time.")
     return notes
 
 
