@@ -13,6 +13,7 @@ from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.results import samples_in
 from refusals import expect_refused
+from two_processes import in_two_processes
 
 QUIET = ["logger=none", "trainer=cpu"]
 OWN = {"order": "raster", "decoder": "autoregressive", "temperature": 1.0, "top_k": None, "top_p": 1.0}
@@ -70,10 +71,12 @@ def test_the_record_holds_what_table_1_needs(tiny_autoregressive, tiny_run):
     assert row["nll_exact"] == pytest.approx(record.autoregressive["autoregressive/val_nll"], rel=1e-5)
 
 
-def test_the_same_command_finds_the_run_and_another_model_is_refused(train, tiny_autoregressive):
+def test_the_same_command_finds_the_run_and_another_is_refused(train, command, tiny_autoregressive, tiny_cache):
     here = f"run_dir={tiny_autoregressive}"
     assert "the run is complete" in train(here, "autoregressive.label_smoothing=0.1").out  # which it has
     expect_refused(train(here, "order=spiral"), "holds a different run (autoregressive.order._target_ is ")
+    masked = command("train", "debug=tiny", *QUIET, f"cache_dir={tiny_cache}", here)
+    expect_refused(masked, "holds a different run (model is autoregressive there and maskgit here): choose another")
 
 
 def test_another_temperature_is_another_row_of_the_same_run(command, autoregressive):
@@ -179,3 +182,16 @@ def test_a_training_begins_with_another(train, tiny_autoregressive, tiny_run, tm
     masked = [f"ckpt_path={tiny_run}", "ckpt_mode=resume", "autoregressive.optim.epochs=2", "stage=autoregressive"]
     expect_refused(train(*masked, "run_dir=other"), "is of another model than model=autoregressive: give a checkpoint")
     assert not (tmp_path / "other").exists()
+
+
+def test_two_processes_train_and_measure_the_model_that_one_does(tmp_path, train, tiny_cache):
+    given = ["autoregressive.label_dropout=0", "eval.metrics=[fid,nll_bound]", "eval.n_samples=40"]
+    assert train(*given, "run_dir=one").code == 0
+    both = ["model=autoregressive", "debug=tiny", *QUIET, *given, f"cache_dir={tiny_cache}", "run_dir=two"]
+    said = in_two_processes(tmp_path, "train", *both)
+    assert said.code == 0 and said.err == "" and said.out.count("training on 300 token grids") == 1, said.err
+    (one,), (two,) = rows(tmp_path / "one"), rows(tmp_path / "two")
+    assert one["nll_exact"] == pytest.approx(two["nll_exact"], rel=1e-3) and one.keys() == two.keys()
+    states = [state_of(tmp_path / name)["state_dict"] for name in ("one", "two")]
+    apart = torch.cat([(states[0][name] - states[1][name]).abs().flatten() for name in states[0]])
+    assert apart.median() < 1e-4  # the gradients of both are those of the whole batch

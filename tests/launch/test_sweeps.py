@@ -73,6 +73,41 @@ def test_the_forms_in_which_hydra_takes_several_values(command, launched):
     assert all("~cas" in line for line in launched.lines)
 
 
+BOTH = "model=maskgit,autoregressive"
+OF_BOTH = {
+    ("schedule=cosine,linear",): [
+        *({"model": "maskgit", "schedule": schedule} for schedule in ("cosine", "linear")),
+        {"model": "autoregressive"},
+    ],
+    ("order=raster,spiral", "decode.steps=[4]"): [
+        {"model": "maskgit", "decode.steps": "[4]"},
+        *({"model": "autoregressive", "order": order} for order in ("raster", "spiral")),
+    ],
+    ("seed=0,1", "mvtm.optim.lr=1e-3"): [
+        {"model": model, "seed": seed, "mvtm.optim.lr": "0.001"}
+        for model in ("maskgit", "autoregressive")
+        for seed in "01"
+    ],
+}
+
+
+@pytest.mark.parametrize("given", OF_BOTH, ids=str)
+def test_of_two_models_each_has_the_jobs_of_its_own_settings(command, launched, given):
+    said = command("train", "-m", BOTH, *given, "wait=true", "logger.group=g")
+    assert said.code == 0, said.err
+    jobs = [{key: value for key, value in job.items() if key not in ("wait", "logger.group")} for job in launched.jobs]
+    assert jobs == OF_BOTH[given]
+
+
+def test_table_1_has_both_models_and_the_seeds(command, launched):
+    assert command("train", "sweeps=table1", "sweep.seeds=[0,4]", "schedule=linear").code == 0
+    found = [(job["model"], job["seed"], job.get("schedule")) for job in launched.jobs]
+    assert found == [
+        *(("maskgit", seed, "linear") for seed in "04"),
+        *(("autoregressive", seed, None) for seed in "04"),
+    ]
+
+
 def test_only_what_is_missing_is_run(command, launched, tiny_run, tiny_cache):
     other = ("debug=tiny", f"cache_dir={tiny_cache}")
     said = command("train", "-m", f"run_dir={tiny_run},new", *other)
@@ -149,6 +184,9 @@ def test_a_temperature_is_chosen_on_one_seed_and_taken_for_all(command, launched
         ("train", ["sweeps=mask_schedule", "sweep.seeds=[]"], "leaves no job"),
         ("train", ["sweeps=decode_steps"], "give python evaluate.py sweeps=decode_steps"),
         ("evaluate", ["sweeps=mask_schedule", "checkpoint=x"], "give python train.py sweeps=mask_schedule"),
+        ("train", ["-m", "model=autoregressive", "schedule=cosine,linear"], "no meaning for model=autoregressive"),
+        ("train", ["-m", "order=raster,spiral"], "order=raster has no meaning for model=maskgit"),
+        ("train", ["-m", "model=maskgit,gpt"], "model=gpt: there is no such option"),
         ("train", ["-m", "schedule=cosine,cosin"], "schedule=cosin: there is no such option"),
         ("train", ["-m", "seed=0,x"], "seed: Value 'x'"),
         ("train", ["-m", "seed=interval(0,3)"], "seed=interval(0,3) is a range without steps: give values one by one"),

@@ -46,7 +46,8 @@ def test_a_random_order_has_its_own_seed_and_name():
     first = Permutation(3)(4, 4)
     torch.manual_seed(1)
     assert torch.equal(first, Permutation(3)(4, 4)) and not torch.equal(first, Permutation(4)(4, 4))
-    assert [order.name for order in ORDERS] == ["raster", "column", "spiral", "permutation(seed=0)", "permutation(seed=7)"]
+    names = ["raster", "column", "spiral", "permutation(seed=0)", "permutation(seed=7)"]
+    assert [order.name for order in ORDERS] == names
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, True], ids=str)

@@ -64,9 +64,10 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     given: dict[str, Any] = {group: value for group in GROUPS if (value := getattr(settings, group))}
     given |= {key: value for key in ("seed", "max_images") if (value := getattr(settings, key)) is not None}
     given |= {key: plain(settings)[key] for key in ("wait", "rerun", "reuse", "logger")}
+    is_autoregressive = folder is not None and folder.settings().model == AUTOREGRESSIVE
+    steps = settings.decode.get("steps") or settings.eval.get("steps")  # its other name
+    check_decoding({**settings.decode, "steps": steps}, autoregressive=is_autoregressive)
     if "decode" in given:
-        is_autoregressive = folder is not None and folder.settings().model == AUTOREGRESSIVE
-        check_decoding(given["decode"], autoregressive=is_autoregressive)
         given["decode"] = chosen.resolved(given["decode"], folder)
     given["cache_dir"] = _cache(settings, folder)
     hardware = plain(settings.trainer)

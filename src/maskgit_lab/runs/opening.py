@@ -159,6 +159,8 @@ def _check_free(path: Path, settings: TrainConf) -> None:
 
 
 def _differences(recorded: TrainConf, settings: TrainConf) -> str:
+    if recorded.model != settings.model:  # whose settings are all others
+        return f"model is {recorded.model} there and {settings.model} here"
     there, here = flatten(training(recorded)), flatten(training(settings))
     there, here = ({key: value for key, value in each.items() if value != {}} for each in (there, here))
     different = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
