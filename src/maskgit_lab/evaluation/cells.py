@@ -160,8 +160,8 @@ def _measured(work: Decoding | Pixels, effort: Effort) -> dict[str, Any]:
 def _with_other_tokens(decoding: Decoding, tokens_BN: torch.Tensor) -> int:
     """The number of images that have other tokens with a KV cache than without.
 
-    On paper there are none. The sums of a matrix product may be rounded otherwise in a batch of another shape, which
-    tips one draw in some hundred thousand; in half precision the number says nothing, and is not checked.
+    On paper there are none. The sums of a matrix product may be rounded otherwise for another shape, which tips a draw
+    that is nearly a tie; in half precision the number says nothing, and is not checked.
 
     Raises:
         UserError: there are more than rounding explains.

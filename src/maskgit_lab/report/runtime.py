@@ -237,11 +237,9 @@ def _notes(found: Runtimes) -> list[str]:
             "more where the few tokens of a step do not fill a GPU (38 against 16 at 256)."
         )
     if fast := speedups(found):
-        several = [f"{_with_cpu(*both)} at {n:,} tokens and batch {b}" for (b, n), both in sorted(fast.items())]
+        times = [f"{_with_cpu(*both)} at {n:,} tokens and batch {b}" for (b, n), both in sorted(fast.items())]
         of_cpu = " (in brackets by CPU time)" if any(cpu for _, cpu in fast.values()) else ""
-        notes.append(
-            f"The KV cache makes the autoregressive model so many times as fast{of_cpu}: {', '.join(several)}."
-        )
+        notes.append(f"The KV cache makes the autoregressive model so many times as fast{of_cpu}: {', '.join(times)}.")
     notes += _checks(rows)
     if left_out := found.left_out:
         several = "; ".join(
