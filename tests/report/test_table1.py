@@ -73,6 +73,8 @@ def test_levels_that_are_far_away_are_written_below_the_title():
     rows = [row("cosine", 0, t) for t in (4, 8)]
     panel = panels(*rows, *(sequential_row(seed, fd_classifier=1000.0 + seed) for seed in SEEDS))["fd_classifier"]
     assert panel.levels == [] and panel.note.endswith("autoregressive: 1001 (1000 to 1002)") and panel.far
+    recall = panels(row("cosine", 0, 8, recall=0.1), sequential_row(0, recall=0.9), *floors(recall=0.95))["recall"]
+    assert [level.value for level in recall.levels] == [0.95, 0.95, 0.9]  # of which only the baseline's is compared
 
 
 def test_every_way_of_decoding_has_a_look_of_its_own():

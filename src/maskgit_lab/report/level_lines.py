@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -12,6 +13,9 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import BOUND, Metric
 from maskgit_lab.report.styles import BASELINES, FLOORS, Style
 from maskgit_lab.report.words import format_value
+
+NEAR = 2.0  # times or halves of what is drawn, within which a level is drawn too
+FAR = 20.0  # the same of baselines, and where the axis can be logarithmic
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Level:
     low: float  # of the smallest
     high: float  # of the largest
     is_exact: bool = False  # beside lines that are bounds
+    is_baseline: bool = False  # of models of ours, and not of what a perfect one could reach
     decimals: int | None = None  # of a number that is printed with so many in the paper
 
     @property
@@ -55,13 +60,33 @@ def levels_of(study: Study, metric: Metric) -> list[Level]:
     return [*(Level(name, next(looks), value, value, value) for name, value in known), *_baselines(study, metric)]
 
 
+def nearby(levels: Sequence[Level], values: Sequence[float], metric: Metric) -> list[Level]:
+    """The levels that are drawn: baselines, which the lines are compared with, also where they flatten them a little.
+
+    Args:
+        levels: all of a panel.
+        values: of its lines.
+        metric: that they are of.
+    """
+    baselines = [level for level in levels if level.is_baseline and _is_within(level, values, FAR)]
+    drawn = [*values, *(level.value for level in baselines)]
+    room = FAR if metric.better == "min" and min(values) > 0 else NEAR
+    return [
+        level for level in levels if level in baselines or (not level.is_baseline and _is_within(level, drawn, room))
+    ]
+
+
+def _is_within(level: Level, values: Sequence[float], times: float) -> bool:
+    return min(values) / times <= level.value <= max(values) * times
+
+
 def _baselines(study: Study, metric: Metric) -> list[Level]:
     """The level of each baseline that has the metric; one looks the same in all panels."""
     is_exact = metric.key == BOUND
     looks = zip(study.baselines, cycle(BASELINES), strict=False)
     found = ((one, style, drawn) for one, style in looks if (drawn := level_of(one, metric)) is not None)
     return [
-        Level(one.name, style, float(drawn.mean_X[0]), float(drawn.low_X[0]), float(drawn.high_X[0]), is_exact)
+        Level(one.name, style, float(drawn.mean_X[0]), float(drawn.low_X[0]), float(drawn.high_X[0]), is_exact, True)
         for one, style, drawn in found
     ]
 

@@ -18,7 +18,7 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.axes import room_around
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.registry import TABLE, Metric
-from maskgit_lab.report.level_lines import Level, levels_of, of_other_numbers
+from maskgit_lab.report.level_lines import Level, levels_of, nearby, of_other_numbers
 from maskgit_lab.report.styles import BASELINES, Style, styles
 from maskgit_lab.report.words import EDGE, count, format_seeds, format_value, label
 
@@ -28,8 +28,6 @@ WIDE = 4.0  # largest over smallest value from which an axis is logarithmic
 TICKS = (1, 1.5, 2, 3, 5, 7)  # of each decade of a short logarithmic axis
 FEW_TICKS = (1, 2, 5)  # of a long one
 LONG = 12.0
-NEAR = 2.0  # times or halves of what is drawn, within which a level is drawn too
-NEAR_ON_LOG = 20.0  # the same where the axis can be logarithmic
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,8 @@ def _panel(study: Study, over: str, metric: Metric, lines: Sequence[Line]) -> Pa
     """Levels that would flatten the lines are written below the title instead of drawn, and so are those of another
     number of images, with it.
     """
-    values, levels = _values(lines), levels_of(study, metric)
-    room = NEAR_ON_LOG if metric.better == "min" and min(values) > 0 else NEAR
-    near = [level for level in levels if min(values) / room <= level.value <= max(values) * room]
+    levels = levels_of(study, metric)
+    near = nearby(levels, _values(lines), metric)
     better = {"min": ": lower is better", "max": ": higher is better", None: ""}[metric.better]
     better = ", in nats per token, the same at every T: lower is better" if metric.key == BOUND.key else better
     far = [level.text for level in levels if level not in near]

@@ -121,9 +121,10 @@ def _about_difference(pair: Difference, bootstrap: int) -> str:
     over = f"means over {format_seeds(pair.levels.seeds)}, which both have"
     if not pair.has_intervals:
         return f"{over}: fewer than {FEWEST}, so there is no interval and no way to tell chance from effect."
+    varies = what_varies(pair.levels, pair.study)
     return (
         f"{over}; in brackets their 95 % intervals, expanded percentiles of a nested bootstrap that draws "
-        f"{bootstrap:,} times the same seeds for both and finds the best T anew: over {what_varies(pair.levels, pair.study)}. With "
+        f"{bootstrap:,} times the same seeds for both and finds the best T anew: over {varies}. With "
         f"{count(len(pair.levels.seeds), 'seed')} they miss the truth more often than 5 %."
     )
 
