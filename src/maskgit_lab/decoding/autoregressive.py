@@ -133,11 +133,17 @@ def decode_in_order(
         drawn_B = _draw(p_BK, masked_here[:, t], generators)
         ordered_BN[:, t] = torch.where(masked_BN[:, t], drawn_B, ordered_BN[:, t])
     rank_N = order.argsort()
-    # After step t the first t + 1 tokens of the order are filled, and known ones are known from the start.
-    filled_N_N = rank_N[None] <= torch.arange(len(order), device=order.device)[:, None]
     filled_BN = ordered_BN[:, rank_N]
-    known_B1N = (tokens != mask_id)[:, None]
-    return Decoded(filled_BN, torch.where(filled_N_N[None] | known_B1N, filled_BN[:, None], mask_id))
+    return Decoded(filled_BN, lambda: _history(tokens, filled_BN, rank_N, mask_id))
+
+
+def _history(
+    tokens_BN: Int64[Tensor, "B N"], filled_BN: Int64[Tensor, "B N"], rank_N: Int64[Tensor, " N"], mask_id: int
+) -> Int64[Tensor, "B N N"]:
+    """After step t the first t + 1 tokens of the order are filled, and known ones are known from the start."""
+    is_filled_NN = rank_N[None] <= torch.arange(len(rank_N), device=rank_N.device)[:, None]
+    is_known_B1N = (tokens_BN != mask_id)[:, None]
+    return torch.where(is_filled_NN[None] | is_known_B1N, filled_BN[:, None], mask_id)
 
 
 def probabilities(

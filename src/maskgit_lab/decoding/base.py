@@ -6,9 +6,9 @@ Shapes: B images, N tokens an image, K codes, T steps.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -54,11 +54,25 @@ class CausalModel(Model, Protocol):
         ...
 
 
-class Decoded(NamedTuple):
-    """A finished decoding."""
+class Decoded:
+    """A finished decoding.
 
-    tokens: Int64[Tensor, "B N"]
-    history: Int64[Tensor, "B T N"]  # [:, t] is what the model sees after step t, masks included
+    Args:
+        tokens: (B, N), filled.
+        history: (B, T, N), of which [:, t] is what the model sees after step t, masks included; or what computes it,
+            so that N steps of N tokens take memory only where somebody looks at them.
+    """
+
+    def __init__(
+        self, tokens: Int64[Tensor, "B N"], history: Int64[Tensor, "B T N"] | Callable[[], Int64[Tensor, "B T N"]]
+    ) -> None:
+        self.tokens = tokens
+        self._history = history
+
+    @property
+    def history(self) -> Int64[Tensor, "B T N"]:
+        """The grid after each step."""
+        return self._history if isinstance(self._history, Tensor) else self._history()
 
 
 class Decoder(ABC):

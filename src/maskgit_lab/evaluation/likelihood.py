@@ -107,7 +107,10 @@ def _exact(run: Run[CommonConf], model: Transformer, codes: TokenDataset) -> dic
     def measure() -> dict[str, float]:
         return _mean(EXACT, _over_batches(run, "NLL", model, codes, of_batch))
 
-    return _kept(run, model, {"exact": True, "code": code_of(__name__, type(model).__module__)}, measure)
+    order = model.sizes.get("order")  # which the weights do not tell
+    return _kept(
+        run, model, {"exact": True, "order": order, "code": code_of(__name__, type(model).__module__)}, measure
+    )
 
 
 def _mean(key: str, batches: Sequence[Sequence[float]]) -> dict[str, float]:

@@ -30,6 +30,7 @@ LAUNCHERS = {
     "hydra/launcher=basic": "it would run all jobs in one process; leave it out, and each has a process of its own",
     "hydra/sweeper=basic": "leave it out: the default does the same, and runs only what is missing",
 }
+SEVERAL = ("callbacks", "logger", "experiment", "debug")  # groups of which a list of options makes sense
 # Groups without which a command works.
 OPTIONAL = {"train": ("callbacks", "cas", "classifier", "debug", "experiment", "sweeps")}
 
@@ -58,6 +59,8 @@ def _checked(argument: str, verb: str, conf: Path) -> str:
         _check_hydra(key, verb)
     if key in OPTIONS:
         _check_plugin(key, value)
+    if value is not None and value.startswith("[") and key not in SEVERAL and is_group(conf, key):
+        raise UserError(f"{argument} chooses several of one group: choose one of {', '.join(options(conf, key))}")
     if parts["sign"] == "~":
         _check_removal(argument, key, verb, conf)
     elif value in ("null", "none", "None") and value not in options(conf, key) and is_group(conf, key):

@@ -21,7 +21,10 @@ ALONE = {
         (re.compile(rf"(decode\.({'|'.join(OF_STEPS)})|eval\.(steps|picture_steps))"), "decoding in T steps"),
         (re.compile(r"mvtm\.(min_masking_rate|loss_on)"), "masks"),
     ),
-    AUTOREGRESSIVE: ((re.compile(r"(autoregressive|order)(\..+)?"), "order of the tokens"),),
+    AUTOREGRESSIVE: (
+        (re.compile(r"(order|autoregressive\.order)(\..+)?"), "order of the tokens"),
+        (re.compile(r"autoregressive(\..+)?"), "autoregressive transformer"),
+    ),
 }
 
 
