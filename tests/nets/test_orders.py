@@ -20,7 +20,9 @@ BY_HAND = [
 ]
 
 
-@pytest.mark.parametrize(("order", "height", "width", "positions"), BY_HAND, ids=str)
+@pytest.mark.parametrize(
+    ("order", "height", "width", "positions"), BY_HAND, ids=lambda value: getattr(value, "name", str(value))
+)
 def test_small_grids(order, height, width, positions):
     assert order(height, width).tolist() == positions
 
