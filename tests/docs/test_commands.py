@@ -59,13 +59,14 @@ def _logging():
 
 
 @pytest.fixture
-def place(tiny_run, tmp_path, monkeypatch):
+def place(tiny_run, tiny_autoregressive, tmp_path, monkeypatch):
     """A working folder, and what the placeholders of the docs stand for."""
     monkeypatch.chdir(tmp_path)
     pictures, run = tmp_path / "pictures", tiny_run.resolve()
     pictures.mkdir()
     names = {"FOLDER_OR_NPZ": pictures, "FOLDER": pictures, "IMAGENET": pictures, "RUN_DIR": run, "FILE": "weights.pth"}
     runs = dict.fromkeys(("outputs/digits/default", "outputs/digits/schedule_cosine"), run)
+    runs["outputs/digits/model_autoregressive"] = tiny_autoregressive.resolve()
     return {**runs, **names, "sweep.runs=outputs/digits": f"sweep.runs={run.parent}", "DIR": "exported", "=N": "=500"}
 
 
