@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
 EVALUATED = ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"]
 SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train", "table1": "train"} | dict.fromkeys(
-    [*EVALUATED, "choose_temperature", "best_temperature"], "evaluate"
+    [*EVALUATED, "choose_temperature", "best_temperature", "runtime"], "evaluate"
 )
 JOBS = dict(zip(EVALUATED, (1, 8, 7, 5, 2), strict=True))  # of one checkpoint
 
@@ -154,7 +154,9 @@ def test_every_trained_run_of_a_folder_is_a_checkpoint(command, launched, run, t
     said = command("evaluate", "sweeps=decode_schedule", f"sweep.runs={tmp_path}")
     assert said.code == 0 and len(launched.jobs) == 7
     assert {job["checkpoint"].strip("'") for job in launched.jobs} == {str(run)}
-    expect_refused(command("evaluate", "sweeps=decode_schedule", "sweep.runs=empty"), "has no trained run in it")
+    expect_refused(
+        command("evaluate", "sweeps=decode_schedule", "sweep.runs=empty"), "has no trained run of model=maskgit in it"
+    )
 
 
 def test_a_temperature_is_chosen_on_one_seed_and_taken_for_all(command, launched, run, tmp_path, monkeypatch):

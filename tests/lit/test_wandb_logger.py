@@ -176,7 +176,7 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
     config = logged.config
     assert logged.job_type == "evaluate" and config["schedule_name"] == "cosine"
     assert (config["decode"]["steps"], config["eval"]["n_samples"], config["data"]["size"]) == ([2, 3], 20, 16)
-    assert not {"run", "logger", "run_dir", "model", "seed_fingerprint"} & config.keys()
+    assert not {"run", "logger", "run_dir", "seed_fingerprint"} & config.keys() and config["model"] == "maskgit"
     assert config["measured_with"]["n_samples"] == 20 and logged.display_name.startswith("checkpoint=run decode.steps=")
     assert Results(run / "results.jsonl").rows() == before  # measured once
 

@@ -59,6 +59,7 @@ REFUSED = {
     rules.Seed: [(-1, "give a whole number from 0 to 4294967295"), (2**32, "from 0 to 4294967295")],
     rules.Amount: [(-0.1, FINITE), (math.nan, FINITE), (math.inf, FINITE)],
     rules.Amounts: [([1.0], "at least two different"), ([1.0, 1.0], "two different"), ([-1.0, 2.0], FINITE)],
+    rules.Batches: [([], "give different batch sizes"), ([0], WHOLE), ([8, 8], "give different batch sizes")],
     rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)],
     rules.Share: [(value, "give a number from 0 to below 1") for value in (1.0, -0.1, math.nan)],
     rules.HalfShare: [(value, "give a number from 0 to 0.5") for value in (-0.1, 0.6, math.nan)],

@@ -52,11 +52,19 @@ def check_arguments(settings: EvaluateConf) -> None:
         if given_tokenizer(settings.tokenizer) is not None:
             raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
         return
-    has_no_steps = is_autoregressive_file(Path(settings.checkpoint).expanduser())
+    has_no_steps = _has_no_steps(Path(settings.checkpoint).expanduser())
     check_decoding(settings.decode, autoregressive=has_no_steps)
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
         if value is None and not (has_no_steps and key == "decode.steps"):
             raise UserError(f"{key} is needed, since {settings.checkpoint} is not a run: give {key}=VALUE")
+
+
+def _has_no_steps(path: Path) -> bool:
+    """Whether a file holds an autoregressive model; one that is absent or damaged is found later."""
+    try:
+        return is_autoregressive_file(path)
+    except UserError:
+        return False
 
 
 def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:

@@ -110,6 +110,7 @@ class CausalTransformer(Transformer):
     """
 
     kind = "causal transformer"
+    is_autoregressive: ClassVar[bool] = True
     layer: ClassVar[type[nn.Module]] = CausalLayer
     _order_N: Tensor
 

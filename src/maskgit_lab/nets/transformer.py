@@ -69,6 +69,7 @@ class Transformer(Described):
     """
 
     kind = "transformer"
+    is_autoregressive: ClassVar[bool] = False  # whether it predicts one token after the other, and not masked ones
     layer: ClassVar[type[nn.Module]] = Layer  # of the same arguments, (B, S, D) to (B, S, D); subclasses name others
 
     def __init__(

@@ -24,6 +24,7 @@ from maskgit_lab.runs.in_use import is_in_use, is_locked
 from maskgit_lab.runs.names import CHECKPOINTS, RECORD
 from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.store import MANIFEST
+from maskgit_lab.settings import MODELS
 
 SCORING = "scoring"  # shards of evaluations that have not ended, in the cache
 FINGERPRINT = re.compile(rf"[0-9a-f]{{{LENGTH}}}")
@@ -159,6 +160,8 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
         return DAMAGED, needs
     reached = (stage for stage in reversed(PARTS) if all(map(run.is_done, PARTS[stage])))
     stage = next(reached, None)
+    if stage in MODELS.values():  # stages of equal parts
+        stage = next(part for part in MODELS.values() if getattr(run.record, part) is not None)
     return {"all": "complete", None: "unfinished"}.get(stage, f"complete up to {stage}"), needs
 
 

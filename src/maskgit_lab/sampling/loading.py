@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from maskgit_lab.decoding.base import COMMON, CausalModel, Decoder, build_decoder, named_schedule
+from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder, named_schedule
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
@@ -143,7 +143,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
         raise UserError(
             f"{path} has {model.n_tokens} tokens, which form no square: give a transformer of square images"
         )
-    described, is_causal = about.get("decoding"), isinstance(model, CausalModel)
+    described, is_causal = about.get("decoding"), model.is_autoregressive
     check_decoding(decode, autoregressive=is_causal)
     of_file = _decoding(described, path, decode.get("schedule") is not None, autoregressive=is_causal)
     schedule, own, label_dropout = of_file

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor
 
-from maskgit_lab.decoding.base import COMMON, CausalModel, Decoder, build_decoder
+from maskgit_lab.decoding.base import COMMON, Decoder, build_decoder
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.nets.transformer import Transformer
@@ -123,7 +123,7 @@ class Pipeline:
     @property
     def is_autoregressive(self) -> bool:
         """Whether the model predicts one token after the other; it then has no T and no schedule."""
-        return isinstance(self.model, CausalModel)
+        return self.model.is_autoregressive
 
     @property
     def n_codes(self) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from maskgit_lab.decoding.base import CausalModel
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
@@ -48,7 +47,7 @@ def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transfo
     if settings.model == AUTOREGRESSIVE:
         sizes["order"] = positions_of(build_order(settings), side, side).tolist()
     net = build(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
-    if isinstance(net, CausalModel) != (settings.model == AUTOREGRESSIVE):
+    if net.is_autoregressive != (settings.model == AUTOREGRESSIVE):
         other = MASKGIT if settings.model == AUTOREGRESSIVE else AUTOREGRESSIVE
         raise UserError(f"{settings.part}.net._target_ names a transformer of model={other}: give model={other}")
     return net
