@@ -46,10 +46,10 @@ def test_a_model_for_each_schedule_and_seed(command, launched):
 
 
 def test_a_model_for_each_schedule_and_tokenizer(command, launched):
-    said = command("train", "sweeps=tokenizer_seeds", "sweep.seeds=[0,4]", "experiment=digits", "trainer=cpu")
-    assert said.code == 0 and "42 jobs, 0 of them finished before" in said.out
+    said = command("train", "sweeps=tokenizer_seeds", "sweep.seeds=[4]", "experiment=digits", "trainer=cpu")
+    assert said.code == 0 and "21 jobs, 0 of them finished before" in said.out
     found = {(job["schedule"], job["tokenizer.seed"], job["seed"]) for job in launched.jobs}
-    assert found == {(s, t, n) for s in PAPER for t in "012" for n in "04"}
+    assert found == {(s, t, n) for s in PAPER for t in "012" for n in "4"}
 
 
 def test_the_command_line_goes_over_the_sweep(command, launched):
