@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.lit.base import Batch
+from maskgit_lab.lit.transformer import TransformerModule
 from maskgit_lab.masking.corruption import drop_labels
-from maskgit_lab.nets.checkpoints import IDENTITY_KEY
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.autoregressive import next_token_cross_entropy
-from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
 LABELS = 1  # gives the labels that are dropped another stream than dropout's, which is (seed, rank, step)
 
 
-class LitAutoregressive(TrainedModule):
+class LitAutoregressive(TransformerModule):
     """Trains a causal transformer to predict each token from the class and those before it.
 
     Args:
@@ -33,8 +31,6 @@ class LitAutoregressive(TrainedModule):
         identity: plain values that identify the run, stored in every checkpoint.
     """
 
-    net: Transformer
-
     def __init__(
         self,
         net: Transformer,
@@ -44,16 +40,14 @@ class LitAutoregressive(TrainedModule):
         seed: int,
         identity: dict[str, Any],
     ) -> None:
-        super().__init__(net, optim, seed)
+        super().__init__(net, optim, seed, identity)
         self.label_smoothing = label_smoothing
         self.label_dropout = label_dropout
-        self.identity = identity
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         tokens_BN, labels_B = batch
-        parts = (self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx, LABELS)
-        generator = torch.Generator(self.device).manual_seed(mix_seeds(*parts))
+        generator = self._generator(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx, LABELS)
         labels_B = drop_labels(labels_B, self.net.null_label, self.label_dropout, generator)
         logits_BNK = self.net(tokens_BN, labels_B)
         loss = next_token_cross_entropy(logits_BNK, tokens_BN, self.label_smoothing)
@@ -67,7 +61,3 @@ class LitAutoregressive(TrainedModule):
         tokens_BN, labels_B = batch
         loss = next_token_cross_entropy(self.best_net(tokens_BN, labels_B), tokens_BN)
         self.log("autoregressive/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the run's identity in its checkpoint."""
-        checkpoint[IDENTITY_KEY] = self.identity

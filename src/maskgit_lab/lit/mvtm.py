@@ -10,20 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.lit.base import Batch
 from maskgit_lab.lit.monitoring.measures import masked_measures
+from maskgit_lab.lit.transformer import TransformerModule
 from maskgit_lab.masking.corruption import corrupt, draw_mask, drop_labels
 from maskgit_lab.masking.schedules import Schedule
-from maskgit_lab.nets.checkpoints import IDENTITY_KEY
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import masked_cross_entropy
-from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import MVTMLoss, Optim
 
 MASKS = 1  # gives masks another stream than dropout's, which is (seed, rank, step)
 
 
-class LitMVTM(TrainedModule):
+class LitMVTM(TransformerModule):
     """Trains a transformer to predict masked tokens from the others and the class.
 
     Args:
@@ -35,15 +34,12 @@ class LitMVTM(TrainedModule):
         identity: plain values that identify the run, stored in every checkpoint.
     """
 
-    net: Transformer
-
     def __init__(
         self, net: Transformer, schedule: Schedule, optim: Optim, loss: MVTMLoss, seed: int, identity: dict[str, Any]
     ) -> None:
-        super().__init__(net, optim, seed)
+        super().__init__(net, optim, seed, identity)
         self.schedule = schedule
         self.loss = loss
-        self.identity = identity
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
@@ -69,10 +65,3 @@ class LitMVTM(TrainedModule):
         logits_BNK = self.best_net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)
         loss = masked_cross_entropy(logits_BNK, tokens_BN, mask_BN)
         self.log("mvtm/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the run's identity in its checkpoint."""
-        checkpoint[IDENTITY_KEY] = self.identity
-
-    def _generator(self, *parts: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(mix_seeds(*parts))
