@@ -1,6 +1,6 @@
 """Curves, tables and figures of runs: `python report.py runs=DIR out=DIR`; `python report.py --help` tells the rest."""
 
-from maskgit_lab.launch.cli import Command
+from maskgit_lab.launch.cli import main
 
 if __name__ == "__main__":
-    Command("report")()
+    main("report")

@@ -1,4 +1,4 @@
-"""MaskGIT for experiments: the paper's training, schedules, decoding and evaluation, with one folder a section."""
+"""MaskGIT for experiments: the paper's training, schedules, decoding and evaluation, with one folder per section."""
 
 from importlib import import_module
 
@@ -7,10 +7,10 @@ __all__ = ["Pipeline", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """`Pipeline`, and with it torch, once it is asked for.
+    """Imports `Pipeline`, and with it torch, on first use.
 
-    It is imported by name, and `__init__.pyi` has it for type checkers: an import statement here would make the
-    transformer part of the code of everything, the tokenizer's included (see `code.py`).
+    It is imported by name, and `__init__.pyi` declares it for type checkers: an import statement here would make the
+    transformer part of the code of everything, including the tokenizer (see `code.py`).
     """
     if name != "Pipeline":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

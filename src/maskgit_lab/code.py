@@ -27,8 +27,8 @@ PACKAGE = "maskgit_lab"
 NEUTRAL = tuple(
     f"{PACKAGE}.{name}"
     for name in (
-        *("code", "console", "errors", "fingerprints", "lit.monitoring", "lit.progress", "metrics.registry"),
-        *("runs", "settings", "stages.watching", "usage"),
+        *("code", "console", "errors", "fingerprints", "heartbeat", "lifeline", "lit.monitoring", "lit.progress"),
+        *("metrics.registry", "paths", "placement", "runs", "settings", "sizes", "stages.watching", "usage"),
     )
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -6,6 +6,7 @@ further than this module, `launch` and Hydra's plugins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -15,9 +16,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.paths import check_regular
 from maskgit_lab.settings import (
     AutoregressiveConf,
     CleanConf,
+    EditConf,
     EvaluateConf,
     ExportConf,
     Hardware,
@@ -34,26 +37,35 @@ SCHEMAS: dict[str, type] = {
     "train": TrainConf,
     "evaluate": EvaluateConf,
     "sample": SampleConf,
+    "edit": EditConf,
     "export": ExportConf,
     "report": ReportConf,
     "clean": CleanConf,
 }
 
 
-def register() -> None:
-    """Makes the schemas known to Hydra."""
-    for verb, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"base_{verb}", node=_open_groups(schema))
+def register(verb: str) -> None:
+    """Makes the schema of a command known to Hydra."""
+    ConfigStore.instance().store(name=f"base_{verb}", node=_open_groups(SCHEMAS[verb]))
 
 
-def typed(cfg: DictConfig, schema: type[S]) -> S:
+def typed(cfg: DictConfig, schema: type[S], overrides: Sequence[str] = ()) -> S:
     """A composed config as settings, also where an override with `+` or `~` went past Hydra's own check.
+
+    Args:
+        cfg: the config.
+        schema: the dataclass of its settings.
+        overrides: that it was composed from. A group that they take out is null, also where another sets a part of it.
 
     Raises:
         OmegaConfBaseException: a key is unknown or missing.
         UserError: a value is not allowed.
     """
-    fitted = OmegaConf.merge(_open_groups(schema), OmegaConf.to_container(cfg, resolve=True))
+    composed: Any = OmegaConf.to_container(cfg, resolve=True)
+    taken_out = {override[1:].partition("=")[0] for override in overrides if override.startswith("~")}
+    nullable = {name for name, hint in get_type_hints(schema).items() if type(None) in get_args(hint)}
+    composed |= dict.fromkeys(taken_out & nullable)
+    fitted = OmegaConf.merge(_open_groups(schema), composed)
     values: Any = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
     if schema is TrainConf:
         values["trainer"] = with_flags(values["trainer"], [field.name for field in fields(Hardware)])
@@ -73,9 +85,12 @@ def register_sweeps(folder: Path) -> None:
     """
     for file in sorted(folder.glob("*.yaml")):
         try:
+            check_regular(file)
             node = OmegaConf.load(file)
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{file} cannot be read ({' '.join(str(error).split())}): fix it") from error
+        if not isinstance(node, DictConfig):
+            raise UserError(f"{file} has no settings: write lines of the form KEY: VALUE")
         ConfigStore.instance().store(group="sweeps", name=file.stem, node=node, package="_global_")
 
 
@@ -92,7 +107,7 @@ def schema_keys(schema: type, prefix: str = "") -> list[str]:
 
 
 def _open_groups(schema: type) -> Any:
-    """A schema for Hydra. Groups of `evaluate.py` and `sample.py` that replace a run's own settings take any key.
+    """A schema for Hydra. Groups of `evaluate.py`, `sample.py` and `edit.py` that replace a run's own take any key.
 
     What is given in them is checked once it is known what it replaces. `trainer` of `train.py` takes any flag of
     lightning.Trainer, which `Hardware` checks, and an optimizer, a schedule or a perceptual loss the settings of its
@@ -114,4 +129,4 @@ def _open_groups(schema: type) -> Any:
 
 
 def _is_open(schema: type, hint: Any) -> bool:
-    return hint == dict[str, Any] and schema in (EvaluateConf, SampleConf)
+    return hint == dict[str, Any] and schema in (EditConf, EvaluateConf, SampleConf)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from inspect import Parameter, signature
 from pkgutil import resolve_name
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.paths import shown
 
 T = TypeVar("T")
 TARGET = "_target_"
 PARTIAL = "_partial_"  # Hydra's mark of an object that is given further arguments, as every one here may be
 SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+LISTS = (Sequence, list, tuple)  # annotations of several values of one type
+MOST_BITS = 63  # of a whole number, which torch keeps in 64
 
 
 def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
@@ -31,10 +34,13 @@ def build(node: Mapping[str, Any], key: str, kind: type[T], **values: Any) -> T:
     """
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     if not _makes(target, kind):
-        raise UserError(f"{key}.{TARGET} makes no {kind.__name__}: name a class or a function that does")
+        raise UserError(
+            f"{key}.{TARGET} does not make the required {kind.__name__}: name a class or function that does"
+        )
     arguments = {name: value for name, value in node.items() if name not in (TARGET, PARTIAL)}
     _check_names(target, arguments, key, values)
-    own = _checked(target, arguments, key)
+    _check_lists(target, arguments, key)
+    own = checked_arguments(target, arguments, key)
     try:
         made: T = target(**own, **values)
     except UserError:
@@ -56,6 +62,8 @@ def locate(name: object, key: str, failure: str = "") -> Any:
         UserError: it does not exist, or its module cannot be imported.
     """
     begin = failure or f"{key}={name} is not possible"
+    if name is None:
+        raise UserError(f"{begin} (it names no class): give {key}=MODULE.CLASS")
     if not isinstance(name, str) or "." not in name:
         raise UserError(f"{begin} ({name!r} is not a module and a name in it, joined by a dot): change its settings")
     try:
@@ -98,31 +106,57 @@ def _check_names(target: Any, arguments: Mapping[str, Any], key: str, others: Co
             raise UserError(f"{key}.{name}: there is no such setting of {target.__name__}; it has {own or 'none'}")
 
 
-def _checked(target: Any, arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The arguments, where a whole number becomes a float if the annotation asks for one.
+def _check_lists(target: Any, arguments: Mapping[str, Any], key: str) -> None:
+    """Raises a `UserError` for a single value where the annotation asks for several and nothing else."""
+    hints = _hints(target)
+    for name, value in arguments.items():
+        if isinstance(value, tuple(SCALARS)) and _listed(hints.get(name))[0] and not _takes_one(hints.get(name)):
+            raise UserError(f"{key}.{name}={value} is not possible: give a list, as {key}.{name}=[{value}]")
+
+
+def checked_arguments(made_by: Callable[..., object], arguments: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Arguments of a function or a class, where a whole number becomes a float if the annotation asks for one.
+
+    Args:
+        made_by: what is called with them.
+        arguments: plain values, by their names; others than it has are passed over.
+        key: the setting that has them, for errors.
 
     Raises:
-        UserError: a number, text or switch is of another type than its annotation, or not finite.
+        UserError: a number, text or switch, or one in a list, is of another type than its annotation, or not finite.
     """
-    hints = _hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
-    checked = dict(arguments)
+    hints, checked = _hints(made_by), dict(arguments)
     for name, value in arguments.items():
-        allowed = _scalars(hints.get(name))
-        if allowed and not _fits(value, allowed):
-            choices = " or ".join(SCALARS[kind] for kind in SCALARS if kind in allowed)
-            choices = "a finite number" if isinstance(value, float) and float in allowed else choices
-            raise UserError(f"{key}.{name}={value} is not possible: give {choices}")
-        if type(value) is int and float in allowed and int not in allowed:
-            checked[name] = float(value)
+        hint = hints.get(name)
+        is_list, allowed = _listed(hint)
+        if is_list and isinstance(value, list | tuple):
+            checked[name] = type(value)(_checked(each, allowed, f"{key}.{name}", value) for each in value)
+        elif not is_list and (allowed := _scalars(hint)):
+            checked[name] = _checked(value, allowed, f"{key}.{name}", value)
     return checked
 
 
+def _checked(value: Any, allowed: set[type], key: str, given: Any) -> Any:
+    """A value of one of these types, where there are any; `given` is the whole setting, for errors."""
+    if allowed and not _fits(value, allowed):
+        choices = " or ".join(SCALARS[kind] for kind in SCALARS if kind in allowed)
+        choices = "a finite number" if isinstance(value, float) and float in allowed else choices
+        choices = "a smaller number" if type(value) is int and {int, float} & allowed else choices
+        raise UserError(f"{key}={shown(given)} is not possible: give {choices}{'' if value is given else ' for each'}")
+    return float(value) if type(value) is int and float in allowed and int not in allowed else value
+
+
 def _hints(made_by: Any) -> dict[str, Any]:
-    """The annotations, or none where one of them names what its module imports for type checkers alone."""
+    """The annotations, or those of switches alone where one of them names what is imported for type checkers alone.
+
+    An argument without one that is true or false by default is a switch.
+    """
+    switches = {name: bool for name, each in signature(made_by).parameters.items() if type(each.default) is bool}
+    function = made_by.__init__ if isinstance(made_by, type) else made_by  # type: ignore[misc]
     try:
-        return get_type_hints(made_by)
+        return switches | get_type_hints(function)
     except Exception:  # an annotation may be any expression
-        return {}
+        return switches
 
 
 def _scalars(hint: Any) -> set[type]:
@@ -131,7 +165,21 @@ def _scalars(hint: Any) -> set[type]:
     return kinds if kinds <= {*SCALARS, type(None)} else set()
 
 
+def _listed(hint: Any) -> tuple[bool, set[type]]:
+    """Whether an annotation is of a list, and the plain types that it allows in it."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    found = next((kind for kind in kinds if get_origin(kind) in LISTS), None)
+    inner = {each for each in get_args(found) if each is not ...}
+    return found is not None, inner if inner <= set(SCALARS) else set()
+
+
+def _takes_one(hint: Any) -> bool:
+    """Whether an annotation of a list allows anything that is none."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    return any(kind is not type(None) and get_origin(kind) not in LISTS for kind in kinds)
+
+
 def _fits(value: Any, allowed: set[type]) -> bool:
-    if type(value) is int and float in allowed:
-        return True
+    if type(value) is int and {int, float} & allowed:
+        return value.bit_length() <= MOST_BITS
     return type(value) in allowed and (not isinstance(value, float) or math.isfinite(value))

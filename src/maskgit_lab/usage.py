@@ -10,6 +10,7 @@ VERBS = {
     "train": "trains a tokenizer and a transformer, and evaluates them over decoding steps",
     "evaluate": "measures a trained model, or any images",
     "sample": "draws images from a trained model",
+    "edit": "edits pictures with a trained model: other classes, holes, borders, panoramas",
     "report": "curves, tables and figures of runs",
     "export": "writes a run as safetensors files with a model card",
     "clean": "lists what lies in runs and their cache, and removes it",

@@ -26,6 +26,10 @@ class LocalLauncher(Launcher):
         self.gpus = gpus
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Raises a `UserError` where a config has chosen a sweeper that takes a failed job for a finished one."""
+        from maskgit_lab.launch.extras import check_chosen
+
+        check_chosen(config.hydra)
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -15,6 +15,7 @@ class TrialSweeper(JobSweeper):
     """
 
     def __init__(self, **settings: Any) -> None:
+        super().__init__()
         self.settings = settings
 
     def sweep(self, arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from maskgit_lab.ablation.origins import DEBUG
 from maskgit_lab.errors import UserError
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs.names import CONFIG, RECORD
 from maskgit_lab.runs.results import RESULTS, Results
 
@@ -72,7 +73,7 @@ def only_tries(where: str, n: int) -> str:
 def _mapping(path: Path) -> dict[str, Any]:
     """A JSON or YAML file; empty where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}

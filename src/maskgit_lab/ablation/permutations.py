@@ -37,15 +37,18 @@ class ShapeTest:
     n_seeds: int  # of all
 
 
-def kendall_tau(first_BS: Float[np.ndarray, "B S"], second_S: Float[np.ndarray, " S"]) -> Float[np.ndarray, " B"]:
-    """Tau-b of each row with one other ranking, in [-1, 1]; NaN where either is all ties.
+def kendall_tau(
+    first_BS: Float[np.ndarray, "B S"], second: Float[np.ndarray, " S"] | Float[np.ndarray, "B S"]
+) -> Float[np.ndarray, " B"]:
+    """Tau-b of each row with one other ranking, or with another one each, in [-1, 1]; NaN where either is all ties.
 
     For all rows at once, since a call of SciPy for each would take longer than the rest of the report.
     """
-    i, j = np.triu_indices(len(second_S), k=1)
-    first, second = np.sign(first_BS[:, i] - first_BS[:, j]), np.sign(second_S[i] - second_S[j])
-    untied = np.sqrt((first != 0).sum(axis=1) * (second != 0).sum())
-    return np.divide(first @ second, untied, out=np.full(len(first_BS), np.nan), where=untied > 0)
+    i, j = np.triu_indices(first_BS.shape[1], k=1)
+    signs, others = (np.sign(values_BS[:, i] - values_BS[:, j]) for values_BS in (first_BS, np.atleast_2d(second)))
+    untied = np.sqrt((signs != 0).sum(axis=1) * (others != 0).sum(axis=1))
+    agreeing = (signs * others).sum(axis=1)
+    return np.divide(agreeing, untied, out=np.full(len(first_BS), np.nan), where=untied > 0)
 
 
 def tau_p(first_S: Float[np.ndarray, " S"], second_S: Float[np.ndarray, " S"]) -> float | None:

@@ -15,6 +15,7 @@ STEPS, DECODER, DECODE_SCHEDULE = "steps", "decoder", "decode_schedule"
 COMPARED = ("schedule", "order", DECODE_SCHEDULE, STEPS, DECODER)  # and the decoder's own knobs
 REPEATED = ("model", "seed", "repeat")  # points that differ in these alone are repeats of each other
 SHARED = tuple(key for key in SETTINGS if key not in (*COMPARED, *REPEATED, "metrics", "cas_classifier"))
+ABSURD = 1e100  # whose square, and an axis as far as that, can still be computed with
 Value = float | str  # of a knob; everything but numbers as text
 Setting = tuple[tuple[str, Value], ...]  # every knob and its value, by name
 
@@ -85,9 +86,9 @@ class Point:
         return Draw(int(self.row.get("seed", 0)), int(self.row.get("repeat", 0)))
 
     def value(self, key: str) -> float | None:
-        """A number of the row; None where it was not measured, or is not finite."""
+        """A number of the row; None where it was not measured, or is not finite or absurdly large."""
         value = self.row.get(key)
-        finite = isinstance(value, int | float) and abs(value) < float("inf")  # false for NaN as well
+        finite = isinstance(value, int | float) and abs(value) < ABSURD  # false for NaN as well
         return float(value) if finite and value is not None else None
 
     def knob(self, key: str) -> Value | None:

@@ -83,8 +83,8 @@ def rank(curves: Sequence[Curve], *, bootstrap: int, seed: int) -> Ranking | Non
         tuple(curve.schedule for curve in known),
         tuple(ours_BS[0].tolist()),
         tuple(fid_S.tolist()),
-        _agreement(ours_BS, fid_S, levels),
-        _agreement(best_BS, steps_S, levels),
+        agreement_of(ours_BS, fid_S, levels),
+        agreement_of(best_BS, steps_S, levels),
         _shapes(known, ours_BS, levels),
         bootstrap,
         shared.seeds,
@@ -106,6 +106,18 @@ def levels_of(curves: Sequence[Curve], seeds: tuple[Seeds, ...]) -> Levels:
     return Levels(seeds, (min(fewest for fewest, _ in draws), max(most for _, most in draws)))
 
 
+def agreement_of(ours_BS: Values, others: Values | Float[np.ndarray, " S"], levels: Levels) -> Agreement:
+    """Tau-b of our order of the schedules with another, that of the paper or one that is resampled with ours."""
+    taus_B = kendall_tau(ours_BS, others)
+    if np.isnan(taus_B[0]):
+        return Agreement(None, None)
+    measured_S = np.atleast_2d(others)[0]
+    tau, p, defined = float(taus_B[0]), tau_p(ours_BS[0], measured_S), taus_B[1:][~np.isnan(taus_B[1:])]
+    if not len(defined):
+        return Agreement(tau, None, p=p)
+    return Agreement(tau, percentile_interval(defined, levels.n_drawn), len(taus_B) - 1 - len(defined), p)
+
+
 def papers_shapes(schedules: Sequence[str]) -> float:
     """Jonckheere-Terpstra's J of these schedules by the paper's own FID."""
     return float(jonckheere(np.array([[table3()[name].fid for name in schedules]]), shapes_of(schedules))[0])
@@ -114,16 +126,6 @@ def papers_shapes(schedules: Sequence[str]) -> float:
 def shapes_of(schedules: Sequence[str]) -> list[int]:
     """The place of each schedule's shape in the claimed order."""
     return [SHAPES.index(table3()[name].shape) for name in schedules]
-
-
-def _agreement(ours_BS: Values, papers_S: Float[np.ndarray, " S"], levels: Levels) -> Agreement:
-    taus_B = kendall_tau(ours_BS, papers_S)
-    if np.isnan(taus_B[0]):
-        return Agreement(None, None)
-    tau, p, defined = float(taus_B[0]), tau_p(ours_BS[0], papers_S), taus_B[1:][~np.isnan(taus_B[1:])]
-    if not len(defined):
-        return Agreement(tau, None, p=p)
-    return Agreement(tau, percentile_interval(defined, levels.n_drawn), len(taus_B) - 1 - len(defined), p)
 
 
 def _shapes(curves: Sequence[Curve], ours_BS: Values, levels: Levels) -> ShapeTest | None:

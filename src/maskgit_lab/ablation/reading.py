@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -15,10 +15,11 @@ import yaml
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint, flatten
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs.codes import read_codes
 from maskgit_lab.runs.finding import run_folders
 from maskgit_lab.runs.names import CODE, CONFIG, RECORD, TEMPERATURE
-from maskgit_lab.runs.results import PURPOSE, RESULTS, Results, Row, grid_path, identity, is_floor, knobs
+from maskgit_lab.runs.results import PURPOSE, RESULTS, TASK, Results, Row, grid_path, identity, is_floor, knobs
 from maskgit_lab.settings import EVALUATION, PLACES
 
 # Groups of a config that do not say how the model was trained, or that a curve compares: seeds and schedules.
@@ -64,7 +65,12 @@ class Run:
     @cached_property
     def points(self) -> list[Row]:
         """Rows that are points of a curve."""
-        return [row for row in self.rows if _is_point(row) and PURPOSE not in row]
+        return [row for row in self.rows if _is_point(row) and PURPOSE not in row and TASK not in row]
+
+    @cached_property
+    def edits(self) -> list[Row]:
+        """Rows of edits, at any T."""
+        return [row for row in self.rows if _is_point(row) and TASK in row]
 
     @cached_property
     def sequential(self) -> list[Row]:
@@ -73,8 +79,8 @@ class Run:
 
     @property
     def generated(self) -> list[Row]:
-        """Rows of samples of any model of ours."""
-        return [*self.points, *self.sequential]
+        """Rows of samples and edits of any model of ours."""
+        return [*self.points, *self.sequential, *self.edits]
 
     @property
     def external(self) -> list[Row]:
@@ -83,6 +89,11 @@ class Run:
         """
         others = [row for row in self.rows if "steps" not in row and not is_autoregressive(row)]
         return others if any("samples" in row for row in others) else [row for row in others if not is_floor(row)]
+
+    @property
+    def holds_edits(self) -> bool:
+        """Whether it has rows of edits, which are no points of a curve of samples."""
+        return any(TASK in row for row in self.rows)
 
     @property
     def unusable(self) -> list[Row]:
@@ -113,11 +124,20 @@ def find_runs(folder: Path, *, least: int = 1) -> list[Run]:
         raise UserError(f"runs={folder} does not exist: name a folder that holds runs, such as outputs/digits")
     if not folder.is_dir():
         raise UserError(f"runs={folder} is a file: name the folder that holds the runs")
-    runs = [_read(path) for path in sorted(run_folders([folder], _is_run, hidden=False))]
+    every = [read_run(path) for path in sorted(run_folders([folder], is_run, hidden=False))]
+    runs = [kept for run in every if (kept := _without_edits(run)) is not None]
     if least and not any(run.rows for run in runs):
-        what = f"{len(runs)} runs without a single result" if runs else f"no {RESULTS}"
+        what = _without_results(runs) if runs else f"no {RESULTS}"
         raise UserError(f"runs={folder} holds {what}: train and evaluate something first, or name another folder")
     return runs
+
+
+def _without_results(runs: Sequence[Run]) -> str:
+    """Runs of which no row can be read."""
+    which = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    if n_cut := sum(run.n_cut for run in runs):
+        return f"{which} without a single valid result ({n_cut} damaged lines in {RESULTS})"
+    return f"{which} without a single result"
 
 
 def short_names(runs: Sequence[Run]) -> dict[Path, str]:
@@ -129,12 +149,13 @@ def short_names(runs: Sequence[Run]) -> dict[Path, str]:
     return {path: absolute.relative_to(common).as_posix() for path, absolute in paths.items()}
 
 
-def _is_run(files: Collection[str]) -> bool:
+def is_run(files: Collection[str]) -> bool:
     """Whether a folder with these files has results, or was to have some."""
     return RESULTS in files or (RECORD in files and CONFIG in files)
 
 
-def _read(path: Path) -> Run:
+def read_run(path: Path) -> Run:
+    """The results in a folder, and what else its files say of its model."""
     results = path / RESULTS
     rows, n_cut = Results(results).read()
     config, faults = _read_config(path / CONFIG)
@@ -154,6 +175,14 @@ def _read(path: Path) -> Run:
         choices=_choices(path),
         sizes=_sizes(path),
     )
+
+
+def _without_edits(run: Run) -> Run | None:
+    """None where there is nothing else."""
+    if not run.holds_edits:
+        return run
+    kept = replace(run, rows=[row for row in run.rows if TASK not in row])
+    return kept if kept.generated or kept.external else None
 
 
 def _choices(path: Path) -> tuple[Row, ...]:
@@ -188,18 +217,18 @@ def _unfinished(path: Path, config: Mapping[str, Any], rows: list[dict[str, Any]
     if config.get("stage") != "all" or not (path / RECORD).is_file():
         return []
     try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        record = json.loads(text_of(path / RECORD))
         parts = record.get("done", record)  # earlier versions kept the parts apart, and then had `evaluation`
         done = {part for part in ("mvtm", AUTOREGRESSIVE, "evaluation") if parts.get(part) is not None}
         done |= {"evaluation"} if parts.get("measured") else set()
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ["its run.json is damaged"]
     if "evaluation" in done:
         return []
     groups = [group for key in ("decode", "eval") if isinstance(group := config.get(key), dict)]
     steps = next((group["steps"] for group in groups if group.get("steps") is not None), None)
     measured = {row.get("steps") for row in rows}
-    missing = [str(t) for t in steps if t not in measured] if isinstance(steps, list) else []
+    missing = [str(t) for t in steps if _is_whole(t, 1) and t not in measured] if isinstance(steps, list) else []
     what = f"T = {', '.join(missing)} not measured yet" if missing else "its evaluation is not marked as done"
     return [f"unfinished: {what if done else 'its training has not ended'}"]
 
@@ -212,7 +241,7 @@ def is_autoregressive(row: Row) -> bool:
 def _sizes(path: Path) -> dict[str, int]:
     """The sizes of the run's models, as its record has them."""
     try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        record = json.loads(text_of(path / RECORD))
         return {str(key): size for key, size in record.get("sizes", {}).items() if _is_whole(size, 0)}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import ndtr, stdtrit  # type: ignore[import-untyped]
+from scipy.special import ndtr, stdtrit
 
 from maskgit_lab.ablation.curves import Curve
 from maskgit_lab.ablation.points import Draw

@@ -1,4 +1,4 @@
-"""The runtime figure in numbers: seconds an image by decoder, number of tokens and batch size, beside the paper's."""
+"""The runtime figure in numbers: seconds per image by decoder, number of tokens and batch size, beside the paper's."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _remove(terminal: Terminal, chosen: Sequence[Item]) -> None:
     terminal.note("removing", _size(size_of(chosen)))
     _show_items(terminal, chosen)
     if any(item.needed_by for item in chosen):
-        terminal.say("What runs need of these is made again when a command asks for it.")
+        terminal.say("Entries that a run needs are made again when a command asks for them.")
     for item in sorted(chosen, key=removal.order):
         removal.remove(item)
     terminal.note("freed", _size(size_of(chosen)))
@@ -111,5 +111,5 @@ def _wrapped(text: str, indent: int, terminal: Terminal) -> str:
 
 def _shown(path: str) -> Path:
     """A path relative to the working folder, where it lies in it."""
-    given = Path(path).expanduser()
+    given = Path(path)
     return given.relative_to(Path.cwd()) if given.is_relative_to(Path.cwd()) else given

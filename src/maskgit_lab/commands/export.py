@@ -12,12 +12,15 @@ from torch import nn
 
 from maskgit_lab import __version__
 from maskgit_lab.console import Terminal
+from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
 from maskgit_lab.nets.files import save_net
 from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import CKPT
+from maskgit_lab.runs.opening import held
 from maskgit_lab.runs.outputs import new_folder
 from maskgit_lab.runs.results import knobs, over_repeats
-from maskgit_lab.sampling.loading import TOKENIZER, TRANSFORMER, decoding_of, open_run
+from maskgit_lab.sampling.loading import TOKENIZER, TRANSFORMER, Trained, decoding_of, open_run
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_order
 from maskgit_lab.settings import AUTOREGRESSIVE, ExportConf, TrainConf, training
@@ -50,24 +53,48 @@ Data: {data}, {n_classes:,} classes, {size} x {size} pixels, fingerprint {finger
 
 
 def run(settings: ExportConf) -> None:
-    """Writes `tokenizer.safetensors`, `transformer.safetensors` if one is trained, and the model card `README.md`."""
-    folder, device = RunFolder(Path(settings.checkpoint).expanduser(), settings.cache_dir), torch.device("cpu")
+    """Writes `tokenizer.safetensors`, `transformer.safetensors` if the run has one, and the model card `README.md`.
+
+    Raises:
+        UserError: the training of the transformer is not finished or has diverged, or its checkpoint is gone.
+    """
+    folder, device, terminal = RunFolder(Path(settings.checkpoint), settings.cache_dir), torch.device("cpu"), Terminal()
     path = tokenizer_file(folder)
     own = folder.settings()
     about: dict[str, Any] = {"config": training(own), "run": folder.record.fingerprint, "version": __version__}
     tokenizer = load_tokenizer(own.tokenizer, path, device)
-    trained = open_run(folder, own, device) if folder.is_done("transformer") else None
+    trained = _trained(folder, own, device)
+    if trained is None:
+        terminal.note("transformer", "this run has trained none: only its tokenizer is written")
     files: dict[str, nn.Module] = {TOKENIZER: tokenizer}
     out = new_folder(Path(settings.out))
     about["training_code"] = dict(folder.codes.get(folder.record.trained_by or folder.record.code))
-    tokenizer.save(out / TOKENIZER, metrics=folder.record.reconstruction or {}, **about)
-    if trained is not None:
-        model, names = trained.pipeline.model, list(trained.pipeline.class_names)
-        rows = folder.results.rows()
-        files[TRANSFORMER] = model
-        save_net(model, out / TRANSFORMER, **about, class_names=names, decoding=decoding_of(trained), metrics=rows)
-    (out / CARD_FILE).write_text(_card(folder, files, about["config"]), encoding="utf-8")
-    Terminal().note("written", str(out))
+    with held(out, "out", wait=False):
+        tokenizer.save(out / TOKENIZER, metrics=folder.record.reconstruction or {}, **about)
+        if trained is not None:
+            model, names = trained.pipeline.model, list(trained.pipeline.class_names)
+            rows = folder.results.rows()
+            files[TRANSFORMER] = model
+            save_net(model, out / TRANSFORMER, **about, class_names=names, decoding=decoding_of(trained), metrics=rows)
+        (out / CARD_FILE).write_text(_card(folder, files, about["config"]), encoding="utf-8")
+    terminal.note("written", str(out))
+
+
+def _trained(folder: RunFolder, own: TrainConf, device: torch.device) -> Trained | None:
+    """The model of a run; None where no transformer was begun, as with `stage=tokenizer`.
+
+    Raises:
+        UserError: it is not finished, or gone.
+    """
+    was_trained = folder.record.transformer is not None
+    if was_trained and not folder.checkpoint.exists():
+        raise UserError(
+            f"the checkpoint {folder.checkpoint} of a run that was trained is missing: put it back, name another with "
+            f"checkpoint={folder.checkpoints}/NAME.ckpt, or {folder.again} to train it again"
+        )
+    if not was_trained and not any(folder.checkpoints.glob(f"*{CKPT}")):
+        return None
+    return open_run(folder, own, device)
 
 
 def _card(folder: RunFolder, files: Mapping[str, nn.Module], config: Mapping[str, Any]) -> str:

@@ -8,15 +8,18 @@ from pathlib import Path
 from maskgit_lab.ablation.baseline import Baseline
 from maskgit_lab.ablation.baselines import baselines
 from maskgit_lab.ablation.conditions import Conditions
+from maskgit_lab.ablation.edits import EditStudy, edit_studies, find_edits
 from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.reading import Run, find_runs
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
 from maskgit_lab.report.chapters import Report
+from maskgit_lab.report.editing import say_edits
 from maskgit_lab.report.files import HTML, write_report
 from maskgit_lab.report.runtime import say_runtime
 from maskgit_lab.report.table1 import DIFFERENCE, TITLE
+from maskgit_lab.report.words import count
 from maskgit_lab.runs.timings import Timings, find_timings
 from maskgit_lab.settings import ReportConf
 
@@ -27,19 +30,24 @@ def run(settings: ReportConf) -> None:
     Raises:
         UserError: there are no runs, or none that meet the conditions, or the report cannot be written or sent.
     """
-    folder, terminal = Path(settings.runs).expanduser(), Terminal()
+    folder, terminal = Path(settings.runs), Terminal()
     timings = [row for path in find_timings(folder) for row in Timings(path).rows()]
-    found = find_runs(folder, least=0 if timings else 1)
+    edited = find_edits(folder)
+    found = [*find_runs(folder, least=0 if timings or any(run.edits for run in edited) else 1), *edited]
     conditions = None if settings.where is None else Conditions.read(settings.where)
     origins = Origins.of(found)
-    runs = found if conditions is None else conditions.chosen(found, origins)
+    chosen = found if conditions is None else conditions.chosen(found, origins)
+    runs = [run for run in chosen if not run.holds_edits]
     every, known, where = studies(runs, origins), baselines(runs, origins), str(conditions or "")
+    edits = edit_studies([run for run in chosen if run.holds_edits], origins)
     terminal.note("runs", _about(runs, every, known))
+    if edits:
+        terminal.note("edits", _about_edits(edits))
     if where:
-        terminal.note("where", f"{where}: {_rows(runs):,} of {_rows(found):,} rows")
-    out = Path(settings.out).expanduser()
+        terminal.note("where", f"{where}: {_rows(chosen):,} of {_rows(found):,} rows")
+    out = Path(settings.out)
     options = {"bootstrap": settings.bootstrap, "seed": settings.seed}
-    report = write_report(runs, every, out, **options, where=where, baselines=known, timings=timings)
+    report = write_report(runs, every, out, **options, where=where, baselines=known, timings=timings, edits=edits)
     _print(terminal, report)
     terminal.note("written", str(out / HTML))
     if settings.wandb.report:
@@ -54,6 +62,12 @@ def _about(runs: Sequence[Run], every: Sequence[Study], known: Sequence[Baseline
     return f"{len(runs)} of them, {_rows(runs):,} rows, {n_studies}{n_baselines}"
 
 
+def _about_edits(edits: Sequence[EditStudy]) -> str:
+    points = sum(len(study.points) + len(study.in_random_order) for study in edits)
+    n_runs = len({run.path for study in edits for run in study.runs})
+    return f"{count(points, 'point')} of {count(n_runs, 'run')}, {count(len(edits), 'chapter')}"
+
+
 def _rows(runs: Sequence[Run]) -> int:
     return sum(len(run.rows) for run in runs)
 
@@ -66,6 +80,7 @@ def _print(terminal: Terminal, report: Report) -> None:
         for text in (*chapter.notes, *chapter.order, *chapter.warnings):
             terminal.say(text)
     _print_models(terminal, report)
+    say_edits(report.edits, terminal)
     for runtime in report.runtimes:
         say_runtime(runtime, terminal)
     for text in report.faults:

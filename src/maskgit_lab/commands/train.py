@@ -14,10 +14,11 @@ from maskgit_lab.evaluation import pictures
 from maskgit_lab.evaluation.asked import check_evaluation
 from maskgit_lab.evaluation.code import asked_for, known_code
 from maskgit_lab.evaluation.curve import show
-from maskgit_lab.evaluation.loggers import training_logger
+from maskgit_lab.evaluation.loggers import owes_training, training_logger
 from maskgit_lab.evaluation.optimized import check_optimized, show_optimized
 from maskgit_lab.evaluation.planning import curve_over_steps, floors_alone
 from maskgit_lab.evaluation.reconstruction import load_or_measure_reconstruction
+from maskgit_lab.evaluation.reference import real_images
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.loggers.group import check_loggers
 from maskgit_lab.lit.loggers.wandb import in_wandb_sweep
@@ -47,7 +48,7 @@ def prepare(settings: TrainConf) -> ImageData:
     check_loggers(settings.logger)
     if settings.stage in ("tokenizer", "all"):
         check_extractors(settings)
-        check_evaluation(settings, data)
+        check_evaluation(settings, data, real_images(settings.eval.reference, data), data.size)
     if settings.stage == "all":
         check_optimized(settings.optimized_metric, settings)
     elif settings.optimized_metric is not None:
@@ -70,7 +71,8 @@ def run(settings: TrainConf, overrides: Sequence[str], data: ImageData) -> float
         kept = command.kept_costs(folder.path)
         command = replace(command, home=folder, asked=asked_for(settings), costs=kept)
         command.console.note("run", str(folder.path))
-        if ranks.share(folder.is_complete(settings.stage, command.asked, measures)) and not in_wandb_sweep():
+        is_complete = ranks.share(folder.is_complete(settings.stage, command.asked, measures))
+        if is_complete and not (in_wandb_sweep() or owes_training(command, overrides)):
             _show_what_is_reused(command)
         else:
             with training_logger(command, overrides) as logger:

@@ -15,13 +15,14 @@ from maskgit_lab.errors import UserError
 
 SCAN_SIZE = 8
 SCAN_MAX = 16
+MOST_SIZE = 256  # 1.4 GB of images
 
 
 def digits(size: int = 16, test_fraction: float = 0.5, seed: int = 0) -> ImageData:
     """The digits as RGB images, enlarged bicubically, with a held-out split that is stratified by class.
 
     Args:
-        size: height and width in pixels, at least 8.
+        size: height and width in pixels, from 8 to 256.
         test_fraction: fraction of the scans to hold out, in (0, 1).
         seed: of the split.
 
@@ -30,6 +31,10 @@ def digits(size: int = 16, test_fraction: float = 0.5, seed: int = 0) -> ImageDa
     """
     if size < SCAN_SIZE:
         raise UserError(f"data.size={size} is smaller than the scans: give at least {SCAN_SIZE}")
+    if size > MOST_SIZE:
+        raise UserError(f"data.size={size} is far larger than the scans: give at most {MOST_SIZE}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"data.seed={seed} is not possible: give a whole number from 0 to {2**32 - 1}")
     if not 0.05 <= test_fraction <= 0.95:
         raise UserError(f"data.test_fraction={test_fraction} is not possible: give a fraction from 0.05 to 0.95")
     pixels, classes = load_digits(return_X_y=True)

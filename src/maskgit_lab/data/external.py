@@ -5,7 +5,6 @@ Shapes: n images, H x W pixels.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,8 +20,10 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from maskgit_lab.data.pictures import PictureFiles
 from maskgit_lab.data.source import Images, Key, Unreadable
+from maskgit_lab.data.walking import images_below
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.paths import check_regular
 
 IMAGES, LABELS = "arr_0", "arr_1"  # of ADM's sample files: uint8 (n, H, W, 3), and the classes if it has them
 GRID = "grid.png"  # an overview that `sample.py` draws of the images in a folder, and is not one of them
@@ -54,13 +55,7 @@ class FolderImages(ExternalImages):
     decodes: ClassVar[bool] = True
 
     def __init__(self, folder: Path) -> None:
-        found = sorted(
-            os.path.join(place, name)  # noqa: PTH118
-            for place, _, names in os.walk(folder)
-            for name in names
-            if name.lower().endswith(IMG_EXTENSIONS)
-        )
-        found = [path for path in found if not _is_overview(Path(path), folder)]
+        found = [path for path in sorted(*images_below([folder])) if not _is_overview(Path(path), folder)]
         if not found:
             raise UserError(f"{folder} has no images: give a folder that has ({', '.join(IMG_EXTENSIONS)})")
         self.title = folder.name
@@ -83,6 +78,7 @@ class FolderImages(ExternalImages):
         first: tuple[Path, tuple[int, int]] | None = None
         for path in paths:
             try:
+                check_regular(path)
                 with Image.open(path) as picture:
                     size = picture.size
             except Exception as error:  # Pillow raises almost anything on a damaged file
@@ -99,7 +95,7 @@ class FolderImages(ExternalImages):
 
 def _is_overview(path: Path, folder: Path) -> bool:
     """Whether a file is the grid that this suite drew of the images in a folder, by what is written in it."""
-    if path != folder / GRID:
+    if path != folder / GRID or not path.is_file():
         return False
     try:
         with Image.open(path) as picture:
@@ -118,7 +114,7 @@ class ArrayImages(ExternalImages):
     def __init__(self, path: Path) -> None:
         self.path, self.title = path, path.name
         self.array, self.classes = _read(path)
-        if self.array.ndim != 4 or self.array.shape[3] != 3 or not len(self.array):
+        if self.array.ndim != 4 or self.array.shape[3] != 3 or not self.array.size:
             raise UserError(
                 f"{path} has {IMAGES} of shape {self.array.shape}: give images as uint8 of shape (n, height, width, 3)"
             )

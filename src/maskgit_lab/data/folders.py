@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from urllib.error import URLError
 
 from sklearn.model_selection import train_test_split
 from torchvision import datasets
-from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from maskgit_lab.data.pictures import PictureArrays, PictureFiles, Pictures
 from maskgit_lab.data.source import ImageData
 from maskgit_lab.data.views import Framing, Views
+from maskgit_lab.data.walking import folders_in, images_below
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.objects import checked_arguments
+from maskgit_lab.paths import path_of
 
 HELD_OUT = ("val", "valid", "validation", "test")
 IMAGENET_CLASSES = 1000
@@ -117,7 +121,7 @@ def cifar10(root: str, max_unreadable: int = 10, **framing: Any) -> ImageData:
     Raises:
         UserError: neither exists, and it cannot be downloaded.
     """
-    frame, folder = framing_of(framing), Path(root).expanduser()
+    frame, folder = framing_of(framing), path_of(root, "data.root")
     if (folder / "train").is_dir():
         train, test, classes = _split_folders(folder)
         return framed("cifar10", Views(train, frame), Views(test, frame), classes, max_unreadable)
@@ -136,8 +140,9 @@ def framing_of(settings: dict[str, Any]) -> Framing:
     """A `Framing` from a config's values.
 
     Raises:
-        UserError: values out of range.
+        UserError: values of another type, or out of range.
     """
+    settings = checked_arguments(Framing, settings, "data")
     scale, ratio = settings.get("crop_scale"), settings.get("crop_ratio", 1)
     given = {"crop_scale": None if scale is None else _numbers("crop_scale", scale)}
     ratios = ratio if isinstance(ratio, Sequence) else (ratio, ratio)
@@ -151,29 +156,53 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
 
 
 def _existing(root: str) -> Path:
-    folder = Path(root).expanduser().resolve()
+    folder = path_of(root, "data.root")
     if not folder.is_dir():
         raise UserError(f"data.root={root} is not a folder: give the folder of the images")
-    return folder
+    return folder.resolve()
 
 
 def _split_folders(root: Path) -> tuple[Pictures, Pictures, list[str]]:
     held_out = next((name for name in HELD_OUT if (root / name).is_dir()), None)
     if not (root / "train").is_dir() or held_out is None:
         raise UserError(f"{root} has no train/ and val/ (or test/) folders: give the folder that has them")
-    (train, classes), (test, test_classes) = _class_folders(root / "train"), _class_folders(root / held_out)
+    folders = root / "train", root / held_out
+    train, classes = _class_folders(folders[0], folders)
+    test, test_classes = _class_folders(folders[1], folders, trains=False)
     if classes != test_classes:
         odd = min(set(classes) ^ set(test_classes))
         raise UserError(f"{root} has different classes in train/ and {held_out}/ (such as {odd}): make them the same")
     return train, test, classes
 
 
-def _class_folders(root: Path) -> tuple[PictureFiles, list[str]]:
-    try:
-        classes, numbers = find_classes(root)
-        samples = make_dataset(root, numbers, IMG_EXTENSIONS, allow_empty=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{root} has no class folders: give a folder with one folder of images per class") from error
-    if not samples:
+def _class_folders(root: Path, splits: Sequence[Path] = (), *, trains: bool = True) -> tuple[PictureFiles, list[str]]:
+    """The images of the folders in a folder, and the names of these folders; links do not lead into other splits.
+
+    Raises:
+        UserError: there are none; or a class has no images and `trains`, so that nothing could learn it.
+    """
+    classes = folders_in(root)
+    if not classes:
+        raise UserError(f"{root} has no class folders: give a folder with one folder of images per class")
+    for name in classes:
+        _check_name(root, name)
+    found = images_below([root / name for name in classes], apart=[*splits, *_in_all(splits)])
+    if not any(found):
         raise UserError(f"{root} has no images in its class folders: give one that has ({', '.join(IMG_EXTENSIONS)})")
-    return PictureFiles(root, samples), classes
+    if trains and not all(found):
+        empty = next(name for name, paths in zip(classes, found, strict=True) if not paths)
+        raise UserError(f"the class folder {empty} in {root} has no images: add some, or move the folder away")
+    return PictureFiles(root, [(path, label) for label, paths in enumerate(found) for path in paths]), classes
+
+
+def _in_all(folders: Sequence[Path]) -> list[Path]:
+    return [folder / name for folder in folders for name in folders_in(folder)]
+
+
+def _check_name(root: Path, name: str) -> None:
+    """Raises a `UserError` for a class whose name no text can have, in which all that is written later names it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode(errors="backslashreplace")
+        raise UserError(f"the class folder {shown} in {root} has a name that is not UTF-8: rename it") from error

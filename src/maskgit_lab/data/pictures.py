@@ -19,6 +19,7 @@ from torch import Tensor
 from maskgit_lab.data.source import Unreadable
 from maskgit_lab.errors import first_line
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.paths import check_regular
 
 PROBE_SIZE = (64, 64)  # a JPEG is read whole but decoded at an eighth of its size, which is enough to find damage
 
@@ -83,7 +84,10 @@ class EncodedPictures(Pictures):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about odd metadata and very large pictures
-                with Image.open(self.source(index)) as picture:
+                source = self.source(index)
+                if isinstance(source, Path):
+                    check_regular(source)
+                with Image.open(source) as picture:
                     if probe:
                         picture.draft("RGB", PROBE_SIZE)
                     return to_rgb(picture)
@@ -101,15 +105,15 @@ class PictureFiles(EncodedPictures):
         self.labels = torch.tensor([label for _, label in samples], dtype=torch.int64)
 
     def fingerprint(self) -> str:
-        names = [self.name(index) for index in range(len(self.paths))]
+        names = [os.fsdecode(path) for path in self.paths]
         sizes = [_size(self.root / name) for name in names]
         return fingerprint({"paths": names, "bytes": sizes, "labels": self.labels.tolist()})
 
     def source(self, index: int) -> Path:
-        return self.root / self.name(index)
+        return self.root / os.fsdecode(self.paths[index])
 
     def name(self, index: int) -> str:
-        return os.fsdecode(self.paths[index])
+        return bytes(self.paths[index]).decode(errors="replace")  # for people: names need not be UTF-8
 
 
 class PictureRows(EncodedPictures):

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from maskgit_lab.data.source import ImageData, Images, Unreadable
 from maskgit_lab.errors import UserError
+from maskgit_lab.lifeline import end_worker_with_parent
 
 CHUNK = 64
 MOST_NAMED = 10
@@ -39,7 +40,9 @@ def find_unreadable(images: Images, workers: int, advance: Callable[[int], None]
         advance: called with the number of images after each batch.
     """
     found: list[int] = []
-    batches: Iterable[list[int]] = DataLoader(_Probes(images), CHUNK, num_workers=workers, collate_fn=list)
+    batches: Iterable[list[int]] = DataLoader(
+        _Probes(images), CHUNK, num_workers=workers, collate_fn=list, worker_init_fn=end_worker_with_parent
+    )
     for batch in batches:
         found += [index for index in batch if index >= 0]
         advance(len(batch))

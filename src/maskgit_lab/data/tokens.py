@@ -15,9 +15,11 @@ from torch import Tensor
 
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import Key, Labelled
+from maskgit_lab.errors import UserError, first_line
 
 SPLITS = ("train", "test")
 CODES, LABELS = "codes", "labels"
+CODE_TYPES = {torch.uint16, torch.int32}  # on disk
 SHARD = "-shard-"  # between the split and the items in the names of shards
 
 
@@ -56,18 +58,50 @@ class TokenCache:
         height, width = self.train.shards[0].shape[1:]
         return height, width
 
-    def check(self, n_train: int, n_test: int) -> None:
-        """Raises a `ValueError` unless the shards hold the codes of so many images, all of one shape."""
-        for split, n_images in ((self.train, n_train), (self.test, n_test)):
+    def check(self) -> None:
+        """Raises a `ValueError` unless both splits hold grids of integers, all of one shape, for their labels."""
+        for split in (self.train, self.test):
             n_items, shapes = sum(map(len, split.shards)), {shard.shape[1:] for shard in split.shards}
-            if len(split) != n_images or n_items != split.n_views * n_images or shapes != {self.grid}:
-                raise ValueError(f"{n_items:,} grids for {n_images:,} images")
+            if not n_items or n_items != split.n_views * len(split) or shapes != {self.grid} or 0 in self.grid:
+                raise ValueError(f"{n_items:,} grids for {len(split):,} images")
+            kinds = {shard.dtype for shard in split.shards}
+            if not kinds <= CODE_TYPES or split.labels.dtype != torch.int64 or split.labels.ndim != 1:
+                raise ValueError("codes or labels that are no integers")
+
+    def check_values(self, n_codes: int, n_classes: int) -> None:
+        """Raises a `ValueError` unless all codes and labels are among so many."""
+        for split in (self.train, self.test):
+            if not 0 <= int(split.labels.min()) <= int(split.labels.max()) < n_classes:
+                raise ValueError(f"labels that are not below {n_classes}")
+            if not all(0 <= int(shard.int().min()) <= int(shard.int().max()) < n_codes for shard in split.shards):
+                raise ValueError(f"codes that are not below {n_codes}")
 
     @classmethod
     def open(cls, folder: Path) -> TokenCache:
         """Opens what `shards_of` and `save_labels` left in a folder, without reading it into memory."""
         labels = load_file(folder / f"{LABELS}.safetensors")
         return cls(*(TokenDataset([s[CODES] for s in shards_of(folder, split, 0)], labels[split]) for split in SPLITS))
+
+
+def open_codes(folder: Path, n_codes: int, n_classes: int, advice: str = "make it again") -> TokenCache:
+    """Opens a token cache whose files may come from anywhere.
+
+    Args:
+        folder: of the cache.
+        n_codes: of the tokenizer.
+        n_classes: of the images.
+        advice: what to do where it cannot be used, as the end of a sentence.
+
+    Raises:
+        UserError: it does not hold codes and labels of that many images, or of so many codes and classes.
+    """
+    try:
+        cache = TokenCache.open(folder)
+        cache.check()
+        cache.check_values(n_codes, n_classes)
+    except Exception as error:  # torch and safetensors raise almost anything on files that hold something else
+        raise UserError(f"the token cache {folder} is damaged ({first_line(error)}): {advice}") from error
+    return cache
 
 
 def shards_of(folder: Path, split: str, n_items: int) -> Shards:

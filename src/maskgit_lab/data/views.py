@@ -21,6 +21,7 @@ from maskgit_lab.data.pictures import Pictures
 from maskgit_lab.data.source import Images, Key
 from maskgit_lab.errors import UserError
 from maskgit_lab.seeds import mix_seeds
+from maskgit_lab.sizes import MOST_SIDE
 
 CROPPED_VIEWS = 10  # of an image that are worth keeping where crops are random
 
@@ -43,8 +44,10 @@ class Framing:
     crop_ratio: tuple[float, ...] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"data.size={self.size} is not possible: give a whole number of at least 1")
+        if not 1 <= self.size <= MOST_SIDE:
+            raise UserError(f"data.size={self.size} is not possible: give a whole number from 1 to {MOST_SIDE}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"data.seed={self.seed} is not possible: give a whole number from 0 to {2**32 - 1}")
         scale = self.crop_scale
         if scale is not None and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
             raise UserError(

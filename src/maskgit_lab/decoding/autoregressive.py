@@ -1,6 +1,6 @@
 """Autoregressive decoding: one token at a time, as the paper's baseline does (MaskGIT, section 4.2).
 
-Shapes: B images, N tokens an image, t tokens that come before the next one, K codes.
+Shapes: B images, N tokens per image, t tokens before the next one, K codes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from maskgit_lab.decoding.base import CausalModel, Decoded, Decoder, Model
+from maskgit_lab.decoding.base import CausalModel, Decoded, Decoder, Model, check_scale
 from maskgit_lab.decoding.guidance import check_guidance, guided_causal
 from maskgit_lab.decoding.noise import exponential
 from maskgit_lab.errors import UserError
@@ -23,25 +23,25 @@ NextLogits = Callable[[Tensor], Tensor]  # the first t tokens of the order (B, t
 
 @dataclass(frozen=True, kw_only=True)
 class Autoregressive(Decoder):
-    """Draws one token at a time in the order of the model; the paper's has temperature 1 and draws from all codes."""
+    """Draws one token at a time in the order of the model; the paper uses temperature 1 and all codes."""
 
     is_autoregressive: ClassVar[bool] = True
 
     temperature: float = 1.0  # divides the logits
-    top_k: int | None = None  # draws from so many of the likeliest codes; None: from all
-    top_p: float = 1.0  # and from the fewest of the likeliest whose probabilities add up to this
-    guidance: float = 0.0  # of classifier-free guidance, which the paper does not have; 0 is none
-    kv_cache: bool = True  # keeps the keys and values of the tokens before, instead of computing them at every token
+    top_k: int | None = None  # draws from this many of the likeliest codes; None: from all
+    top_p: float = 1.0  # draws from the smallest set of likeliest codes whose probabilities add up to this
+    guidance: float = 0.0  # strength of classifier-free guidance (not in the paper); 0 is none
+    kv_cache: bool = True  # keeps the keys and values of earlier tokens, instead of computing them for every token
 
     def __post_init__(self) -> None:
         for key, allowed, advice in (
             ("temperature", self.temperature > 0, "a number above 0"),
             ("top_k", self.top_k is None or self.top_k >= 1, "a whole number of at least 1, or null for all codes"),
             ("top_p", 0 < self.top_p <= 1, "a number above 0 and at most 1"),
-            ("guidance", self.guidance >= 0, "a number that is not negative"),
         ):
             if not allowed:
                 raise UserError(f"decode.{key}={getattr(self, key)} is not possible: give {advice}")
+        check_scale("guidance", self.guidance)
 
     def __call__(
         self,
@@ -52,10 +52,10 @@ class Autoregressive(Decoder):
     ) -> Decoded:
         """Fills masked tokens in the order of the model.
 
-        A token is drawn given those before it, known ones among them; known tokens after it are not seen, which is
+        A token is drawn given those before it, including known ones; known tokens after it are not seen, which limits
         what an autoregressive model can do with a hole.
         """
-        assert isinstance(model, CausalModel)  # which `check_fits_model` has seen to
+        assert isinstance(model, CausalModel)  # ensured by `check_fits_model`
         next_logits = class_next_logits(guided_causal(model, self.guidance), labels, kv_cache=self.kv_cache)
         return decode_in_order(
             tokens,
@@ -76,13 +76,13 @@ class Autoregressive(Decoder):
 def class_next_logits(model: CausalModel, labels_B: Int64[Tensor, " B"], *, kv_cache: bool) -> NextLogits:
     """The logits of the next token for images of these classes, whose tokens are passed in order.
 
-    The first token has nothing before it but the class: the model then runs once for each class.
+    Only the class comes before the first token: the model then runs once per class.
 
     Args:
         model: gives the logits.
         labels_B: the class of each image.
-        kv_cache: whether keys and values are kept from call to call; each call then extends the tokens of the one
-            before.
+        kv_cache: whether keys and values are kept from call to call; each call must then extend the tokens of the
+            previous one.
     """
     cache = model.new_cache(len(labels_B)) if kv_cache else None
 
@@ -108,15 +108,15 @@ def decode_in_order(
     probabilities: Callable[[Tensor], Tensor],
     generators: Sequence[torch.Generator],
 ) -> Decoded:
-    """Fills every masked position, one after the other; known tokens never change.
+    """Fills the masked positions one after another; known tokens never change.
 
     Args:
-        tokens: codes, with `mask_id` where a token is to be found.
+        tokens: codes, with `mask_id` at the positions to fill.
         next_logits: maps the first t tokens of the order to logits (B, K) of the next.
         order: of the positions.
         mask_id: the token that stands for "unknown".
-        probabilities: maps logits (B, K) to what tokens are drawn from.
-        generators: randomness for each image, on the device of the tokens; an image draws for its masked tokens alone.
+        probabilities: maps logits (B, K) to the probabilities that tokens are drawn from.
+        generators: randomness for each image, on the device of the tokens; an image draws only for its masked tokens.
 
     Returns:
         The filled tokens, and the grid after each of N steps.
@@ -149,18 +149,18 @@ def _history(
 def probabilities(
     logits_BK: Float[Tensor, "B K"], temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
 ) -> Float[Tensor, "B K"]:
-    """What a token is drawn from: softmax(logits / temperature), cut to the likeliest codes.
+    """The probabilities that a token is drawn from: softmax(logits / temperature), cut to the likeliest codes.
 
     Args:
         logits_BK: of the codes.
         temperature: above 0.
-        top_k: the number of codes that are kept; None: all.
-        top_p: the fewest codes are kept whose probabilities add up to it (Holtzman et al. 2020), after `top_k`.
+        top_k: the number of codes to keep; None: all.
+        top_p: keeps the smallest set of codes whose probabilities add up to it (Holtzman et al. 2020), after `top_k`.
 
     Returns:
         In single precision; codes that are cut have 0, and the others may add up to less than 1.
     """
-    # Divided after the largest is subtracted, no temperature is too low for single precision.
+    # The largest is subtracted before the division, so that no temperature is too low for single precision.
     below_BK = logits_BK.float() - logits_BK.float().amax(dim=-1, keepdim=True)
     p_BK = (below_BK / max(temperature, torch.finfo(torch.float32).tiny)).softmax(dim=-1)
     if top_k is None and top_p == 1:

@@ -1,6 +1,6 @@
-"""What every decoder is: a grid with masked tokens in, a full grid out. It knows the model as a callable only.
+"""The interface of a decoder: a grid with masked tokens in, a full grid out. It sees the model only as a callable.
 
-Shapes: B images, N tokens an image, K codes, T steps.
+Shapes: B images, N tokens per image, K codes, T steps.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.objects import TARGET, build, locate
+from maskgit_lab.sizes import MOST_SCALE
 
 PACKAGE = "maskgit_lab."
 COMMON = ("schedule", "steps")  # settings that are not one decoder's own
@@ -25,17 +26,17 @@ COMMON = ("schedule", "steps")  # settings that are not one decoder's own
 
 @runtime_checkable
 class Model(Protocol):
-    """Predicts tokens: what a decoder knows of a network."""
+    """Predicts tokens: all that a decoder knows about a network."""
 
     mask_id: int  # the token that stands for "unknown"
 
     @property
     def null_label(self) -> int:
-        """The label of no class."""
+        """The label for "no class"."""
         ...
 
     def __call__(self, tokens: Int64[Tensor, "B N"], labels: Int64[Tensor, " B"], /) -> Tensor:
-        """Logits (B, N, K) of the codes at every position."""
+        """Logits (B, N, K) over the codes at every position."""
         ...
 
 
@@ -46,11 +47,11 @@ class CausalModel(Model, Protocol):
     order_N: Tensor  # the positions in that order
 
     def next_logits(self, known: Int64[Tensor, "B t"], labels: Int64[Tensor, " B"], cache: Any = None, /) -> Tensor:
-        """Logits (B, K) of the token after the first t, with what a cache keeps of them."""
+        """Logits (B, K) of the token that follows the first t; a cache keeps the keys and values of these."""
         ...
 
     def new_cache(self, batch_size: int, /) -> Any:
-        """An empty cache; `take(other, index)` fills it with what another has of the images of an index."""
+        """An empty cache; `take(other, index)` copies the entries of the images in `index` from another one."""
         ...
 
 
@@ -59,8 +60,8 @@ class Decoded:
 
     Args:
         tokens: (B, N), filled.
-        history: (B, T, N), of which [:, t] is what the model sees after step t, masks included; or what computes it,
-            so that N steps of N tokens take memory only where somebody looks at them.
+        history: (B, T, N), where [:, t] is the grid after step t, masks included; or a function that computes it,
+            so that N steps of N tokens take memory only if they are used.
     """
 
     def __init__(
@@ -76,11 +77,11 @@ class Decoded:
 
 
 class Decoder(ABC):
-    """Fills masked tokens; known tokens never change.
+    """Fills in masked tokens; known tokens never change.
 
-    A decoder is a frozen dataclass and a YAML file in `conf/decode/`. Its fields are its settings, by which rows of
-    results know it; the fields `schedule` and `steps`, if it has them, are filled in for it. `__post_init__` raises a
-    `UserError` for values that make no sense.
+    A decoder is a frozen dataclass and a YAML file in `conf/decode/`. Its fields are its settings, which rows of
+    results record; the fields `schedule` and `steps`, if it has them, are set for it. `__post_init__` raises a
+    `UserError` for invalid values.
     """
 
     is_autoregressive: ClassVar[bool] = False  # whether it needs a `CausalModel`, instead of one that fills masks
@@ -96,8 +97,8 @@ class Decoder(ABC):
         """Fills every position that holds `model.mask_id`.
 
         Args:
-            model: the network, which knows its mask token.
-            tokens: codes, with the mask token where one is to be found.
+            model: the network, with its mask token.
+            tokens: codes, with the mask token at the positions to fill.
             labels: the class of each image.
             generators: randomness for each image, on the device of the tokens.
         """
@@ -118,8 +119,8 @@ class Decoder(ABC):
         """Raises a `UserError` if it cannot decode a model.
 
         Args:
-            autoregressive: whether the model predicts one token after the other.
-            label_dropout: share of the images that it was trained on without their class.
+            autoregressive: whether the model predicts one token after another.
+            label_dropout: share of the training images that were shown without their class.
         """
         if autoregressive and not self.is_autoregressive:
             raise _fills_masks(type(self))
@@ -135,18 +136,26 @@ class Decoder(ABC):
         return replace(self, steps=steps) if "steps" in self.settings else self  # type: ignore[type-var]
 
 
+def check_scale(name: str, value: float) -> None:
+    """Raises a `UserError` unless a setting can scale noise or logits: larger numbers are infinite in 32 bits."""
+    if not value >= 0:  # NaN too
+        raise UserError(f"decode.{name}={value} is not possible: give a number that is not negative")
+    if value > MOST_SCALE:
+        raise UserError(f"decode.{name}={value} is not possible: give at most {MOST_SCALE:.0f}")
+
+
 def build_decoder(decode: Mapping[str, Any], trained: Schedule | None, steps: int) -> Decoder:
     """The decoder that the settings of the group `decode` describe.
 
     Args:
-        decode: `_target_`, `schedule` (a name, the dotted name of a class of one's own, or None) and the decoder's own
+        decode: `_target_`, `schedule` (a name, the dotted name of a class of your own, or None) and the decoder's own
             settings.
-        trained: the schedule of the training, which is used where none is named; None: of an autoregressive model.
+        trained: the training schedule, which is used if none is named; None for an autoregressive model.
         steps: T.
 
     Raises:
-        UserError: there is no such decoder or schedule, its settings make no sense, or it needs the schedule of a
-            training that had none.
+        UserError: there is no such decoder or schedule, its settings are invalid, or it needs the training schedule
+            and there is none.
     """
     own = {key: value for key, value in decode.items() if key not in COMMON}
     kind = locate(own.get(TARGET), f"decode.{TARGET}", "decode cannot be built")
@@ -165,8 +174,10 @@ def _fills_masks(kind: type) -> UserError:
     )
 
 
-def _chosen_schedule(name: str | None, trained: Schedule | None) -> Schedule:
-    """The schedule that `decode.schedule` names; a dotted name is that of a class, as in `_target_`."""
+def _chosen_schedule(name: Any, trained: Schedule | None) -> Schedule:
+    """The schedule that `decode.schedule` names; a dotted name refers to a class, as in `_target_`."""
+    if name is not None and not isinstance(name, str):
+        raise UserError(f"decode.schedule={name} is not possible: give the name of a schedule, such as cosine")
     if name is None or "." not in name or (trained is not None and name == trained.name):
         return named_schedule(name, trained)
     if trained is not None and name == f"{type(trained).__module__}.{type(trained).__qualname__}":
@@ -175,7 +186,7 @@ def _chosen_schedule(name: str | None, trained: Schedule | None) -> Schedule:
 
 
 def named_schedule(name: str | None, trained: Schedule | None = None) -> Schedule:
-    """The schedule of that name, or the one of the training.
+    """The schedule of that name, or the training schedule.
 
     Raises:
         UserError: there is no such schedule, or it needs settings of its own.

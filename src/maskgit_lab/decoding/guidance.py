@@ -1,6 +1,6 @@
-"""Logits for class-conditional decoding, without repeating what images of a class share.
+"""Logits for class-conditional decoding, without repeating what images of a class have in common.
 
-Shapes: B images, N tokens an image, K codes.
+Shapes: B images, N tokens per image, K codes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LogitsFn = Callable[[Tensor], Tensor]
 def class_logits(model: ClassModel, labels_B: Int64[Tensor, " B"], mask_id: int) -> LogitsFn:
     """The `logits_fn` of `decode` for images of these classes.
 
-    Where every token of every image is still masked, all images of a class are the same input: the model then runs
-    once for each class, which saves the first of T steps.
+    While all tokens of all images are masked, images of the same class are the same input: the model then runs
+    once per class, which saves the first of T steps.
 
     Args:
         model: maps tokens (B, N) and labels (B,) to logits (B, N, K).
@@ -45,7 +45,7 @@ def guided(model: ClassModel, null_label: int, scale: float) -> ClassModel:
 
     Args:
         model: maps tokens (B, N) and labels (B,) to logits (B, N, K); trained with label dropout.
-        null_label: the label of no class.
+        null_label: the label for "no class".
         scale: 0 leaves the logits as they are.
     """
     if scale == 0:
@@ -60,7 +60,7 @@ def guided(model: ClassModel, null_label: int, scale: float) -> ClassModel:
 
 
 def guided_causal(model: CausalModel, scale: float) -> CausalModel:
-    """The same for a model that predicts one token after the other.
+    """The same for a model that predicts one token after another.
 
     Args:
         model: trained with label dropout.
@@ -70,7 +70,7 @@ def guided_causal(model: CausalModel, scale: float) -> CausalModel:
 
 
 def check_guidance(guidance: float, label_dropout: float) -> None:
-    """Raises a `UserError` for guidance of a model that knows no logits without a class."""
+    """Raises a `UserError` for guidance of a model that was never trained without a class."""
     if guidance > 0 and label_dropout == 0:
         raise UserError(
             f"decode.guidance={guidance} needs a model that was trained with mvtm.label_dropout above 0: set it to 0"
@@ -78,7 +78,7 @@ def check_guidance(guidance: float, label_dropout: float) -> None:
 
 
 class _TwoCaches:
-    """With the class, and without."""
+    """A cache with the class, and one without."""
 
     def __init__(self, with_class: Any, without: Any) -> None:
         self.with_class, self.without = with_class, without

@@ -1,6 +1,6 @@
 """MaskGIT's iterative parallel decoding (section 3.2, Iterative Decoding).
 
-Shapes: B images, N tokens an image, K codes, T steps.
+Shapes: B images, N tokens per image, K codes, T steps.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from maskgit_lab.decoding.base import Decoded, Decoder, Model
+from maskgit_lab.decoding.base import Decoded, Decoder, Model, check_scale
 from maskgit_lab.decoding.guidance import LogitsFn, check_guidance, class_logits, guided
 from maskgit_lab.decoding.noise import Randomness, exponential
-from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
 
 
@@ -27,14 +26,11 @@ class MaskGIT(Decoder):
     schedule: Schedule  # gamma
     steps: int  # T
     choice_temperature: float = 4.5  # scale of the Gumbel noise on the confidence
-    guidance: float = 0.0  # of classifier-free guidance, which the paper does not have; 0 is none
+    guidance: float = 0.0  # strength of classifier-free guidance (not in the paper); 0 is none
 
     def __post_init__(self) -> None:
         for key in ("choice_temperature", "guidance"):
-            if getattr(self, key) < 0:
-                raise UserError(
-                    f"decode.{key}={getattr(self, key)} is not possible: give a number that is not negative"
-                )
+            check_scale(key, getattr(self, key))
 
     def __call__(
         self,
@@ -59,7 +55,7 @@ class MaskGIT(Decoder):
 
 
 class Step(NamedTuple):
-    """One step of a decoding: the model's input, its output, and what was kept of that."""
+    """One decoding step: the model's input, its output, and what was kept of that."""
 
     before: Int64[Tensor, "B N"]  # what the model sees, masks included
     filled: Int64[Tensor, "B N"]  # known tokens, and a sampled code at each masked position
@@ -81,21 +77,21 @@ def decode(
     """Fills every masked position in `steps` steps; known tokens never change.
 
     Args:
-        tokens: codes, with `mask_id` where a token is to be found; the holes of the images may differ in size.
+        tokens: codes, with `mask_id` at the positions to fill; the holes of the images may differ in size.
         logits_fn: maps tokens (B, N) to logits (B, N, K), with K at most `mask_id`.
-        schedule: gamma, of which the share of the hole that stays masked after each step follows.
+        schedule: gamma, which determines the share of the hole that stays masked after each step.
         steps: T, at least 1.
         mask_id: the token that stands for "unknown".
         choice_temperature: scale of the Gumbel noise on the confidence; it falls linearly to 0.
-        generator: randomness, on the device of the tokens; without one, torch's global generator. With a generator for
-            each image, an image does not depend on which others are decoded with it.
+        generator: randomness, on the device of the tokens; None uses torch's global generator. With one generator per
+            image, an image does not depend on which others are decoded with it.
 
     Returns:
         The filled tokens, and the grid after each step.
 
     Raises:
-        ValueError: `steps` below 1, a negative temperature, logits that reach over the mask token, or another number
-            of generators than of images.
+        ValueError: `steps` below 1, a negative temperature, logits that include the mask token, or a number of
+            generators that differs from the number of images.
     """
     history = []
     for step in decode_steps(
@@ -121,7 +117,7 @@ def decode_steps(
     choice_temperature: float = 4.5,
     generator: Randomness = None,
 ) -> Iterator[Step]:
-    """The steps of `decode`, one after the other, with the confidences; the arguments and errors are its own."""
+    """Yields the steps of `decode` with their confidences; the arguments and errors are the same."""
     _check(steps, choice_temperature)
     if isinstance(generator, Sequence) and len(generator) != len(tokens):
         raise ValueError(f"{len(generator)} generators for {len(tokens)} images: give one for each, or one for all")
@@ -155,7 +151,7 @@ def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int)
     ratio_T = torch.arange(1, steps + 1, dtype=torch.float64) / steps
     n_B1 = n_masked_B[:, None].double()
     share_BT = schedule(ratio_T.expand(len(n_masked_B), steps), n_B1)
-    # 1e-9: the rounding error of a product that is a whole number on paper must not cost a token.
+    # 1e-9: rounding must not cost a token where the product is exactly a whole number.
     planned_BT = torch.floor(n_B1 * share_BT + 1e-9).long()
     counts, now_B = [], n_masked_B
     for t in range(steps):
@@ -167,7 +163,7 @@ def mask_counts(n_masked_B: Int64[Tensor, " B"], schedule: Schedule, steps: int)
 def _sample(
     logits_BNK: Float[Tensor, "B N K"], mask_id: int, generator: Randomness
 ) -> tuple[Int64[Tensor, "B N"], Float[Tensor, "B N"]]:
-    """One code a position at temperature 1, and its log-probability."""
+    """One code per position at temperature 1, and its log-probability."""
     if logits_BNK.shape[-1] > mask_id:
         raise ValueError(f"logits over {logits_BNK.shape[-1]} tokens reach the mask token {mask_id}: cut them to codes")
     p_BNK = logits_BNK.float().softmax(dim=-1)
@@ -176,6 +172,6 @@ def _sample(
 
 
 def _lowest(confidence_BN: Float[Tensor, "B N"], count_B: Int64[Tensor, " B"]) -> Bool[Tensor, "B N"]:
-    """True at the `count_B` positions of lowest confidence; exactly so many, also when some are equal."""
+    """True at the `count_B` positions of lowest confidence; exactly that many, even with ties."""
     rank_BN = confidence_BN.argsort(dim=-1, stable=True).argsort(dim=-1)
     return rank_BN < count_B[:, None]

@@ -13,9 +13,10 @@ from maskgit_lab.data.source import ImageData
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation import chosen
 from maskgit_lab.evaluation.floors import Floor
-from maskgit_lab.evaluation.reference import SPLITS, real_images
+from maskgit_lab.evaluation.reference import SPLITS, RealImages, check_published
 from maskgit_lab.evaluation.scorer import choices_of
 from maskgit_lab.metrics import registry
+from maskgit_lab.metrics.pretrained import check_size
 from maskgit_lab.metrics.registry import INCEPTION
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.run import Run
@@ -48,11 +49,12 @@ def check_arguments(settings: EvaluateConf) -> None:
         )
     if settings.checkpoint is None:
         return
-    if is_run(Path(settings.checkpoint).expanduser()):
-        if given_tokenizer(settings.tokenizer) is not None:
+    tokenizer = given_tokenizer(settings.tokenizer)
+    if is_run(Path(settings.checkpoint)):
+        if tokenizer is not None:
             raise UserError(f"{settings.checkpoint} is a run with a tokenizer of its own: leave tokenizer.weights out")
         return
-    has_no_steps = _has_no_steps(Path(settings.checkpoint).expanduser())
+    has_no_steps = _has_no_steps(Path(settings.checkpoint))
     check_decoding(settings.decode, autoregressive=has_no_steps)
     for key, value in (("out", settings.out), ("decode.steps", steps), ("eval.reference", reference)):
         if value is None and not (has_no_steps and key == "decode.steps"):
@@ -86,10 +88,7 @@ def settings_of(settings: EvaluateConf, folder: RunFolder | None) -> CommonConf:
     given["trainer"] = {**hardware, "precision": hardware["precision"] or "32-true"}
     metrics = [name for name in registry.names() if name not in NEED_DATA]
     base = CommonConf(features=FeaturesConf(name=INCEPTION), eval=EvalConf(metrics=metrics))
-    whole = replaced(base, CommonConf, given)
-    if whole.features.name == "classifier" and whole.classifier is None:
-        raise UserError("features=classifier needs to know which: add classifier=small")
-    return whole
+    return replaced(base, CommonConf, given)
 
 
 def needs_data(settings: CommonConf) -> bool:
@@ -108,11 +107,23 @@ def check_classes(folder: RunFolder, data: ImageData) -> None:
         )
 
 
-def check_evaluation(settings: CommonConf, data: ImageData) -> None:
-    """Raises a `UserError` for an evaluation that these data do not allow."""
-    choices, real = choices_of(settings.eval), real_images(settings.eval.reference, data)
-    choices.check(settings.eval.n_samples or len(data.train))
-    real.check((data.size, data.size), choices)
+def check_evaluation(settings: CommonConf, data: ImageData | None, real: RealImages, size: int) -> None:
+    """Raises a `UserError` for an evaluation that cannot be, before anything is computed for it.
+
+    Args:
+        settings: of the evaluation.
+        data: the real images, if there are any.
+        real: the images of the reference.
+        size: height and width of the samples in pixels.
+    """
+    choices, conf = choices_of(settings.eval), settings.eval
+    n_samples = len(data.train) if conf.n_samples is None and data is not None else conf.n_samples
+    if n_samples is not None:  # else `labels_of` asks for it
+        choices.check(n_samples)
+    real.check((size, size), choices, conf.reference_features)
+    for extractor in {settings.features.name, conf.precision_features} - {None}:
+        check_size(str(extractor), (size, size))
+        check_published(real, str(extractor))
 
 
 def possible_metrics(

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from maskgit_lab import lifeline
 from maskgit_lab.data.source import Images
 from maskgit_lab.lit.hardware import workers
 from maskgit_lab.metrics.features import FeatureExtractor, Features
@@ -31,7 +32,8 @@ def image_batches(run: Run[CommonConf], images: Images, batches: Sequence[range]
 def float_batches(run: Run[CommonConf], images: Images, batches: Sequence[range]) -> Iterator[Tensor]:
     """Images as they are evaluated, in these batches, (B, 3, H, W) in [0, 1]."""
     n_workers = workers(run.hardware) if images.decodes else 0
-    loader = DataLoader(images, batch_sampler=[list(batch) for batch in batches], num_workers=n_workers)
+    rows, end = [list(batch) for batch in batches], lifeline.end_worker_with_parent
+    loader = DataLoader(images, batch_sampler=rows, num_workers=n_workers, worker_init_fn=end)
     return (batch for batch, _ in loader)
 
 

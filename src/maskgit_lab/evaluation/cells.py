@@ -144,7 +144,7 @@ def _timed(cell: Cell, effort: Effort) -> Row:
         return {**about, **({EXPECTED: expected} if expected > effort.most else _measured(work, effort))}
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
-        return {**about, FAULT: "it does not fit the memory of the GPU"}
+        return {**about, FAULT: "it does not fit in the GPU's memory"}
 
 
 def _measured(work: Decoding | Pixels, effort: Effort) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _with_other_tokens(decoding: Decoding, tokens_BN: torch.Tensor) -> int:
     allowed = 0 if len(tokens_BN) == 1 else max(1, len(tokens_BN) // ROUNDED)
     if n_other > allowed and next(decoding.net.parameters()).dtype == torch.float32:
         raise UserError(
-            f"{n_other} of {len(tokens_BN)} images have other tokens with a KV cache than without, for the same seeds: "
-            "the cache of the network is wrong, so see to its next_logits"
+            f"{n_other} of {len(tokens_BN)} images have different tokens with and without a KV cache, for the same "
+            "seeds: the network's cache is wrong, so fix its next_logits"
         )
     return n_other

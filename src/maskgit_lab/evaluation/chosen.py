@@ -183,8 +183,8 @@ def chosen_for(folder: RunFolder) -> float:
             return read_choice(path)
     schedule = str((folder.settings().schedule or {}).get(TARGET, "")).rpartition(".")[2]
     raise UserError(
-        f"no choice temperature was chosen for {folder.path} ({schedule}), nor for a run beside it that differs in its "
-        f"seeds alone: give `{COMMAND.replace('RUN_DIR', str(folder.path))}` first"
+        f"no choice temperature was chosen for {folder.path} ({schedule}), nor for a run next to it that differs only "
+        f"in its seeds: run `{COMMAND.replace('RUN_DIR', str(folder.path))}` first"
     )
 
 

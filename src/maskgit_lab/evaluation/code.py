@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.objects import TARGET
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.origin import Origin
+from maskgit_lab.runs.results import DROPOUT_PARTS
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf, MVTMConf, TrainConf, evaluation_fingerprint
 from maskgit_lab.stages.code import training_code
@@ -54,7 +55,7 @@ def asked_for(settings: TrainConf) -> str:
     """The same for commands that ask for the same to be measured, as far, against the same files."""
     conf = settings.eval
     reference = real_images(conf.reference, None).fingerprint if conf.reference not in SPLITS else conf.reference
-    named = [Path(path).expanduser() for path in (settings.features.weights, conf.precision_weights) if path]
+    named = [Path(path) for path in (settings.features.weights, conf.precision_weights) if path]
     weights = [file_sha256(path) for path in named if path.is_file()]
     return fingerprint({"settings": evaluation_fingerprint(settings), "reference": reference, "weights": weights})
 
@@ -79,8 +80,12 @@ def origin_of(settings: CommonConf, folder: RunFolder | None, *roots: str) -> Or
         training_code=trained,
         reused=record.trained_by,
         accepted=record.accepted,
-        about=about,
+        about=about | _dropout_parts(record.dropout_parts),
     )
+
+
+def _dropout_parts(numbers: Sequence[int]) -> dict[str, str]:
+    return {DROPOUT_PARTS: ",".join(map(str, numbers))} if numbers else {}
 
 
 def trained_in_file(origin: Origin, about: Mapping[str, Any]) -> Origin:

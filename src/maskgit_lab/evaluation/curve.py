@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from maskgit_lab import ranks
@@ -25,8 +24,11 @@ from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.scores import accuracy
 from maskgit_lab.runs.costs import add_images
 from maskgit_lab.runs.origin import Origin, check_rows, reuse_rows
+from maskgit_lab.runs.outputs import SAMPLES
 from maskgit_lab.runs.results import (
+    HOLE,
     RESULTS,
+    TASK,
     TIMED_ON,
     Results,
     Row,
@@ -66,8 +68,8 @@ class Evaluation:
 
     @property
     def is_of_model(self) -> bool:
-        """Whether the images are samples of a trained model."""
-        return any(isinstance(source, Generated) for source in self.sources)
+        """Whether a trained model makes the images."""
+        return any(source.is_of_model for source in self.sources)
 
     @property
     def settings(self) -> list[Row]:
@@ -81,7 +83,7 @@ class Evaluation:
 
     @property
     def _of_samples(self) -> list[str]:
-        """The points of samples: those of held-out images are measured again by other code without a question."""
+        """The points of all but floors, which are measured again by other code without a question."""
         pairs = zip(self.sources, self.points, strict=True)
         return [point for source, point in pairs if not isinstance(source, Floor)]
 
@@ -119,7 +121,7 @@ class Evaluation:
         if n_bad := results.read()[1]:
             lines = "1 line" if n_bad == 1 else f"{n_bad} lines"
             self.run.console.note(
-                "results", f"{lines} of {results.path} cut short or damaged: passed over, and measured again if needed"
+                "results", f"{lines} of {results.path} cut short or damaged: skipped, and measured again if needed"
             )
 
     def missing(self) -> list[Source]:
@@ -142,7 +144,10 @@ class Evaluation:
         missing = self.missing()
         logger, todo = self.run.logger, {id(source) for source in missing}
         measured = dict(zip(self.points, self.sources, strict=True))
-        logger.earlier([row for row in samples_in(self.rows) if id(measured[identity(row)]) not in todo])
+        known = [row for row in self.rows if id(measured[identity(row)]) not in todo]
+        logger.earlier(samples_in(known))
+        for row in filter(is_floor, known):
+            self._log(row)
         new = self._measure(missing) if missing else []
         rows = self.rows if self.results is not None else new
         logger.points(rows)
@@ -157,6 +162,7 @@ class Evaluation:
         with run.console.stage("evaluation", ", ".join([*names, *samples[:1]])):
             self._know_held_out(missing)
             for source in missing:
+                source.prepare(run)
                 known = {} if isinstance(source, Floor) else self.known
                 row = {**self._settings(source), **self._measured(source), **known}
                 if ranks.is_main():
@@ -220,7 +226,7 @@ class Evaluation:
                 add_images(len(images))
                 yield arrays | self.scorer.measure(images) | ({"images": images} if keeps_images else {})
 
-        if self.scorer.needs_features or isinstance(source, Generated):
+        if self.scorer.needs_features or source.keeps_more:
             missing = shards.missing(batch_size)
             total = -(-sum(map(len, missing)) // ranks.world_size())
             with self.run.console.bar(source.name, total, "images/s") as advance:
@@ -268,8 +274,7 @@ class Evaluation:
         """
         if isinstance(source, Floor):
             return sorted(self.scorer.computed(self.metrics))
-        is_repeated = isinstance(source, Generated) and source.repeat > 0
-        return [name for name in self.metrics if name != "cas"] if is_repeated else self.metrics
+        return [name for name in self.metrics if name != "cas"] if source.repeat else self.metrics
 
     def _shards(self, source: Source) -> Shards:
         """Named after all that the features of a source depend on."""
@@ -279,49 +284,40 @@ class Evaluation:
         return Shards(place / f"{_as_file(source.name)}-{fingerprint(depends)}", len(source))
 
     def _keeps_images(self, source: Source) -> bool:
-        return isinstance(source, Generated) and ("cas" in self._names(source) or bool(self.save))
+        return source.is_of_model and ("cas" in self._names(source) or bool(self.save))
 
     def _forms(self, source: Source) -> Sequence[str]:
-        return self.save if isinstance(source, Generated) else ()
+        return self.save if source.is_of_model else ()
 
     def _saved(self, source: Source) -> Path:
         assert self.place is not None
-        return self.place / "samples" / self._shards(source).folder.name
+        return self.place / SAMPLES / self._shards(source).folder.name
 
     def _keep(self, source: Source, shards: Shards) -> None:
-        """Files and a picture of samples."""
-        if not isinstance(source, Generated) or self.place is None:
+        """Files and a picture of what a model made."""
+        if self.place is None:
             return
-        for form in self.save:
-            written = save_samples(shards, source.labels, self.class_names, self._saved(source), form)
+        for form in self._forms(source):
+            assert source.classes is not None
+            written = save_samples(shards, source.classes, self.class_names, self._saved(source), form)
             self.run.console.note("written", str(written))
-        if source.repeat:
-            return
-        tokens = shards.array("tokens")
-        draw_tiles(
-            _some(source, tokens, self.run.settings),
-            grid_path(self.place, {**self._settings(source), **self.origin.row}),
-        )
+        if (tiles := source.picture(shards, self.run)) is not None:
+            path = grid_path(self.place, {**self._settings(source), **self.origin.row})
+            draw_tiles(tiles, path)
+            if source.logged is not None:
+                self.run.logger.pictures({source.logged: path})
 
 
 def show(console: Terminal, rows: Sequence[Row]) -> None:
     """Prints a table of points, and what a reader of it has to know."""
     if rows:
         title = f"Quality of the {'samples' if samples_in(rows) else 'tokenizer'}"
+        edits = next((f"{row[TASK]} {row[HOLE]}: quality" for row in samples_in(rows) if TASK in row), "Quality")
         if any("steps" in row for row in rows):
-            title = "Quality over the number of decoding steps T"
+            title = f"{edits} over the number of decoding steps T"
         console.table(title, *table(rows))
         for note in footnotes(rows):
             console.say(note)
-
-
-def _some(source: Generated, tokens_nN: Tensor, settings: CommonConf) -> Tensor:
-    """Samples (R, C, 3, H, W) of the first classes, as many of each."""
-    conf = settings.eval
-    classes, counts = source.labels.unique(return_counts=True)
-    columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
-    chosen = [(source.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
-    return torch.stack([source.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
 
 
 def _as_file(name: str) -> str:
@@ -330,5 +326,5 @@ def _as_file(name: str) -> str:
 
 
 def _summary(row: Row, source: Source) -> str:
-    shown = [registry.TABLE["fid"].key_on(row["features"]), "inception_score", "cas_top1"]
+    shown = [registry.TABLE["fid"].key_on(row["features"]), "inception_score", "cas_top1", "psnr", "lpips"]
     return f"{source.name:<7} {', '.join(f'{key} {row[key]:.3f}' for key in shown if key in row)}"

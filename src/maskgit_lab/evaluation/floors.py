@@ -24,6 +24,7 @@ from maskgit_lab.evaluation.batches import float_batches, image_batches
 from maskgit_lab.evaluation.reference import RealImages
 from maskgit_lab.evaluation.scorer import Scorer, choices_of
 from maskgit_lab.evaluation.sources import Source
+from maskgit_lab.evaluation.spread import spread_evenly
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.nets.described import weights_digest
 from maskgit_lab.runs.results import FLOORS, HELD_OUT, RECONSTRUCTIONS
@@ -102,7 +103,7 @@ class Reconstructions(Floor):
 
     @property
     def modules(self) -> Sequence[str]:
-        return [type(made).__module__ for made in (self.tokenizer, getattr(self.tokenizer, "net", self.tokenizer))]
+        return modules_of(self.tokenizer)
 
     def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
         return (self._rebuilt(images, run.device) for images in float_batches(run, self.chosen, batches))
@@ -116,6 +117,11 @@ class Reconstructions(Floor):
 
         pixels, tokens = zip(*in_parts_that_fit(rebuild, range(len(images))), strict=True)
         return {"images": torch.cat(pixels), "tokens": torch.cat(tokens)}
+
+
+def modules_of(tokenizer: Tokenizer) -> list[str]:
+    """The modules of a tokenizer and of its network."""
+    return [type(made).__module__ for made in (tokenizer, getattr(tokenizer, "net", tokenizer))]
 
 
 def floors_of(
@@ -143,8 +149,7 @@ def floors_of(
         run.console.note(FLOORS[HELD_OUT], f"left out: {why}")
         return []
     assert data is not None
-    last, count = len(data.test) - 1, min(n_samples, len(data.test))
-    chosen = data.test.subset(torch.linspace(0, last, count).round().long().tolist())
+    chosen = held_out(data, n_samples)
     rebuilt = [Reconstructions(data, chosen, tokenizer)] if tokenizer is not None else []
     if real.fingerprint == f"{data.fingerprint}-test":
         run.console.note(
@@ -152,6 +157,11 @@ def floors_of(
         )
         return list(rebuilt)
     return [HeldOut(data, chosen), *rebuilt]
+
+
+def held_out(data: ImageData, count: int | None) -> Images:
+    """So many held-out images, spread evenly, or all of them where there are fewer; None: all."""
+    return data.test.subset(spread_evenly(len(data.test), count))
 
 
 def _hindrance(run: Run[CommonConf], data: ImageData | None, size: tuple[int, int], n_samples: int) -> str:

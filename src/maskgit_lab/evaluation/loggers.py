@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from maskgit_lab.evaluation.curve import Evaluation
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.loggers.base import Described
-from maskgit_lab.lit.loggers.group import logging
+from maskgit_lab.lit.loggers.group import is_owed, logging
 from maskgit_lab.lit.loggers.wandb import curve_settings
+from maskgit_lab.runs.names import METRICS
 from maskgit_lab.runs.naming import data_name
+from maskgit_lab.runs.results import TASK
 from maskgit_lab.runs.run import Logger, Run
 from maskgit_lab.sampling.loading import decoder_of
 from maskgit_lab.sampling.transformers import build_order
@@ -24,21 +27,12 @@ LONGEST_NAME = 128
 
 def training_logger(run: Run[TrainConf], overrides: Sequence[str]) -> AbstractContextManager[Logger]:
     """The loggers of `train.py`."""
-    record, asked = run.record, run.asked
-    is_first = next(iter(record.measured), asked) == asked
-    decoder, schedule = decoder_of(run.settings)
-    own = {"order": build_order(run.settings).name} if schedule is None else {"schedule": schedule.name}
-    own = curve_settings({**own, **decoder.settings})
-    kind = run.settings.model if schedule is None else schedule.name
-    about = Described(
-        name=readable_name(overrides) or f"{data_name(run.settings.data or {})} {kind}",
-        job_type="train",
-        id=record.wandb_id if is_first else f"{record.wandb_id}-{asked}",
-        folder=run.folder.path,
-        config={**_settings(run), **own, "overrides": list(overrides)},
-        say=lambda line: run.console.note("wandb", line),
-    )
-    return logging(run.settings.logger, about)
+    return logging(run.settings.logger, _training(run, overrides))
+
+
+def owes_training(run: Run[TrainConf], overrides: Sequence[str]) -> bool:
+    """Whether a logger of `train.py` lacks something of a run that is finished; every process calls this."""
+    return is_owed(run.settings.logger, _training(run, overrides))
 
 
 def evaluation_logger(
@@ -52,19 +46,43 @@ def evaluation_logger(
         overrides: of the command.
         news: whether there is anything to log.
     """
-    if evaluation.place is None or not evaluation.is_of_model or not news:
+    if evaluation.place is None or not evaluation.is_of_model:
         return nullcontext(run.logger)
+    about = _evaluation(run, evaluation, evaluation.place, overrides)
+    if not (news or is_owed(run.settings.logger, about)):
+        return nullcontext(run.logger)
+    return logging(run.settings.logger, about)
+
+
+def _training(run: Run[TrainConf], overrides: Sequence[str]) -> Described:
+    record, asked = run.record, run.asked
+    is_first = next(iter(record.measured), asked) == asked
+    decoder, schedule = decoder_of(run.settings)
+    own = {"order": build_order(run.settings).name} if schedule is None else {"schedule": schedule.name}
+    own = curve_settings({**own, **decoder.settings})
+    kind = run.settings.model if schedule is None else schedule.name
+    return Described(
+        name=readable_name(overrides) or f"{data_name(run.settings.data or {})} {kind}",
+        job_type="train",
+        id=record.wandb_id if is_first else f"{record.wandb_id}-{asked}",
+        folder=run.folder.path,
+        config={**_settings(run), **own, "overrides": list(overrides)},
+        say=lambda line: run.console.note("wandb", line),
+        history=run.folder.path / METRICS if is_first else None,
+    )
+
+
+def _evaluation(run: Run[CommonConf], evaluation: Evaluation, place: Path, overrides: Sequence[str]) -> Described:
     origin = {"run": run.record.fingerprint} if run.home is not None else {}
     own = curve_settings(evaluation.settings[-1])  # of samples, which follow the held-out images
-    about = Described(
+    return Described(
         name=readable_name(overrides),
-        job_type="evaluate",
+        job_type="edit" if TASK in own else "evaluate",
         id=fingerprint({"evaluate": list(overrides), **origin, **own}),
-        folder=evaluation.place,
+        folder=place,
         config={**_settings(run), **own, "overrides": list(overrides), "origin": origin},
         say=lambda line: run.console.note("wandb", line),
     )
-    return logging(run.settings.logger, about)
 
 
 def readable_name(overrides: Sequence[str]) -> str:

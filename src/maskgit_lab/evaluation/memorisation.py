@@ -17,6 +17,7 @@ from torch import Tensor
 
 from maskgit_lab.code import code_of
 from maskgit_lab.data.tokens import TokenCache, TokenDataset
+from maskgit_lab.evaluation.spread import spread_evenly
 from maskgit_lab.metrics.memorisation import nearest_by_codes, share_nearer, threshold
 from maskgit_lab.runs.run import Run
 from maskgit_lab.settings import CommonConf
@@ -47,5 +48,4 @@ class KnownCodes:
         return {"near": near}
 
     def _grids(self, split: TokenDataset) -> Int[Tensor, "m N"]:
-        chosen = torch.linspace(0, len(split) - 1, min(len(split), self.most)).round().long().tolist()
-        return torch.stack([split[i][0] for i in chosen])
+        return torch.stack([split[i][0] for i in spread_evenly(len(split), self.most)])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.metrics import registry
-from maskgit_lab.metrics.registry import EXACT, LIKELIHOODS, Metric
+from maskgit_lab.metrics.registry import EXACT, LIKELIHOODS, ORIGINAL, Metric
 from maskgit_lab.runs.results import Row, over_repeats, samples_in
 from maskgit_lab.settings import AUTOREGRESSIVE, CommonConf, TrainConf
 
@@ -17,11 +17,18 @@ NOTE = "optimized"
 LINE = re.compile(rf"^{NOTE} +\S+ = (\S+)$", re.MULTILINE)  # in the log of a job
 
 
-def check_optimized(key: str | None, settings: CommonConf) -> None:
-    """Raises a `UserError` for a metric that an evaluation with these settings does not measure."""
+def check_optimized(key: str | None, settings: CommonConf, *, of_edits: bool = False) -> None:
+    """Raises a `UserError` for a metric that an evaluation with these settings does not measure.
+
+    Args:
+        key: of the metric.
+        settings: of the evaluation.
+        of_edits: whether edits are evaluated, and not samples.
+    """
     asked, extractor = settings.eval.metrics, settings.features.name
     others = (EXACT,) if _has_masks(settings) else LIKELIHOODS
-    measured = [m for m in _directed() if m.key not in others and (not m.name or m.name in asked)]
+    there = [m for m in _directed() if m.key not in others and (of_edits or m.needs != ORIGINAL)]
+    measured = [m for m in there if not m.name or m.name in asked]
     names = [metric.key_on(extractor) for metric in measured]
     if key is not None and key not in names:
         raise UserError(f"optimized_metric={key} is not measured by this command: choose one of {', '.join(names)}")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from maskgit_lab.axes import room_around
 from maskgit_lab.data.source import ImageData, some_images
+from maskgit_lab.evaluation.spread import spread_evenly
 from maskgit_lab.metrics import registry
 from maskgit_lab.metrics.pixels import to_uint8
 from maskgit_lab.metrics.registry import Metric
@@ -129,7 +130,7 @@ def _draw_floors(axes: Axes, metrics: Sequence[Metric], floors: Sequence[Row]) -
 def _draw_filling(images: Tensor, masked_CThw: Tensor, names: Sequence[str], title: str, path: Path) -> None:
     """Grey cells are still masked; a token that was kept never changes, so the rest is as in the final image."""
     steps = masked_CThw.shape[1]
-    shown = torch.linspace(0, steps - 1, min(MOST_COLUMNS, steps)).round().long().tolist()
+    shown = spread_evenly(steps, MOST_COLUMNS)
     columns = [cover_masked(images, masked_CThw[:, t]) for t in shown[:-1]] + [images]
     column_names = [f"t = {t + 1}" for t in shown]
     draw_grid(torch.stack(columns, dim=1), path, title=title, row_names=names, column_names=column_names)

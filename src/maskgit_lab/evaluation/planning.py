@@ -10,7 +10,7 @@ from torch import nn
 
 from maskgit_lab.data.external import ExternalImages, open_images
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.data.tokens import TokenCache
+from maskgit_lab.data.tokens import TokenCache, open_codes
 from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.asked import labels_of, possible_metrics
 from maskgit_lab.evaluation.code import origin_of, trained_in_file
@@ -48,16 +48,16 @@ def plan(
         UserError: files are missing or damaged, or do not fit each other, or there are too few images.
     """
     if settings.samples is not None:
-        return _of_images(run, open_images(Path(settings.samples).expanduser(), "samples"), data, real, place)
+        return _of_images(run, open_images(Path(settings.samples), "samples"), data, real, place)
     if run.home is None:
         return _of_files(run, settings, data, real, place)
     if data is not None:
-        _check_same_data(run.folder, data)
+        check_same_data(run.folder, data)
     extractor = load_or_train_extractor(run, data, run.settings.features.name, run.settings.features.weights)
     own = run.settings
     assert isinstance(own, TrainConf)
     trained = open_run(run.folder, own, run.device)
-    return curve_over_steps(run, data, trained, _codes(run), extractor, real, place, settings.save)
+    return curve_over_steps(run, data, trained, _codes(run, trained), extractor, real, place, settings.save)
 
 
 def curve_over_steps(
@@ -122,7 +122,7 @@ def measure_tokenizer(run: Run[CommonConf], data: ImageData | None) -> Evaluatio
     if folder.record.tokenizer is None:
         raise UserError(f"the run in {folder.path} has trained nothing yet: {folder.again}")
     assert isinstance(own, TrainConf) and data is not None
-    _check_same_data(folder, data)
+    check_same_data(folder, data)
     extractor = load_or_train_extractor(run, data, own.features.name, own.features.weights)
     tokenizer = load_tokenizer(own.tokenizer, tokenizer_file(folder), run.device)
     scores = load_or_measure_reconstruction(run, data, tokenizer)
@@ -173,8 +173,8 @@ def _note_beyond(run: Run[CommonConf], n_tokens: int) -> None:
     if beyond := [str(steps) for steps in run.settings.steps if steps > n_tokens]:
         run.console.note(
             "steps",
-            f"T = {', '.join(beyond)}: an image has {n_tokens} tokens, and every step decides one at least, so that "
-            "further steps cost time and change nothing but the noise",
+            f"T = {', '.join(beyond)}: an image has {n_tokens} tokens, and every step decides at least one, so "
+            "further steps cost time and change only the noise",
         )
 
 
@@ -182,7 +182,7 @@ def _of_files(
     run: Run[CommonConf], settings: EvaluateConf, data: ImageData | None, real: RealImages, place: Path | None
 ) -> Evaluation:
     conf = run.settings
-    path, tokenizer = files_of(Path(settings.checkpoint or "").expanduser(), given_tokenizer(settings.tokenizer))
+    path, tokenizer = files_of(Path(settings.checkpoint or ""), given_tokenizer(settings.tokenizer))
     trained = open_files(path, tokenizer, conf.decode, run.device)
     extractor = load_or_train_extractor(run, data, conf.features.name, conf.features.weights)
     evaluation = _of_model(run, data, trained, extractor, real, has_codes=False, name=None)
@@ -195,7 +195,7 @@ def _of_images(
 ) -> Evaluation:
     conf, choices = run.settings, choices_of(run.settings.eval)
     if conf.eval.repeats > 1:
-        run.console.note("repeats", "eval.repeats is of samples that a model draws: these are measured once")
+        run.console.note("repeats", "eval.repeats applies to samples drawn by a model: these are measured once")
     source = External.choose(opened, conf.eval.n_samples)
     real.check(source.size, choices)
     choices.check(len(source))
@@ -228,7 +228,8 @@ def _check_fits(images: ExternalImages, data: ImageData) -> None:
         )
 
 
-def _check_same_data(folder: RunFolder, data: ImageData) -> None:
+def check_same_data(folder: RunFolder, data: ImageData) -> None:
+    """Raises a `UserError` unless these are the images that a run was trained on."""
     if data.fingerprint != folder.data.fingerprint:
         raise UserError(
             f"the images of {data.name} are not those that the run in {folder.path} was trained on: give the same with "
@@ -236,7 +237,7 @@ def _check_same_data(folder: RunFolder, data: ImageData) -> None:
         )
 
 
-def _codes(run: Run[CommonConf]) -> TokenCache | None:
+def _codes(run: Run[CommonConf], trained: Trained) -> TokenCache | None:
     """The codes of the run's images, if they are needed and still in the cache."""
     record = run.record.tokens
     if record is None or not {*registry.LIKELIHOODS, "memorised"} & set(run.settings.eval.metrics):
@@ -244,8 +245,10 @@ def _codes(run: Run[CommonConf]) -> TokenCache | None:
     path = run.folder.place(record.path)
     if not path.is_dir():
         return None
-    open_valid(path)
-    return TokenCache.open(path)
+    advice = f"delete that folder and {run.folder.again} to make it again"
+    open_valid(path, advice)
+    pipeline = trained.pipeline
+    return open_codes(path, pipeline.tokenizer.codebook_size, len(pipeline.class_names), advice)
 
 
 def _known_codes(run: Run[CommonConf], codes: TokenCache | None) -> KnownCodes | None:

@@ -39,15 +39,24 @@ class RealImages:
     size: tuple[int, int] | None  # height and width in pixels; None where there are no images
     statistics: Path | None = None  # a file that has statistics of more images than it holds, such as ADM's
 
-    def check(self, samples: tuple[int, int], choices: Choices) -> None:
-        """Raises a `UserError` if samples of this size cannot be compared with it, or it has too few images."""
+    def check(self, samples: tuple[int, int], choices: Choices, kept: int | None = None) -> None:
+        """Raises a `UserError` if samples of this size cannot be compared with it, or it has too few images.
+
+        Args:
+            samples: their height and width in pixels.
+            choices: what is computed.
+            kept: images of which features are kept, at the most; None: all.
+        """
         if self.size is not None and tuple(self.size) != tuple(samples):
             raise UserError(
                 f"the reference {self.name} has {self.size[0]} x {self.size[1]} pixels and the samples have "
                 f"{samples[0]} x {samples[1]}: give a reference of the same resolution"
             )
         if self.images is not None:
-            choices.check(len(self.images))
+            n = len(self.images)
+            choices.check(n)
+            if kept is not None and kept < n:
+                choices.check(kept, "eval.reference_features")
 
 
 def real_images(name: str, data: ImageData | None) -> RealImages:
@@ -63,7 +72,7 @@ def real_images(name: str, data: ImageData | None) -> RealImages:
             )
         split = data.splits()[name]
         return RealImages(f"{data.name}-{name}", split, f"{data.fingerprint}-{name}", (data.size, data.size))
-    path = Path(name).expanduser()
+    path = Path(name)
     if path.suffix == ".npz" and path.is_file():
         return _of_file(path)
     images = open_images(path, "eval.reference")
@@ -85,7 +94,7 @@ def load_or_compute_reference(
         "features": most,
         "code": code_of(__name__, type(extractor).__module__, *targets_in(run.settings.data)),
     }
-    pooled, spatial = _published(real, extractor)
+    pooled, spatial = check_published(real, extractor.name)
 
     def measure(folder: Path) -> Mapping[str, Any]:
         count = len(real.images) if real.images is not None else 0
@@ -135,12 +144,16 @@ def _of_file(path: Path) -> RealImages:
     return RealImages(path.name, images, file_sha256(path), size, path if pooled is not None else None)
 
 
-def _published(real: RealImages, extractor: FeatureExtractor) -> tuple[Gaussian | None, Gaussian | None]:
-    """The statistics that a file brings with it, where they are of this extractor."""
-    if real.statistics is None or not extractor.name.startswith("inception"):
+def check_published(real: RealImages, extractor: str) -> tuple[Gaussian | None, Gaussian | None]:
+    """The statistics that a file brings with it, where they are of an extractor of this name.
+
+    Raises:
+        UserError: there are no images, and the statistics are of another network.
+    """
+    if real.statistics is None or not extractor.startswith("inception"):
         if real.images is None:
             raise UserError(
-                f"the reference {real.name} has statistics of the Inception network alone: take features=inception"
+                f"the reference {real.name} has only statistics of the Inception network: give features=inception"
             )
         return None, None
     pooled, spatial = published_statistics(real.statistics)

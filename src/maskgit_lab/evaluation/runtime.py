@@ -7,6 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from maskgit_lab.evaluation.spread import spread_evenly
 from maskgit_lab.evaluation.timing import Decoding, device_name, in_parts, repeated
 from maskgit_lab.sampling.memory import in_parts_that_fit
 from maskgit_lab.sampling.pipeline import Pipeline
@@ -29,7 +30,7 @@ def decode_seconds_per_image(pipeline: Pipeline, labels: Tensor, batch_size: int
         batch_size: images decoded at once.
     """
     count = min(batch_size, len(labels))
-    chosen = labels[torch.linspace(0, len(labels) - 1, count).round().long()].to(pipeline.device)
+    chosen = labels[spread_evenly(len(labels), count)].to(pipeline.device)
     whole = Decoding(net=pipeline.model, decoder=pipeline.decoder, labels_B=chosen)
 
     def warm(batch: range) -> Decoding:

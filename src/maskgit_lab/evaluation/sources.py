@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from maskgit_lab.data.external import ExternalImages
 from maskgit_lab.data.shards import ShardImages, Shards
 from maskgit_lab.data.source import Images
 from maskgit_lab.evaluation.batches import image_batches
+from maskgit_lab.evaluation.spread import spread_evenly
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.runs.results import PURPOSE, REPEAT
 from maskgit_lab.runs.run import Run
@@ -28,6 +29,7 @@ from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import CommonConf
 
+M = TypeVar("M", bound="Made")
 SAMPLES = 1  # the stream of seeds that samples draw from
 CHOICE = "choice"  # the purpose of samples by which a setting is chosen
 STREAMS = {None: SAMPLES, CHOICE: 16}  # by the purpose of samples: no two purposes share a seed
@@ -37,6 +39,11 @@ class Source(ABC):
     """Images to be measured."""
 
     name: str  # what the console calls them
+    is_of_model = False  # whether a trained model makes them: they can be saved, and are logged
+    repeat = 0  # which of several draws with the same settings
+    # Whether something of each image is kept besides its features, which `scores` needs.
+    keeps_more = False
+    logged: str | None = None  # what loggers call their picture; None: they are not given it
 
     @property
     @abstractmethod
@@ -70,35 +77,44 @@ class Source(ABC):
     def images(self, shards: Shards) -> Images | None:
         """All images with their classes, read back from the files that they came from; None: they have to be kept."""
 
+    def prepare(self, run: Run[CommonConf]) -> None:  # noqa: B027 (most need nothing)
+        """Loads what all batches need; every process calls this before the first of them."""
+
     def scores(self, shards: Shards) -> dict[str, float]:
         """What is known from making them, such as the speed."""
         return {}
 
+    def picture(self, shards: Shards, run: Run[CommonConf]) -> Tensor | None:
+        """Some of them, 8-bit (R, C, 3, H, W), as a reader of the results wants to see them; None: none."""
+        return None
+
 
 @dataclass(frozen=True)
-class Generated(Source):
-    """Samples of a trained model."""
+class Made(Source):
+    """Images that a trained model makes."""
 
     trained: Trained  # the model, with its decoder
     weights: str  # a hash of its weights
-    labels: Tensor  # the class of each sample
-    seed: int  # of the samples
+    labels: Tensor  # the class of each image
+    seed: int  # of the images
     data: str | None = None  # the name of the data that it was trained on, if that is known
     checkpoint: str | None = None  # the name of its checkpoint, where that is not the last of its run
     repeat: int = 0  # which of several draws with the same settings; see `eval.repeats`
-    purpose: str | None = None  # None: to be reported
 
-    def at(self, steps: int) -> Generated:
-        """The samples at another T."""
+    is_of_model = True
+    keeps_more = True
+
+    def at(self: M, steps: int) -> M:
+        """The images at another T."""
         return replace(self, trained=replace(self.trained, pipeline=self.pipeline.at(steps)))
 
-    def again(self, repeat: int) -> Generated:
-        """Another draw of the same samples: for the same classes, with other random numbers."""
+    def again(self: M, repeat: int) -> M:
+        """Another draw of the same images: for the same classes, with other random numbers."""
         return replace(self, repeat=repeat)
 
     @property
     def pipeline(self) -> Pipeline:
-        """Makes the samples."""
+        """Makes the images."""
         return self.trained.pipeline
 
     @property
@@ -108,14 +124,7 @@ class Generated(Source):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        at = "" if self.purpose is None else f" at {self._temperature:g}"
-        of = "autoregressive" if self.pipeline.is_autoregressive else f"T = {self.steps}{at}"
-        return of + (f" (repeat {self.repeat})" if self.repeat else "")
-
-    @property
-    def _temperature(self) -> float:
-        """Of the choice, which samples drawn to choose it have."""
-        return float(self.pipeline.decoder.settings["choice_temperature"])
+        return f"T = {self.steps}" + (f" (repeat {self.repeat})" if self.repeat else "")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -133,7 +142,6 @@ class Generated(Source):
             **({"data": self.data} if self.data is not None else {}),
             **({"checkpoint": self.checkpoint} if self.checkpoint is not None else {}),
             **({REPEAT: self.repeat} if self.repeat else {}),
-            **({PURPOSE: self.purpose} if self.purpose is not None else {}),
         }
 
     @property
@@ -152,6 +160,32 @@ class Generated(Source):
     def __len__(self) -> int:
         return len(self.labels)
 
+    def images(self, shards: Shards) -> Images | None:
+        kept = "images" in next(iter(shards), {})
+        return ShardImages(shards.paths(), self.labels) if kept else None
+
+
+@dataclass(frozen=True)
+class Generated(Made):
+    """Samples of a trained model."""
+
+    purpose: str | None = None  # None: to be reported
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        at = "" if self.purpose is None else f" at {self._temperature:g}"
+        of = "autoregressive" if self.pipeline.is_autoregressive else f"T = {self.steps}{at}"
+        return of + (f" (repeat {self.repeat})" if self.repeat else "")
+
+    @property
+    def _temperature(self) -> float:
+        """Of the choice, which samples drawn to choose it have."""
+        return float(self.pipeline.decoder.settings["choice_temperature"])
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings, **({PURPOSE: self.purpose} if self.purpose is not None else {})}
+
     def batches(self, run: Run[CommonConf], batches: Sequence[range]) -> Iterator[dict[str, Tensor]]:
         for batch in batches:
             start = time.perf_counter()
@@ -163,15 +197,21 @@ class Generated(Source):
             seconds = torch.full((len(batch),), (time.perf_counter() - start) / len(batch), dtype=torch.float64)
             yield {"images": made.pixels, "tokens": made.tokens.int(), "seconds": seconds}
 
-    def images(self, shards: Shards) -> Images | None:
-        kept = "images" in next(iter(shards), {})
-        return ShardImages(shards.paths(), self.labels) if kept else None
-
     def scores(self, shards: Shards) -> dict[str, float]:
         # The throughput of sampling: with the first step shared within a class, the tokenizer's decoder, the transfer
         # to the CPU, and the warm-up of the first batch. `runtime.py` measures decoding alone.
         seconds = float(shards.array("seconds").sum())  # of all processes
         return {"images_per_second": ranks.world_size() * len(self) / seconds}
+
+    def picture(self, shards: Shards, run: Run[CommonConf]) -> Tensor | None:
+        """Samples of the first classes, as many of each."""
+        if self.repeat:
+            return None
+        conf, tokens_nN = run.settings.eval, shards.array("tokens")
+        classes, counts = self.labels.unique(return_counts=True)
+        columns = min(conf.picture_columns, int(counts[: conf.picture_classes].min()))
+        chosen = [(self.labels == c).nonzero()[:columns, 0] for c in classes[: conf.picture_classes]]
+        return torch.stack([self.pipeline.pixels(tokens_nN[indices].long()) for indices in chosen])
 
 
 @dataclass(frozen=True)
@@ -183,10 +223,10 @@ class External(Source):
 
     @classmethod
     def choose(cls, opened: ExternalImages, count: int | None) -> External:
-        """So many images, spread evenly, since files are often sorted by class; None: all."""
+        """So many images, spread evenly; None: all."""
         if count is None or count >= len(opened):
             return cls(opened, opened)
-        return cls(opened, opened.subset(torch.linspace(0, len(opened) - 1, count).round().long().tolist()))
+        return cls(opened, opened.subset(spread_evenly(len(opened), count)))
 
     name = "samples"
 

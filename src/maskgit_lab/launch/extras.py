@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from maskgit_lab.errors import install
+from maskgit_lab.errors import UserError, install
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,14 @@ OPTIONS: Mapping[str, Mapping[str, Extra | None]] = {
 }
 
 
+# Others of Hydra's own and of its plugins, and what to do instead.
+INSTEAD: Mapping[str, str] = {
+    "hydra/launcher=joblib": "hydra.launcher.n_jobs=N runs N jobs at once with the launcher of this suite",
+    "hydra/launcher=basic": "it would run all jobs in one process; leave it out, and each has a process of its own",
+    "hydra/sweeper=basic": "leave it out: the default does the same, and runs only what is missing",
+}
+
+
 @dataclass
 class SearchConf:
     """`hydra/sweeper=optuna`: the settings of hydra-optuna-sweeper, which proposes the trials, with other defaults."""
@@ -59,6 +67,26 @@ class SearchConf:
     search_space: Any = None
     custom_search_space: str | None = None
     params: Any = None  # settings and their ranges, as on the command line
+
+
+def check_chosen(hydra: Any) -> None:
+    """Raises a `UserError` for the launcher and the sweeper of Hydra itself, which a config may choose too.
+
+    Args:
+        hydra: Hydra's own settings.
+    """
+    for part in ("launcher", "sweeper"):
+        option = hydra.runtime.choices.get(f"hydra/{part}")
+        if instead := INSTEAD.get(f"hydra/{part}={option}"):
+            raise UserError(f"hydra/{part}={option} is not possible: {instead}")
+
+
+def check_sweeper(given: Mapping[str, Any]) -> None:
+    """Raises a `UserError` for settings of `hydra.sweeper`, of which the sweeper of this suite has none."""
+    if given:
+        name = next(iter(given))
+        instead = "values go into sweep.params of a sweep's file, or after -m" if name == "params" else "leave it out"
+        raise UserError(f"hydra.sweeper.{name}: hydra/sweeper=jobs has no such setting: {instead}")
 
 
 def register() -> None:

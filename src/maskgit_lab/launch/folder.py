@@ -5,6 +5,7 @@ Its `conf/` is put before this suite's by a plugin of Hydra, `hydra_plugins.mask
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import yaml
 from maskgit_lab import config
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.usage import configs
+
+NO_MAPPING = re.compile(
+    r"Invalid loaded object type|Invalid type assigned: \w+ is not a subclass of Dict|Merge error|"
+    r"Missing mandatory value"
+)
+OF_HYDRA = re.compile(r"\s*#\s*@package\s+(hydra\b\S*)")  # the first line of a config with Hydra's own settings
 
 
 def enter(verb: str) -> Path:
@@ -41,11 +48,36 @@ def enter(verb: str) -> Path:
     return own / "conf"
 
 
-def unreadable(error: yaml.YAMLError) -> UserError:
-    """A file of the user's that is not YAML, as a sentence."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"{mark.name}, line {mark.line + 1}," if mark is not None else "a config"
-    return UserError(f"{place} is not valid YAML ({getattr(error, 'problem', None) or first_line(error)}): fix it")
+def unreadable(error: Exception) -> str | None:
+    """The sentence on a file of the user's that is not a config, where an error of Hydra's is about one.
+
+    Hydra says neither which file is not in UTF-8, nor which has a list or a number in it, or Hydra's own settings.
+    """
+    if isinstance(error, yaml.YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}," if mark is not None else getattr(error, "name", "a config")
+        return f"{place} is not valid YAML ({getattr(error, 'problem', None) or first_line(error)}): fix it"
+    if isinstance(error, RecursionError):
+        return "the defaults list of a config leads back to that config: take it out of the list"
+    if not isinstance(error, UnicodeDecodeError) and not NO_MAPPING.search(str(error)):
+        return None
+    faults = filter(None, map(_fault, sorted(Path("conf").rglob("*.yaml"))))
+    return next(faults, None)
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        return f"{path} is not valid UTF-8 (byte {error.start}): save it in UTF-8"
+    except (OSError, yaml.YAMLError):
+        return None
+    if path.parts[1] != "hydra" and (package := OF_HYDRA.match(text)):
+        return f"{path} puts its settings among Hydra's own ({package[1]}): remove its @package line"
+    if content is None or isinstance(content, dict):
+        return None
+    return f"{path} holds no settings: write KEY: VALUE in its lines"
 
 
 def _check_main(path: Path, verb: str) -> None:

@@ -12,6 +12,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from maskgit_lab.launch.extras import OPTIONS
+from maskgit_lab.paths import EMPTY
 from maskgit_lab.settings import TrainConf
 from maskgit_lab.settings.fields import Rule
 
@@ -50,6 +51,13 @@ def allowed(schema: type, key: str) -> str:
     hint = _hint(schema, key)
     described = [] if hint is None else list(filter(None, _described(hint)))
     return "" if described == ["null"] else " or ".join(described)
+
+
+def takes(schema: type, key: str) -> set[type]:
+    """The plain types that a setting may have, of a list `list`; none where no schema knows it."""
+    hint = _hint(schema, key)
+    plain = [get_args(part)[0] if get_origin(part) is Annotated else part for part in _parts(hint)]
+    return {get_origin(part) or part for part in plain if hint is not None}
 
 
 def options(group: str, loader: ConfigLoader) -> list[str]:
@@ -108,6 +116,7 @@ def _described(hint: Any) -> Iterator[str]:
     for part in _parts(hint):
         if get_origin(part) is Annotated:
             advice = next((rule.advice for rule in part.__metadata__ if isinstance(rule, Rule)), "")
-            yield found[2] if (found := ADVICE.fullmatch(advice)) else ""
+            found = None if advice == EMPTY else ADVICE.fullmatch(advice)  # what is a path is described as one
+            yield found[2] if found else ""
         else:
             yield "null" if part is NoneType else SCALARS.get(part, "")

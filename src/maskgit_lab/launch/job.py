@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from maskgit_lab import lifeline
+
 
 def run_job(command: Sequence[str], place: Path, environment: Mapping[str, str], log: Path) -> None:
     """Runs a command in a process of its own, like `python -m` does.
@@ -16,11 +18,12 @@ def run_job(command: Sequence[str], place: Path, environment: Mapping[str, str],
         command: a module and its arguments.
         place: the working directory.
         environment: all of it.
-        log: takes what it prints.
+        log: takes what it prints, after what is there.
     """
     os.chdir(place)
     os.environ.clear()
     os.environ.update(environment)
+    lifeline.hold()
     _redirect(log)
     _share_threads()
     sys.argv = list(command)
@@ -28,8 +31,8 @@ def run_job(command: Sequence[str], place: Path, environment: Mapping[str, str],
 
 
 def _redirect(log: Path) -> None:
-    """Sends what this process and its children print to a file."""
-    with log.open("wb") as file, Path(os.devnull).open("rb") as nothing:
+    """Sends what this process and its children print to the end of a file."""
+    with log.open("ab") as file, Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

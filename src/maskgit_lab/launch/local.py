@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -24,10 +25,11 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.evaluation.optimized import printed_value
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.launch.job import run_job
+from maskgit_lab.lifeline import STARTED_BY
 from maskgit_lab.runs.naming import run_name
 
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 30  # with jobs that are asked to end
+PATIENCE_SECONDS = 24  # with jobs that are asked to end: they wait for their own processes, and SLURM for all of them
 ERROR = re.compile(r"^error: (.+)$", re.MULTILINE)
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
@@ -82,6 +84,7 @@ class _Running:
     number: int
     slot: Slot
     log: Path
+    begin: int  # bytes of the log before it
     process: BaseProcess
     start: float = field(default_factory=time.perf_counter)
 
@@ -127,14 +130,16 @@ class LocalJobs:
     def _start(self, number: int, overrides: list[str], slot: Slot, count: int) -> _Running:
         log = self._log(overrides)
         self.terminal.note("job", f"{number + 1} of {count}: {shlex.join(overrides)}; its log is {log}")
-        arguments = ([*self.command, *overrides], Path.cwd(), {**os.environ, **slot}, log.resolve())
+        begin = _begin_log(log, overrides)
+        environment = {**os.environ, **slot, STARTED_BY: str(os.getpid())}
+        arguments = ([*self.command, *overrides], Path.cwd(), environment, log.resolve())
         process = _context(self.command, slot).Process(target=run_job, args=arguments)  # type: ignore[attr-defined]
         process.start()
-        return _Running(number, slot, log, process)
+        return _Running(number, slot, log, begin, process)
 
     def _finish(self, job: _Running, count: int) -> str | None:
         assert job.process.exitcode is not None
-        reason = _why(job.process.exitcode, job.log)
+        reason = _why(job.process.exitcode, _read(job.log, job.begin))
         seconds = time.perf_counter() - job.start
         self.terminal.note(
             "", f"{job.number + 1} of {count}: {f'failed: {reason}' if reason else f'done in {seconds:.1f} s'}"
@@ -151,42 +156,61 @@ def _context(command: Sequence[str], slot: Slot) -> BaseContext:
     if sys.platform != "linux" or VISIBLE_GPUS in slot:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"maskgit_lab.commands.{command[-1]}"])
+    context.set_forkserver_preload(["maskgit_lab.launch.server", f"maskgit_lab.commands.{command[-1]}"])
     return context
 
 
 @contextmanager
 def _ended_with_this_process(running: list[_Running]) -> Iterator[None]:
-    """Ends the jobs that still run when this process is interrupted or asked to end."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    """Ends the jobs that still run when this process is interrupted or fails; they get the signal that it got."""
+    number = signal.SIGTERM
     try:
         yield
+    except KeyboardInterrupt as stop:
+        number = signal.Signals(getattr(stop, "signal", signal.SIGINT))
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
-        for job in running:
-            job.process.terminate()
-        for job in running:
-            _end(job.process)
+        try:
+            _end([job.process for job in running], number)
+        finally:  # also after a second Ctrl-C
+            for job in running:
+                job.process.kill()
+                job.process.join()
 
 
-def _end(process: BaseProcess) -> None:
-    process.join(PATIENCE_SECONDS)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
+def _end(processes: Sequence[BaseProcess], number: int) -> None:
+    """Sends a signal to processes, and waits for all of them together."""
+    for process in processes:
+        if process.exitcode is None and process.pid is not None:
+            os.kill(process.pid, number)
+    limit = time.monotonic() + PATIENCE_SECONDS
+    for process in processes:
+        process.join(max(0.0, limit - time.monotonic()))
 
 
-def _why(code: int, log: Path) -> str | None:
-    """One line on why a job has failed, or None if it has not."""
+def _begin_log(log: Path, overrides: list[str]) -> int:
+    """Puts a line between what was printed before and what is to come; returns the size of the log."""
+    with log.open("ab") as file:
+        if file.tell():
+            file.write(f"\n==== {datetime.now():%Y-%m-%d %H:%M:%S} again: {shlex.join(overrides)}\n".encode())
+        return file.tell()
+
+
+def _read(log: Path, begin: int) -> str:
+    return log.read_bytes()[begin:].decode(errors="replace")
+
+
+def _why(code: int, printed: str) -> str | None:
+    """One line on why a job has failed, or None if it has not.
+
+    Args:
+        code: its exit code.
+        printed: its output.
+    """
     if code == 0:
         return None
     if code < 0:
         return f"killed by signal {-code} ({signal.Signals(-code).name}), perhaps for lack of memory"
-    printed = log.read_text(encoding="utf-8", errors="replace").strip()
     if errors := ERROR.findall(printed):
         return str(errors[-1])
-    return printed.splitlines()[-1] if printed else f"exit code {code}"
+    return printed.split("\n")[-1] if (printed := printed.strip()) else f"exit code {code}"

@@ -7,8 +7,7 @@ import sys
 from difflib import get_close_matches
 
 from maskgit_lab import __version__, usage
-
-EXIT_USER_ERROR = 2
+from maskgit_lab.errors import EXIT_USER_ERROR
 
 
 def main() -> None:
@@ -19,7 +18,7 @@ def main() -> None:
         print(_help())
     elif verb == "--version":
         print(f"maskgit_lab {__version__}")
-    elif verb in ("-sc", "--shell_completion"):
+    elif verb in ("-sc", "--shell-completion"):
         _complete(os.environ.get("COMP_LINE", ""))
     elif verb not in usage.VERBS:
         close = get_close_matches(verb, usage.VERBS, n=1)
@@ -32,9 +31,9 @@ def main() -> None:
 
 
 def _command(verb: str) -> None:
-    from maskgit_lab.launch.cli import Command  # imports Hydra
+    from maskgit_lab.launch import cli  # imports Hydra
 
-    Command(verb)()
+    cli.main(verb)
 
 
 def _complete(line: str) -> None:

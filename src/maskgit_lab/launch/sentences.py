@@ -1,81 +1,209 @@
-"""One sentence for a user from an error of ours, of Hydra's or of OmegaConf's: what is wrong, where, what to do."""
+"""One sentence for a user from an error that a user can fix: what is wrong, where, what to do."""
 
 from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import get_args, get_type_hints
 
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
+import yaml
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, Node
 from omegaconf.errors import OmegaConfBaseException
 
-from maskgit_lab import config, usage
-from maskgit_lab.errors import UserError
-from maskgit_lab.settings.renamed import RENAMED
+from maskgit_lab import config
+from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.launch import folder, help
+from maskgit_lab.launch.overrides import example, why_unreadable
+from maskgit_lab.launch.unknown import options_of, unknown_key, unknown_option
+from maskgit_lab.paths import shown
+from maskgit_lab.settings import TrainConf
 
+EXPECTED = (UserError, HydraException, OmegaConfBaseException, OSError, yaml.YAMLError)
 SEVERAL = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$| requires)", re.MULTILINE)
-ALIKE = 0.7  # how similar a name has to be to be suggested, from 0 to 1
+NO_HOME = re.compile("Could not determine home directory")  # how pathlib words it
+# How torch words that there is no memory, on a GPU and on the CPU.
+NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|unable to allocate", re.IGNORECASE)
+NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)  # said by libraries of their own
+LISTED = ("callbacks", "logger", "experiment", "debug")  # groups of which a list of options makes sense
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# How OmegaConf words that a value is of another type than its setting.
+WRONG_TYPE = re.compile(
+    r"could not be converted to|is not a valid bool|Cannot convert '\w+' to string|"
+    r"is not Optional|Incompatible value",
+    re.DOTALL,
+)
+KINDS = {"Integer": "a whole number", "Float": "a number", "Optional": "a text"}
+NO_LIST = re.compile(r"is not a ListConfig|Cannot merge DictConfig with ListConfig")
+NO_GROUP = re.compile(r"(?:Invalid type assigned|Merge error): \w+ is not a subclass of (\w+)")
+VARIABLE = re.compile(r"Environment variable '(.*?)' not found")
+REFERENCE = re.compile(r"Interpolation key '(.*?)' not found")
+NOT_HERE = re.compile(r"Could not override '([^'@]*)'\.\s+No match in the defaults list")
+HYDRAS = {  # of Hydra's own sentences, those that say too little
+    re.compile(r"Could not append to config\. An item is already at '(.*?)'"): "+{0}: there is such a setting already: "
+    "give {0}=VALUE, without the +",
+    re.compile(r"Could not override '([^']*@[^']*)'"): "{0}: an option of a group cannot be put elsewhere with @: give "
+    "GROUP=OPTION",
+    re.compile(r"Override ([^ ]*@[^ ]*) looks like"): "{0}: an option of a group cannot be put elsewhere with @: give "
+    "GROUP=OPTION",
+    re.compile(r"In '(.*?)': Could not override"): "conf/{0}.yaml overrides a group that this command does not have: "
+    "take it out of its defaults",
+    re.compile(r"Additional config directory '(.*?)' not found"): "--config-dir: there is no folder {0}: give another",
+    re.compile(
+        r"Could not delete from config\. '(.*?)' does not exist"
+    ): "~{0}: there is no such setting: leave it out",
+}
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether a user can fix what an error is about, and `sentence` says how."""
+    return isinstance(error, (*EXPECTED, MemoryError)) or any(
+        pattern.search(str(error)) for pattern in (NO_MEMORY, NO_SPACE, NO_HOME)
+    )
 
 
 def sentence(error: Exception, schema: type, help_command: str) -> str:
     """The error in one sentence.
 
     Args:
-        error: a `UserError`, or an error that Hydra or OmegaConf raised for a config or a command line.
+        error: one that `is_expected`, or that Hydra raised for a config or a command line.
         schema: the dataclass that the config has to fit; similar keys are suggested from it.
         help_command: shows a user what there is.
     """
     if isinstance(error, UserError):
         return _with_hint(str(error), schema, help_command)
-    if of_hydra := _of_hydra(error):
-        return of_hydra
-    cause = _cause(error)
-    key = getattr(cause, "full_key", None)
-    if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", str(cause)):
-        return _unknown_key(key or unknown[1], [*config.schema_keys(schema), *_beside(cause)], help_command)
-    if key and "is not a ListConfig" in str(cause):
-        return f"{key} takes a list: write it as {key}=[1,2]"
-    if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(cause)):
-        name = key or missing[1]
-        return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
-    if key and re.match(r"Cannot assign .* to Dict", str(cause)):
-        return _describes_object(key)
-    if isinstance(error, OSError) and (error.filename or error.errno in FULL):
-        return _of_the_disk(error)
-    first = str(cause or error).strip().splitlines()[0].rstrip(".")
-    return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+    if of_file := folder.unreadable(error):
+        return of_file
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _of_hydra(error, schema, help_command) or _of_the_config(error, schema, help_command)
+    return _of_the_machine(error) or f"{first_line(error)}; {help_command} lists what there is"
 
 
-def _of_hydra(error: Exception) -> str | None:
+def _of_hydra(error: Exception, schema: type, help_command: str) -> str | None:
     """What Hydra refuses before it composes a config."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         path = str(error.missing_cfg_file)
-        options = error.options or _options(path.rpartition("/")[0])
+        group, _, name = path.rpartition("/")
+        options = error.options or options_of(group)
         if options:
-            return _unknown_option(path, [option for option in options if not option.startswith("_")])
+            return unknown_option(group, name, [option for option in options if not option.startswith("_")])
     if isinstance(error, OverrideParseException):
-        return (
-            f"cannot read the override {error.override!r}: write it as KEY=VALUE, with its brackets and quotes closed"
-        )
+        return _with_hint(why_unreadable(str(error.override)), schema, help_command)
     if several := SEVERAL.match(str(error)):
-        return f"{several[1]} is several values: give -m before it for a job of each, or write a list as KEY=[1,2]"
+        return _several(several[1], schema)
+    for pattern, text in HYDRAS.items():
+        if found := pattern.match(str(error)):
+            return text.format(found[1])
+    return _of_another_command(error, schema)
+
+
+def _of_another_command(error: Exception, schema: type) -> str | None:
+    """A setting of `train.py` that another command does not have."""
+    absent = NOT_HERE.match(str(error))
+    if absent is None or absent[1] in config.schema_keys(schema) or absent[1] not in config.schema_keys(TrainConf):
+        return None
+    return f"{absent[1]}: this command has no such setting: leave it out; a trained run has its own"
+
+
+def _several(given: str, schema: type) -> str:
+    """Several values of one setting, which are a list, a sweep, or a text that has commas."""
+    key, _, values = given.partition("=")
+    begin = f"{given} is several values: give -m before it for a job of each"
+    if re.search(r"[()\[\]{}]", values) or (options_of(key) and key not in LISTED):
+        return begin
+    if (takes := help.takes(schema, key)) and list not in takes and key not in LISTED:
+        return f"{begin}, or quotes if its commas belong to a text: {example(key, values)}" if str in takes else begin
+    return f"{begin}, or write a list as {key}=[{values}]"
+
+
+def _of_the_config(error: Exception, schema: type, help_command: str) -> str:
+    """What OmegaConf refuses: a name, a value, or what a value refers to."""
+    cause = _cause(error)
+    key = re.sub(r"\[\d+\]$", "", getattr(cause, "full_key", None) or "")
+    text = str(cause)
+    if not key and (wrong := NO_GROUP.match(text)):
+        key = _group_of(wrong[1], schema)
+    if unknown := re.search(r"Key '(.*?)' (?:not in|is not in struct)", text):
+        return unknown_key(key or unknown[1], schema, help_command, _beside(cause))
+    if missing := re.search(r"Missing mandatory value: ([\w.]+)", text):
+        name = key or missing[1]
+        return f"{name} is needed: give it as {name}=VALUE; {help_command} has more"
+    value = getattr(cause, "value", None)
+    if key and (advice := _wrong_value(key, text, value._value() if isinstance(value, Node) else value, schema)):
+        return advice
+    first = first_line(cause or error).replace("Recursive interpolation detected", "it refers to itself")
+    return f"{f'{key}: ' if key else ''}{first}; {help_command} lists what there is"
+
+
+def _group_of(name: str, schema: type) -> str:
+    """The setting of a command whose schema has this name; "" if there is none."""
+    hints = get_type_hints(schema).items()
+    return next(
+        (key for key, hint in hints if name in {getattr(kind, "__name__", "") for kind in (hint, *get_args(hint))}), ""
+    )
+
+
+def _wrong_value(key: str, text: str, value: object, schema: type) -> str | None:
+    """What a setting takes instead of a value of another type, or of one that refers to nothing."""
+    if NO_LIST.search(text):
+        values = ",".join(shown(value).split()) if isinstance(value, str | int | float) else ""
+        return f"{key} takes a list: write it as {key}=[{values or 'A,B'}]"
+    if NO_GROUP.search(text):
+        return f"{key} is a group of settings: give them one by one, as {key}.NAME=VALUE"
+    if re.match(r"Cannot assign .* to Dict", text):
+        return _describes_object(key)
+    if value == {}:
+        return f"{key} has no settings of its own: give {key}=VALUE"
+    return _not_possible(key, text, value, schema) or _without_value(key, text)
+
+
+def _not_possible(key: str, text: str, value: object, schema: type) -> str | None:
+    """What a setting may be."""
+    choices = re.search(r"expected one of \[(.*?)\]", text)
+    if choices is None and not WRONG_TYPE.search(text):
+        return None
+    of_hydra = next((name for word, name in KINDS.items() if text.partition("\n")[0].endswith(word)), "a text")
+    is_group = any(kind is dict or is_dataclass(kind) for kind in help.takes(schema, key))
+    of_group = f"its settings, each as {key}.NAME=VALUE" if is_group else ""
+    allowed = help.allowed(schema, key).removesuffix(" or null") or of_group or of_hydra
+    is_part = "[" in text.partition("full_key: ")[2].partition("\n")[0]
+    given = f"{shown(value)} in {key}" if is_part else f"{key}={shown(value)}"
+    return f"{given} is not possible: {f'choose one of {choices[1]}' if choices else f'give {allowed}'}"
+
+
+def _without_value(key: str, text: str) -> str | None:
+    """What a setting refers to, which is not there."""
+    if found := VARIABLE.search(text):
+        return f"{key} is taken from the environment variable {found[1]}, which is not set: set it, or give {key}=VALUE"
+    if found := REFERENCE.search(text):
+        return f"{key} refers to {found[1]}, which is no setting: give {key}=VALUE"
     return None
 
 
-def _of_the_disk(error: OSError) -> str:
-    if error.errno in FULL:
-        return "the disk is full: free some space and give the same command again, which continues from what is there"
-    return f"{error.filename}: {error.strerror}: fix it, or choose another place"
+def _of_the_machine(error: Exception) -> str | None:
+    """What is wrong with a file, a disk or the memory."""
+    name = getattr(error, "filename", None)
+    if NO_SPACE.search(str(error)) or (isinstance(error, OSError) and error.errno in FULL):
+        which = f"the disk that holds {Path(str(name)).parent}" if name else "the disk"
+        return f"{which} is full: free some space and run the same command again, which continues from what is there"
+    if isinstance(error, OSError) and name:
+        return f"{name}: {error.strerror}: fix it, or choose another place"
+    if NO_HOME.search(str(error)):
+        return "a path begins with ~ and a user that does not exist on this machine: give the full path"
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        return (
+            "there is not enough memory: lower the batch size (mvtm.optim.batch_size, tokenizer.optim.batch_size, "
+            "eval.batch_size or batch_size), raise trainer.accumulate, or choose a smaller network"
+        )
+    return None
 
 
 def _with_hint(text: str, schema: type, help_command: str) -> str:
     """Our own message on an unknown key, with the key that was probably meant."""
     if unknown := re.fullmatch(r"([\w.]+): there is no such setting", text):
-        return _unknown_key(unknown[1], config.schema_keys(schema), help_command)
+        return unknown_key(unknown[1], schema, help_command)
     return text
 
 
@@ -86,22 +214,11 @@ def _cause(error: Exception) -> BaseException | None:
     return error.__context__ if isinstance(error, ConfigCompositionException) else error.__cause__
 
 
-def _unknown_option(path: str, options: list[str]) -> str:
-    group, _, name = path.rpartition("/")
-    return f"{group}={name}: there is no such option{_hint(name, options)}; choose one of {', '.join(options)}"
-
-
 def _describes_object(key: str) -> str:
     """What to give for an object that got a plain value: an option of its group, if it has one, or a class."""
     group = key.replace(".", "/")
-    choice = "".join(f"{group}={option}, " for option in _options(group))
+    choice = "".join(f"{group}={option}, " for option in options_of(group))
     return f"{key} describes an object: give {choice}{'or ' if choice else ''}its class as {key}._target_=CLASS"
-
-
-def _options(group: str) -> list[str]:
-    """The options of a group, which Hydra does not name where one of a list of them is unknown."""
-    folders = (usage.configs() / "conf" / group, Path.cwd() / "conf" / group)
-    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")}) if group else []
 
 
 def _beside(error: BaseException | None) -> list[str]:
@@ -109,34 +226,3 @@ def _beside(error: BaseException | None) -> list[str]:
     place, key = getattr(error, "parent_node", None), getattr(error, "full_key", None) or ""
     before = key.rpartition(".")[0]
     return [f"{before}.{name!s}" for name in place] if isinstance(place, DictConfig) and before else []
-
-
-def _unknown_key(key: str, known: list[str], help_command: str) -> str:
-    if instead := _instead(key, known):
-        return f"{key}: there is no such setting; instead give {instead}"
-    known = [name for name in known if not key.startswith(f"{name}.")]
-    ends = {name.rpartition(".")[2]: name for name in _by_depth(known)}
-    hint = _hint(key, ends) if "." not in key else ""
-    hint = hint or _hint(key, known)
-    return f"{key}: there is no such setting{hint}; {help_command} lists what there is"
-
-
-def _instead(key: str, known: Sequence[str]) -> str | None:
-    """What takes the place of a name that users of Lightning know, if this command has it."""
-    instead = RENAMED.get(key)
-    if instead is None or "mvtm" in known:
-        return instead
-    return instead if instead.partition(" ")[0] in known else None
-
-
-def _by_depth(keys: list[str]) -> list[str]:
-    """Keys of groups, the first last, and then those without a group: a later one is what a lone name stands for."""
-    return sorted((key for key in reversed(keys) if key.count(".") < 2), key=lambda key: -key.count("."))
-
-
-def _hint(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
-    """The nearest of some names, or what it stands for."""
-    close = get_close_matches(name, known, n=1, cutoff=ALIKE)
-    if not close:
-        return ""
-    return f" (did you mean {known[close[0]] if isinstance(known, Mapping) else close[0]}?)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import shlex
 import sys
@@ -13,25 +14,29 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from maskgit_lab import config
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.launch.checkpoints import trained_runs
+from maskgit_lab.launch.claims import claims
+from maskgit_lab.launch.values import choices_of, values_of, written
+from maskgit_lab.launch.what_is_left import LEFT_BY_SWEEP
 from maskgit_lab.objects import locate
+from maskgit_lab.paths import path_of
 from maskgit_lab.runs.codes import Stale
-from maskgit_lab.runs.finding import run_folders
-from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import data_name
-from maskgit_lab.settings import SweepConf, TrainConf, check_overrides, without_others
+from maskgit_lab.settings import SweepConf, TrainConf, check_overrides, run_fingerprint, without_others
+from maskgit_lab.sizes import MOST_JOBS
 from maskgit_lab.usage import as_typed
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
+SWEEP_DIR = "hydra.sweep.dir"  # of its logs
 OF_SWEEP = re.compile(r"[+~]*(sweeps|sweep)\b")
-SIMPLE = re.compile(r"[\w./-]+")  # values that Hydra reads as they are
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class _Job:
     overrides: list[str]
     settings: Any
     complete: bool
+
+    @property
+    def key(self) -> str:
+        """The same for the same job of another sweep."""
+        return fingerprint({"job": self.overrides})
 
 
 class Sweep:
@@ -73,34 +83,82 @@ class Sweep:
             UserError: a job makes no sense, before any is launched; or some have failed, after the others.
         """
         jobs = self._jobs(arguments)
-        todo = [job.overrides for job in jobs if not job.complete]
-        self.terminal.note("sweep", f"{len(jobs)} jobs, {len(jobs) - len(todo)} of them finished before")
-        reasons = self._launch(todo, launch) if todo else []
-        failed = [(job, reason) for job, reason in zip(todo, reasons, strict=True) if reason is not None]
+        missing = [job for job in jobs if not job.complete]
+        self.terminal.note("sweep", f"{_counted(len(jobs))}, {len(jobs) - len(missing)} of them finished before")
+        try:
+            failed, left = self._launch_free(missing, launch)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(LEFT_BY_SWEEP) from stop
         for overrides, reason in failed:
             command = as_typed(f"python {self.verb}.py")
             print(f"failed     {reason}\n           {command} {shlex.join(overrides)}", file=sys.stderr)
         if failed:
+            others = "" if len(failed) == len(jobs) else " and the others are finished"
+            which = "the job" if len(jobs) == 1 else f"{len(failed)} of {len(jobs)} jobs"
             raise UserError(
-                f"{len(failed)} of {len(jobs)} jobs failed and the others are finished: fix what is shown above, and "
-                "give the same command again, which runs only what is missing"
+                f"{which} failed{others}: fix what is shown above, and run the same command again, which runs only "
+                "what is missing"
             )
-        self.terminal.note("sweep", f"all {len(jobs)} jobs are finished")
+        if left:
+            self.terminal.note("sweep", f"{len(left)} of {len(jobs)} jobs are left to the commands that work on them")
+            return
+        self.terminal.note("sweep", "the job is finished" if len(jobs) == 1 else f"all {len(jobs)} jobs are finished")
         if self.conf.then is not None:
             locate(self.conf.then, "sweep.then")([job.settings for job in jobs])
+
+    def _launch_free(self, missing: list[_Job], launch: Launch) -> tuple[list[tuple[list[str], str]], list[_Job]]:
+        """Launches the jobs that no other command works on, and those that it has not finished when it ends.
+
+        Returns:
+            The overrides of the jobs that failed with the reasons, and the jobs that others still work on.
+        """
+        from maskgit_lab.launch.finished import is_finished, is_running  # imports torch
+
+        failed, left = list[tuple[list[str], str]](), missing
+        if not left:
+            return failed, left
+        with claims(Path(self.cfg.hydra.sweep.dir)) as own:
+            while True:
+                free = own.claim([job.key for job in left if not is_running(job.settings)])
+                todo = [job for job in left if job.key in free]
+                left = [job for job in left if job.key not in free]
+                if not todo:
+                    return failed, left
+                self._note_others(todo, left)
+                reasons = self._launch([job.overrides for job in todo], launch)
+                failed += [(job.overrides, why) for job, why in zip(todo, reasons, strict=True) if why is not None]
+                left = [job for job in left if not is_finished(job.settings, job.overrides)]
+
+    def _note_others(self, todo: list[_Job], left: list[_Job]) -> None:
+        """What a user may want to stop for, before anything is launched."""
+        from maskgit_lab.launch.finished import is_cold
+
+        if left:
+            text = f"other commands work on {len(left)} of the jobs, which are not launched again"
+            self.terminal.note("sweep", text)
+        if len(todo) > 1 and self.cfg.hydra.launcher.get("n_jobs") != 1 and is_cold(todo[0].settings):
+            command = as_typed(f"python {self.verb}.py {shlex.join([*todo[0].overrides, 'stage=tokens'])}")
+            text = (
+                "one of the jobs trains the tokenizer and encodes the images, while those that start with it wait and "
+                f"hold their devices: to avoid this, first run `{command}`"
+            )
+            self.terminal.note("cache", text)
 
     def _jobs(self, arguments: Sequence[str]) -> list[_Job]:
         """Every combination, with what is the same for all; each is composed and checked."""
         own = [argument for argument in arguments if not OF_SWEEP.match(argument)]
-        lines = [f"{key}={_choices(key, value)}" for key, value in self._params().items()] + own
+        lines = [f"{key}={choices_of(key, value)}" for key, value in self._params().items()] + own
         overrides = OverridesParser.create(config_loader=self.loader).parse_overrides(lines)
         swept = [o.get_key_element().lstrip("+~") for o in overrides if o.is_sweep_override()]
-        choices = {override.get_key_element(): _values_of(override) for override in overrides}  # the last of each key
+        choices = {override.get_key_element(): values_of(override) for override in overrides}  # the last of each key
         same = settings_of_jobs(self.conf.name, name_of_data(self.cfg), own, swept)
+        if math.prod(map(len, choices.values())) > MOST_JOBS:
+            raise UserError(f"a sweep has at most {MOST_JOBS:,} jobs, and these are more: give fewer values at once")
         lines_of_jobs = [[*combination, *same] for combination in itertools.product(*choices.values())]
         if "model" in swept:  # some settings are for one model alone, of which the others need no second job
             lines_of_jobs = _distinct(without_others(line, _model_of(line)) for line in lines_of_jobs)
         settings = [settings_of(self.cfg, self.loader, line) for line in lines_of_jobs]
+        _check_folders(settings)
         from maskgit_lab.launch.finished import is_finished  # imports torch: mistakes in settings come before
 
         jobs, faults = list[_Job](), list[Stale]()
@@ -118,7 +176,7 @@ class Sweep:
         params = self.conf.params
         if self.conf.runs is None:
             return params
-        return params | {"checkpoint": _trained_runs(Path(self.conf.runs), self.conf)}
+        return params | {"checkpoint": trained_runs(Path(self.conf.runs), self.conf)}
 
     def _launch(self, todo: Sequence[list[str]], launch: Launch) -> list[str | None]:
         try:
@@ -128,13 +186,27 @@ class Sweep:
         except Exception as error:  # of all kinds, such as for schedulers that do not answer
             name = self.cfg.hydra.runtime.choices["hydra/launcher"]
             raise UserError(
-                f"hydra/launcher={name} did not carry out the jobs ({first_line(error)}): see to the scheduler, or "
+                f"hydra/launcher={name} could not run the jobs ({first_line(error)}): check the scheduler, or "
                 "leave it out to run them here; the same command runs what is missing"
             ) from error
 
 
+def _counted(n: int) -> str:
+    return "1 job" if n == 1 else f"{n} jobs"
+
+
 def _model_of(overrides: Sequence[str]) -> str:
     return next(override.partition("=")[2] for override in overrides if override.lstrip("+").startswith("model="))
+
+
+def _check_folders(settings: Sequence[Any]) -> None:
+    """Raises a `UserError` for different runs in one folder, of which all but the first would fail, hours later."""
+    runs = dict[str, str]()
+    for conf in settings:
+        if not isinstance(conf, TrainConf) or conf.run_dir is None:
+            continue
+        if runs.setdefault(conf.run_dir, own := run_fingerprint(conf)) != own:
+            raise UserError(f"run_dir={conf.run_dir} is one folder of several different runs: leave run_dir out")
 
 
 def _distinct(lines: Iterable[list[str]]) -> list[list[str]]:
@@ -153,7 +225,7 @@ def settings_of(cfg: DictConfig, loader: ConfigLoader, overrides: list[str]) -> 
         UserError: a value is not allowed.
     """
     job = loader.load_sweep_config(cfg, overrides)
-    settings: Any = config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name])
+    settings: Any = config.typed(config.without_hydra(job), config.SCHEMAS[cfg.hydra.job.name], overrides)
     if isinstance(settings, TrainConf):
         check_overrides(overrides, settings.model)
     return settings
@@ -174,6 +246,23 @@ def settings_of_jobs(name: str | None, data: str | None, own: Sequence[str], swe
     return [f"{key}={value}" for key, value in wanted.items() if key not in given]
 
 
+def expand_sweep_dir(cfg: DictConfig) -> None:
+    """Makes the folder of a sweep's logs a path like all others, for the sweep and for its jobs.
+
+    Raises:
+        UserError: it is not possible.
+    """
+    given, hydra = str(cfg.hydra.sweep.dir), cfg.hydra
+    if (folder := str(path_of(given, SWEEP_DIR))) == given:
+        return
+    with read_write(hydra):
+        hydra.sweep.dir = folder
+        hydra.overrides.hydra = [
+            f"{SWEEP_DIR}={written(folder)}" if override.partition("=")[0] == SWEEP_DIR else override
+            for override in hydra.overrides.hydra
+        ]
+
+
 def name_of_data(cfg: DictConfig) -> str | None:
     """What the runs of a sweep are on, in one word."""
     return cfg.get("name") or (data_name(cfg.data) if cfg.get("data") else None)
@@ -185,68 +274,3 @@ def reason_of(returned: JobReturn) -> str | None:
         return None
     error = returned._return_value  # what `return_value` would print and raise
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
-
-
-def _values_of(override: Override) -> list[str]:
-    """What an override gives to the jobs: a value for each of them, or the same for all."""
-    key = override.get_key_element()
-    if override.is_delete():
-        return [str(override.input_line)]
-    if not override.is_sweep_override():
-        return [f"{key}={override.get_value_element_as_str()}"]
-    if not override.is_discrete_sweep():
-        raise UserError(
-            f"{override.input_line} is a range without steps: give values one by one, such as "
-            f"{key}=1,2,3, or search them with hydra/sweeper=optuna"
-        )
-    values = [f"{key}={value}" for value in override.sweep_string_iterator()]
-    return [value for value in values if not value.partition("=")[2].startswith("_")]  # of glob: not for users
-
-
-def _choices(key: str, value: Any) -> str:
-    """The values of a setting as Hydra reads them from a command line."""
-    values = value if isinstance(value, list) else [value]
-    if not values:
-        raise UserError(f"sweep.params.{key}=[] leaves no job: name at least one value")
-    return ",".join(map(_value, values))
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(map(_value, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = str(value)
-    return text if SIMPLE.fullmatch(text) else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _trained_runs(folder: Path, conf: SweepConf) -> list[str]:
-    """Every trained run in a folder, or those of one model, or one of those that differ in nothing but their seeds.
-
-    Raises:
-        UserError: there is none.
-    """
-    from maskgit_lab.runs.folder import RunFolder  # imports torch
-
-    found = sorted(run_folders([folder.expanduser()], lambda files: RECORD in files))
-    trained = [path for path in found if RunFolder(path).is_done("transformer")]
-    if conf.model is not None:
-        trained = [path for path in trained if RunFolder(path).settings().model == conf.model]
-    if not trained:
-        of = "" if conf.model is None else f" of model={conf.model}"
-        raise UserError(
-            f"sweep.runs={folder} has no trained run{of} in it: name a folder of runs, such as outputs/digits"
-        )
-    return [str(path) for path in (_lowest_seeds(trained) if conf.one_seed else trained)]
-
-
-def _lowest_seeds(runs: Sequence[Path]) -> list[Path]:
-    """Of runs that differ in nothing but their seeds, the one with the lowest, in the order of the runs."""
-    from maskgit_lab.evaluation.chosen import without_seeds
-    from maskgit_lab.runs.folder import RunFolder
-
-    settings = {path: RunFolder(path).settings() for path in runs}
-    first: dict[str, Path] = {}
-    for path in sorted(runs, key=lambda path: settings[path].seed):
-        first.setdefault(without_seeds(settings[path]), path)
-    return [path for path in runs if path in first.values()]

@@ -21,7 +21,7 @@ def conclude(jobs: Sequence[EvaluateConf]) -> None:
         jobs: their settings.
     """
     terminal = Terminal()
-    paths = {job.checkpoint: choice_path(RunFolder(Path(str(job.checkpoint)).expanduser())) for job in jobs}
+    paths = {job.checkpoint: choice_path(RunFolder(Path(str(job.checkpoint)))) for job in jobs}
     paths = {checkpoint: path for checkpoint, path in paths.items() if path.is_file()}
     for checkpoint, path in paths.items():
         terminal.note("chosen", f"{checkpoint}: {sentence_in(path)}")

@@ -23,6 +23,7 @@ from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.evaluation.optimized import is_better_lower
 from maskgit_lab.launch.sweeps import OF_SWEEP, name_of_data, reason_of, settings_of, settings_of_jobs
+from maskgit_lab.launch.what_is_left import LEFT_BY_SWEEP
 from maskgit_lab.usage import as_typed
 
 
@@ -74,7 +75,10 @@ class Search:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna's sweeper calls in other versions of Optuna
             trials = _Trials(self, launcher, context.config_loader, removed)
-            self._search([*(argument for argument in own if argument not in removed), *same], trials, context)
+            try:
+                self._search([*(argument for argument in own if argument not in removed), *same], trials, context)
+            except KeyboardInterrupt as stop:
+                raise KeyboardInterrupt(LEFT_BY_SWEEP) from stop
         trials.show_best()
 
     def _search(self, arguments: list[str], trials: Launcher, context: HydraContext) -> None:
@@ -114,6 +118,7 @@ class _Trials(Launcher):
         self.removed = removed
         self.terminal = Terminal()
         self.values = list[tuple[float, Sequence[str]]]()
+        self.n_failed = 0
 
     def setup(self, **_: Any) -> None:
         """Nothing: the launcher behind it is set up."""
@@ -130,10 +135,11 @@ class _Trials(Launcher):
             self.terminal.note("trial", f"{i} of {self.search.settings['n_trials']}: {came}")
             self.values += [] if value is None else [(value, job)]
         failed = [value for value in values if value is None]
+        self.n_failed += len(failed)
         if len(failed) > self.search.settings["max_failure_rate"] * len(jobs):
             which = "a trial" if len(jobs) == 1 else f"{len(failed)} of {len(jobs)} trials"
             raise UserError(
-                f"{which} failed, as shown above: fix it and give the same command again, or let some of them fail "
+                f"{which} failed, as shown above: fix it and run the same command again, or let some of them fail "
                 "with hydra.sweeper.max_failure_rate=1"
             )
         return [JobReturn(status=JobStatus.COMPLETED, _return_value=value) for value in values]
@@ -147,7 +153,11 @@ class _Trials(Launcher):
             is_finished(each, job)
 
     def show_best(self) -> None:
-        """Prints the best trial, and the command that runs it again."""
+        """Prints the best trial, and the command that runs it again.
+
+        Raises:
+            UserError: some of the trials have failed, or all of them.
+        """
         if not self.values:
             raise UserError("no trial has a value: see above why they failed")
         choose = min if self.search.is_lower_better else max
@@ -155,6 +165,11 @@ class _Trials(Launcher):
         self.terminal.note("best", f"{self.search.key} = {value:.6g}")
         command = as_typed(f"python {self.search.cfg.hydra.job.name}.py")
         self.terminal.say(f"{'':<10} {command} {shlex.join(job)}")
+        if self.n_failed:
+            trials = "a trial" if self.n_failed == 1 else f"{self.n_failed} trials"
+            raise UserError(
+                f"{trials} failed, as shown above; the best is that of the others: run the same command again"
+            )
 
 
 def _sampler(settings: DictConfig) -> Any:

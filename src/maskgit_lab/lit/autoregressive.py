@@ -11,12 +11,11 @@ from torch import Tensor
 
 from maskgit_lab.lit.base import Batch
 from maskgit_lab.lit.transformer import TransformerModule
-from maskgit_lab.masking.corruption import drop_labels
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.autoregressive import next_token_cross_entropy
 from maskgit_lab.settings import Optim
 
-LABELS = 1  # gives the labels that are dropped another stream than dropout's, which is (seed, rank, step)
+LABELS = 1  # the stream of dropped labels
 
 
 class LitAutoregressive(TransformerModule):
@@ -47,17 +46,18 @@ class LitAutoregressive(TransformerModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         tokens_BN, labels_B = batch
-        generator = self._generator(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx, LABELS)
-        labels_B = drop_labels(labels_B, self.net.null_label, self.label_dropout, generator)
-        logits_BNK = self.net(tokens_BN, labels_B)
+        labels_B = self._drop_labels(labels_B, self.label_dropout, self._step_generator(LABELS))
+        with self.same_dropout():
+            logits_BNK = self.net(tokens_BN, labels_B)
         loss = next_token_cross_entropy(logits_BNK, tokens_BN, self.label_smoothing)
         self.log("autoregressive/loss", loss)
         if self.watched:
             self.log("autoregressive/accuracy", (logits_BNK.argmax(-1) == tokens_BN).float().mean())
-        return loss
+        return loss * self.part.factor
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The exact NLL of held-out codes, in nats per token."""
         tokens_BN, labels_B = batch
         loss = next_token_cross_entropy(self.best_net(tokens_BN, labels_B), tokens_BN)
-        self.log("autoregressive/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
+        self.val_nll.update(loss, len(tokens_BN))
+        self.log("autoregressive/val_nll", self.val_nll, on_epoch=True)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from maskgit_lab.data.augment import Centre
-from maskgit_lab.lit.base import Batch, TrainedModule
+from maskgit_lab.lit.base import Batch, TrainedModule, ValidationMean
 from maskgit_lab.settings import Optim
 
 
@@ -44,12 +43,14 @@ class LitClassifier(TrainedModule):
         self.top1 = MulticlassAccuracy(n_classes, average="micro", sync_on_compute=together)
         top_k = min(5, n_classes)
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
-        self.val_loss = MeanMetric(nan_strategy="disable", sync_on_compute=together)
+        self.val_loss = ValidationMean(together)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""
         images, labels_B = batch
-        return F.cross_entropy(self.net(images), labels_B, label_smoothing=self.label_smoothing)
+        with self.same_dropout():
+            logits_BC = self.net(images)
+        return F.cross_entropy(logits_BC, labels_B, label_smoothing=self.label_smoothing) * self.part.factor
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on real held-out images, and the cross-entropy, which shows it if the training diverged."""
@@ -57,6 +58,6 @@ class LitClassifier(TrainedModule):
         logits_BC = self.best_net(self.centre(images))
         self.top1(logits_BC, labels_B)
         self.top5(logits_BC, labels_B)
-        self.val_loss(F.cross_entropy(logits_BC.float(), labels_B), weight=len(images))
+        self.val_loss.update(F.cross_entropy(logits_BC.float(), labels_B), len(images))
         metrics = {"top1": self.top1, "top5": self.top5, "val_loss": self.val_loss}
         self.log_dict({f"classifier/{name}": metric for name, metric in metrics.items()}, on_epoch=True)

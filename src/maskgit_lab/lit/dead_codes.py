@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from maskgit_lab.lit.parts import Part
 from maskgit_lab.nets.vqgan import VQGAN
 from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import DeadCodes
@@ -29,11 +30,17 @@ class CodeUse:
     def __init__(self, codebook_size: int, settings: DeadCodes) -> None:
         self.settings = settings
         self.counts_K = torch.zeros(codebook_size)
-        self.latents: Tensor | None = None  # (B, D, h, w), of the last batch
+        self.latents: list[tuple[Part, Tensor]] = []  # (B, D, h, w), of this process's parts of the last step
 
     def count(self, codes: Int64[Tensor, "B h w"]) -> None:
         """Adds the codes of a batch."""
         self.counts_K = self.counts_K.to(codes.device) + torch.bincount(codes.flatten(), minlength=len(self.counts_K))
+
+    def see(self, part: Part, codes: Int64[Tensor, "B h w"], latents: Float[Tensor, "B D h w"]) -> None:
+        """Adds the codes of a part of a step, and keeps its latents; a part that only repeats an image has none."""
+        if part.rows:
+            self.count(codes)
+        self.latents.append((part, latents))
 
     def total(self, module: LightningModule) -> Float[Tensor, " K"]:
         """The counts of all processes, each of which keeps its own; all of them call this."""
@@ -52,13 +59,24 @@ class CodeUse:
         """The number of dead codes in the window, which are revived if the settings say so; starts a new window."""
         dead_K = self.take(module) == 0
         if self.settings.revive and bool(dead_K.any()):
-            assert self.latents is not None
-            latents_MD = self.latents.float().permute(0, 2, 3, 1).flatten(0, 2).cpu()
-            seed = mix_seeds(module.seed, module.trainer.fit_loop.total_batch_idx)
-            generator = torch.Generator().manual_seed(seed)
-            chosen = torch.randint(len(latents_MD), (int(dead_K.sum()),), generator=generator)
-            _replace(module, dead_K, module.trainer.strategy.broadcast(latents_MD[chosen]).to(dead_K.device))
+            generator = torch.Generator().manual_seed(mix_seeds(module.seed, module.step))
+            _replace(module, dead_K, self._draw(module, int(dead_K.sum()), generator))
         return dead_K.sum().float()
+
+    def _draw(self, module: LitTokenizer, count: int, generator: torch.Generator) -> Float[Tensor, "n D"]:
+        """So many latents of the last step's images, which all processes draw; each knows those of its own."""
+        (part, first), *_ = self.latents
+        area = first.shape[2] * first.shape[3]
+        chosen = torch.randint(part.size * area, (count,), generator=generator)
+        found = torch.zeros(count, first.shape[1])
+        for part, latents in self.latents:
+            latents_MD = latents.float().permute(0, 2, 3, 1).flatten(0, 2).cpu()
+            place = chosen - part.rows.start * area
+            is_own = (place >= 0) & (place < len(part.rows) * area)
+            found[is_own] = latents_MD[place[is_own]]
+        summed = module.trainer.strategy.reduce(found.to(module.device), reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        return summed
 
 
 @torch.no_grad()

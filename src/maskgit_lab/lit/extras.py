@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 
 from maskgit_lab.errors import UserError
@@ -95,6 +95,8 @@ def profiler(wanted: Any, title: str, reports: Path | None) -> Any:
 def _built(node: Mapping[str, Any], key: str, stage: str, checkpoints: Path | None) -> Callback | None:
     """The callback; None for one that keeps checkpoints of a tokenizer, whose weights alone are kept."""
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
+    if isinstance(target, type) and issubclass(target, EarlyStopping):
+        _check_patience(node, key)
     if not (isinstance(target, type) and issubclass(target, ModelCheckpoint)):
         return build(node, key, Callback)
     if node.get("save_last") or node.get("filename") == LAST.removesuffix(".ckpt"):
@@ -103,6 +105,12 @@ def _built(node: Mapping[str, Any], key: str, stage: str, checkpoints: Path | No
         return None
     places = {} if node.get("dirpath") is not None or checkpoints is None else {"dirpath": checkpoints}
     return build({name: value for name, value in node.items() if name not in places}, key, Callback, **places)
+
+
+def _check_patience(node: Mapping[str, Any], key: str) -> None:
+    """Raises a `UserError` for a patience that Lightning takes and that stops every training at once."""
+    if type(patience := node.get("patience")) is int and patience < 0:
+        raise UserError(f"{key}.patience={patience} is not possible: give a whole number of at least 0")
 
 
 def _check_monitor(monitor: str, key: str, node: Mapping[str, Any], settings: TrainConf) -> None:

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer, seed_everything
-from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.loggers import Logger
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 
+from maskgit_lab import ranks
 from maskgit_lab.console import Terminal
 from maskgit_lab.data.source import Labelled
-from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.lit import processes
+from maskgit_lab.errors import Interrupted, UserError, first_line
 from maskgit_lab.lit.base import TrainedModule
-from maskgit_lab.lit.checkpoints import LastCheckpoint, WholeCheckpoints, check_fits
+from maskgit_lab.lit.checkpoints import Diverged, LastCheckpoint, check_fits, forget_previous, recovered, step_of
 from maskgit_lab.lit.data import SeededData
-from maskgit_lab.lit.extras import MEASURED, Extras, check_extras, extras_of, profiler
+from maskgit_lab.lit.extras import MEASURED, Extras
 from maskgit_lab.lit.hardware import batch_on_device, workers
 from maskgit_lab.lit.monitoring.watched import Watched
 from maskgit_lab.lit.progress import StageBar
-from maskgit_lab.runs.names import LAST
-from maskgit_lab.settings import Hardware, TrainConf
+from maskgit_lab.lit.signals import Signals
+from maskgit_lab.lit.trainer import make_trainer, refused, without_advice
+from maskgit_lab.settings import Hardware
 
-ADVICE = (  # warnings that a user of these commands can do nothing about
-    r".*does not have many workers.*",  # the data is in memory: workers would only cost time
-    r".*number of training batches.*logging interval.*",
-    r".*Checkpoint directory .* exists and is not empty.*",  # it is a resumed run
-    r".*GPU available but not used.*",
-    r".*does not have a deterministic implementation.*",
-    r".*The dirpath has changed from.*",  # the run's folder was moved
-    r".*callbacks used to create the checkpoint need to be provided.*",  # some change no weights and may be left out
-    r".*module\(s\) in eval mode at the start of training.*",  # the perceptual loss's network, on purpose
-    r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",  # Lightning's own use of torch
-)
 SETTINGS = dict.fromkeys(
     ("CAS", "CAS classifier"), "cas"
 )  # groups of settings that are not called after the title of their training
@@ -84,66 +67,100 @@ def fit(
 
     Raises:
         UserError: `last.ckpt` is damaged or of another module, or the training diverged.
+        Interrupted: a signal has asked it to end, and it is saved.
         KeyboardInterrupt: Ctrl-C.
     """
     module.accumulate = hardware.accumulate
     batch_size = batch_on_device(module.optim.batch_size, hardware)
     data = SeededData(train, val, batch_size, module.seed, workers(hardware))
-    last = None if folder is None else folder / LAST
-    resumed = last is not None and last.exists()
+    resumed = folder is not None and _recovered(folder, terminal, hardware)
     extras = extras or Extras()
     monitor, pictures, loggers = watched.attach() if watched else (None, [], [])
-    callbacks: list[Callback] = [
-        *([monitor] if monitor else []),
-        StageBar(terminal, title, in_lines=watched is not None),
-        *pictures,
-    ]
-    if folder is not None:
-        callbacks.append(LastCheckpoint(folder, hardware.save_every_epochs, resumed))
-    trainer = _trainer(module, hardware, callbacks, folder, loggers, extras, title)
-    with warnings.catch_warnings():
-        _ignore_lightnings_advice()
-        _train(trainer, module, data, last if resumed else begin)
-        if last is not None:
-            trainer.save_checkpoint(last)
+    bar = StageBar(terminal, title, in_lines=watched is not None)
+    callbacks: list[Callback] = [*([monitor] if monitor else []), bar, *pictures]
+    with without_advice():
+        with Signals() as signals:
+            last = None if folder is None else LastCheckpoint(folder, *_how_often(hardware), resumed, signals)
+            callbacks += [last] if last is not None else []
+            trainer = make_trainer(module, hardware, callbacks, folder, loggers, extras, title)
+            _train(trainer, module, data, last, begin, title)
         if monitor is not None:
             monitor.end(trainer)
         metrics = _validated(trainer, module, data, title)
+    if folder is not None and ranks.is_main():
+        forget_previous(folder)
     if extras.flags.get("profiler") and extras.reports is not None:
         terminal.note("profile", f"written to {extras.reports}")
     return metrics
 
 
+def _how_often(hardware: Hardware) -> tuple[int, float]:
+    return hardware.save_every_epochs, hardware.save_every_minutes
+
+
+def _recovered(folder: Path, terminal: Terminal, hardware: Hardware) -> bool:
+    """Whether a training goes on with the checkpoint in a folder; every process that takes part calls this."""
+    if hardware.devices * hardware.num_nodes == 1:
+        return recovered(folder, terminal)
+    return ranks.share(ranks.is_main() and recovered(folder, terminal))
+
+
 def _validated(trainer: Trainer, module: TrainedModule, data: SeededData, title: str) -> dict[str, float]:
-    metrics = next(iter(trainer.validate(module, data, verbose=False)), {})
+    with _interruptible():
+        metrics = next(iter(trainer.validate(module, data, verbose=False)), {})
     if wrong := [name for name, value in metrics.items() if not math.isfinite(value)]:
-        key = SETTINGS.get(title, title)
-        raise UserError(f"the training of the {title} diverged ({wrong[0]} is not finite): lower {key}.optim.lr")
+        raise UserError(
+            f"the training of the {title} diverged ({wrong[0]} is not finite): lower {_key(title)}.optim.lr"
+        )
     return {name: float(value) for name, value in metrics.items()}
 
 
-def check_trainer(settings: TrainConf) -> None:
-    """Raises a `UserError` for flags of the trainer and callbacks that Lightning refuses on this machine."""
-    check_extras(settings)
-    hardware = replace(settings.trainer, devices=1, num_nodes=1)
-    for stage in MEASURED:
-        extras = extras_of(settings, stage)
-        if extras.flags or extras.callbacks:
-            callbacks = [*extras.callbacks, LastCheckpoint(Path(), 1, goes_on=False)]
-            arguments = {"accelerator": hardware.accelerator, "devices": 1, "callbacks": callbacks, "logger": False}
-            strategy = _strategy(hardware, extras, automatic=True)
-            _made(arguments | _flags(extras, stage) | {"strategy": strategy})
-
-
-def _train(trainer: Trainer, module: TrainedModule, data: SeededData, resumed: Path | None) -> None:
-    if resumed is not None:
-        check_fits(module.state_dict(), resumed)
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Passes on an interruption, in place of the exit that Lightning makes of it."""
     try:
-        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
-    except SystemExit as stop:  # Lightning's answer to Ctrl-C, or a callback's own
-        if not trainer.interrupted:
+        yield
+    except SystemExit as stop:  # Lightning's, or a callback's or a scheduler's own
+        if not isinstance(stop.__context__, KeyboardInterrupt):
             raise
-        raise KeyboardInterrupt from stop
+        raise (stop.__context__ if isinstance(stop.__context__, Interrupted) else KeyboardInterrupt()) from stop
+
+
+def _diverged(
+    error: Diverged, trainer: Trainer, module: TrainedModule, last: LastCheckpoint | None, title: str
+) -> UserError:
+    """What a user can do about a training that diverged: its last good checkpoint is kept."""
+    lower = f"lower {_key(title)}.optim.lr"
+    if last is not None and last.saved_step:
+        lower += f"; the checkpoint of step {last.saved_step} is kept in {last.path}"
+        if title in MEASURED and title != "tokenizer":
+            lower += ", and ckpt_path=FILE ckpt_mode=resume continues from it with other settings"
+    return UserError(f"the training of the {title} diverged at step {step_of(trainer, module)} ({error}): {lower}")
+
+
+def _key(title: str) -> str:
+    return SETTINGS.get(title, title)
+
+
+def _train(
+    trainer: Trainer,
+    module: TrainedModule,
+    data: SeededData,
+    last: LastCheckpoint | None,
+    begin: Path | None,
+    title: str,
+) -> None:
+    """Trains to the end, from the checkpoint that there is, and saves."""
+    start = last.path if last is not None and last.goes_on else begin
+    if start is not None:
+        check_fits(module.state_dict(), start)
+    try:
+        with _interruptible():
+            trainer.fit(module, data, ckpt_path=start, weights_only=True)
+        if last is not None:
+            last.save(trainer)
+    except Diverged as error:
+        raise _diverged(error, trainer, module, last, title) from error
     except Exception as error:
         if (understood := _understood(error, trainer)) is None:
             raise
@@ -153,89 +170,7 @@ def _train(trainer: Trainer, module: TrainedModule, data: SeededData, resumed: P
 def _understood(error: Exception, trainer: Trainer) -> UserError | None:
     """What an error of Lightning means for a user, where that is known."""
     if isinstance(error, MisconfigurationException) or "val_check_interval" in str(error):
-        return _refused(error)
+        return refused(error)
     if trainer._detect_anomaly and "returned nan values" in str(error):
         return UserError(f"the training diverged ({first_line(error)}): lower the learning rate")
     return None
-
-
-def _trainer(
-    module: TrainedModule,
-    hardware: Hardware,
-    callbacks: list[Callback],
-    folder: Path | None,
-    loggers: list[Logger],
-    extras: Extras,
-    title: str,
-) -> Trainer:
-    automatic = module.automatic_optimization
-    clip = module.optim.gradient_clip if automatic else 0.0
-    arguments: dict[str, Any] = {
-        "accelerator": hardware.accelerator,
-        "devices": hardware.devices,
-        "num_nodes": hardware.num_nodes,
-        "accumulate_grad_batches": hardware.accumulate if automatic else 1,
-        "max_steps": -1 if module.optim.max_steps is None else module.optim.max_steps * module.n_optimizers,
-        "sync_batchnorm": hardware.devices * hardware.num_nodes > 1 and _on_gpu(hardware),
-        "precision": hardware.precision,
-        # "warn": operations without a deterministic form on a GPU still run.
-        "deterministic": "warn" if hardware.deterministic else False,
-        "max_epochs": module.optim.epochs,
-        "check_val_every_n_epoch": hardware.validate_every_epochs,
-        "gradient_clip_val": clip or None,
-        "callbacks": [*callbacks, *extras.callbacks],
-        "plugins": [WholeCheckpoints()],
-        "logger": loggers,
-        "default_root_dir": folder,
-        "enable_checkpointing": folder is not None,
-        "num_sanity_val_steps": 0,
-        "log_every_n_steps": hardware.log_every_n_steps,
-        "use_distributed_sampler": False,
-    }
-    return _made(arguments | _flags(extras, title) | {"strategy": _strategy(hardware, extras, automatic)})
-
-
-def _flags(extras: Extras, title: str) -> dict[str, Any]:
-    """The flags that a user gives, where most of what Lightning prints is off otherwise."""
-    has_bar = any(isinstance(callback, ProgressBar) for callback in extras.callbacks)
-    given = {"enable_progress_bar": has_bar, "enable_model_summary": False, **extras.flags}
-    if (wanted := given.get("profiler")) is not None:
-        given["profiler"] = profiler(wanted, title, extras.reports)
-    return given
-
-
-def _made(arguments: Mapping[str, Any]) -> Trainer:
-    with warnings.catch_warnings():
-        _ignore_lightnings_advice()
-        try:
-            return Trainer(**arguments)
-        except UserError:
-            raise
-        except Exception as error:  # whatever Lightning raises for values that it does not take
-            raise _refused(error) from error
-
-
-def _refused(error: Exception) -> UserError:
-    why = first_line(error).partition(". ")[0]
-    return UserError(f"Lightning refuses these settings ({why}): change the flags of trainer or the callbacks")
-
-
-def _strategy(hardware: Hardware, extras: Extras, automatic: bool) -> Strategy | str:
-    if (given := extras.flags.get("strategy")) not in (None, "auto", "ddp"):
-        return str(given)
-    if hardware.devices * hardware.num_nodes > 1:
-        # Of two optimisers that take turns, each leaves the other's weights unused.
-        return DDPStrategy(find_unused_parameters=not automatic)
-    if not processes.is_one_of_several():
-        return "auto"
-    return SingleDeviceStrategy(device=torch.device("cuda" if _on_gpu(hardware) else "cpu"))
-
-
-def _on_gpu(hardware: Hardware) -> bool:
-    return hardware.accelerator != "cpu" and torch.cuda.is_available()
-
-
-def _ignore_lightnings_advice() -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in ADVICE:
-        warnings.filterwarnings("ignore", message)

@@ -6,10 +6,27 @@ import os
 
 import torch
 
+from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import Hardware
+from maskgit_lab.sizes import most_processes
 
 MOST_WORKERS = 8
+
+
+def check_hardware(hardware: Hardware) -> None:
+    """Raises a `UserError` for settings that this machine cannot take."""
+    device = device_of(hardware.accelerator, "trainer.accelerator")
+    if device.type == "cpu" and hardware.precision == "16-mixed":
+        raise UserError("trainer.precision=16-mixed needs a GPU: choose bf16-mixed or 32-true")
+    there = torch.cuda.device_count() if device.type == "cuda" else 1
+    if device.type != "cpu" and hardware.devices > there:
+        raise UserError(f"trainer.devices={hardware.devices} is more than the {there} of this machine: lower it")
+    if hardware.devices > most_processes():
+        raise UserError(
+            f"trainer.devices={hardware.devices} is far more than the {os.cpu_count()} cores of this machine: give at "
+            f"most {most_processes()}"
+        )
 
 
 def batch_on_device(batch_size: int, hardware: Hardware) -> int:

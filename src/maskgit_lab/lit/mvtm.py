@@ -12,14 +12,15 @@ from torch import Tensor
 
 from maskgit_lab.lit.base import Batch
 from maskgit_lab.lit.monitoring.measures import masked_measures
+from maskgit_lab.lit.parts import Part
 from maskgit_lab.lit.transformer import TransformerModule
-from maskgit_lab.masking.corruption import corrupt, draw_mask, drop_labels
+from maskgit_lab.masking.corruption import corrupt, draw_mask
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objectives.mvtm import masked_cross_entropy
 from maskgit_lab.settings import MVTMLoss, Optim
 
-MASKS = 1  # gives masks another stream than dropout's, which is (seed, rank, step)
+MASKS = 1  # the stream of masks and of dropped labels
 
 
 class LitMVTM(TransformerModule):
@@ -44,24 +45,29 @@ class LitMVTM(TransformerModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         tokens_BN, labels_B = batch
-        options = self.loss
-        generator = self._generator(self.seed, self.global_rank, self.trainer.fit_loop.total_batch_idx, MASKS)
-        mask_BN = draw_mask(tokens_BN, self.schedule, generator, options.min_masking_rate)
-        labels_B = drop_labels(labels_B, self.net.null_label, options.label_dropout, generator)
-        logits_BNK = self.net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)
+        options, generator = self.loss, self._step_generator(MASKS)
+        mask_BN = self._mask(tokens_BN, self.part, generator, options.min_masking_rate)
+        labels_B = self._drop_labels(labels_B, options.label_dropout, generator)
+        with self.same_dropout():
+            logits_BNK = self.net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)
         counted_BN = mask_BN if options.loss_on == "masked" else torch.ones_like(mask_BN)
         loss = masked_cross_entropy(logits_BNK, tokens_BN, counted_BN, options.label_smoothing)
         self.log("mvtm/loss", loss)
         if self.watched:
             measures = masked_measures(logits_BNK, tokens_BN, mask_BN, options.label_smoothing)
             self.log_dict({f"mvtm/{name}": value for name, value in measures.items()})
-        return loss
+        return loss * self.part.factor
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The NLL of held-out codes, with the same masks at every call."""
         tokens_BN, labels_B = batch
-        generator = self._generator(self.seed, batch_idx)
-        mask_BN = draw_mask(tokens_BN, self.schedule, generator)
+        number, part = self._data.val_part(batch_idx, self.accumulate)
+        mask_BN = self._mask(tokens_BN, part, self._generator(self.seed, number))
         logits_BNK = self.best_net(corrupt(tokens_BN, mask_BN, self.net.mask_id), labels_B)
         loss = masked_cross_entropy(logits_BNK, tokens_BN, mask_BN)
-        self.log("mvtm/val_nll", loss, on_epoch=True, batch_size=len(tokens_BN), sync_dist=True)
+        self.val_nll.update(loss, len(tokens_BN))
+        self.log("mvtm/val_nll", self.val_nll, on_epoch=True)
+
+    def _mask(self, tokens_BN: Tensor, part: Part, generator: torch.Generator, min_ratio: float = 0.0) -> Tensor:
+        """The masks of a part, of those that are drawn for all images."""
+        return part.of(draw_mask(tokens_BN[:1].expand(part.size, -1), self.schedule, generator, min_ratio))

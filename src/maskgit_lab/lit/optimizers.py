@@ -225,7 +225,7 @@ def _optimizer(
 def _scheduler(node: Mapping[str, Any], key: str, optimizer: Optimizer) -> LRScheduler:
     target = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
     if isinstance(target, type) and issubclass(target, ReduceLROnPlateau):
-        raise UserError(f"{key}: {target.__name__} follows a metric and not the steps: choose another schedule")
+        raise UserError(f"{key}: {target.__name__} depends on a metric and not on the step: choose another schedule")
     try:
         return build(node, key, LRScheduler, optimizer=optimizer)
     except UserError as error:
@@ -236,7 +236,7 @@ def _with_way_out(error: UserError, key: str) -> UserError:
     """The same error; where a setting is unknown, with how to leave one out that a config brings."""
     name, _, rest = str(error).partition(": there is no such setting")
     if rest and name.startswith(f"{key}."):
-        return UserError(f"{error}; ~{name} on the command line leaves out the config's")
+        return UserError(f"{error}; ~{name} on the command line removes the one in the config")
     return error
 
 

@@ -35,9 +35,14 @@ class StageBar(Callback):
         """Opens the bar, at the step where a resumed run continues."""
         assert isinstance(pl_module, TrainedModule)
         self._module = pl_module
+        if len(parts := pl_module.with_these_parts()) > 1:
+            numbers = ", then ".join(map(str, parts))
+            of = f"batches were trained in {numbers} parts (trainer.devices x trainer.accumulate)"
+            self.terminal.note(self.title, f"{of}, each of which draws its own dropout, so the weights depend on it")
         self._advance = self._open.enter_context(self.terminal.bar(self.title, pl_module.total_steps()))
-        self._advance((trainer.fit_loop.total_batch_idx + 1) // pl_module.accumulate)
+        self._advance(trainer.global_step // pl_module.n_optimizers)
         self._began, self._first = time.perf_counter(), trainer.current_epoch
+        self.on_train_epoch_start(trainer, pl_module)  # which is not called where a training goes on within an epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts to count."""
@@ -54,7 +59,7 @@ class StageBar(Callback):
     ) -> None:
         """Advances the bar, and counts the images."""
         add_images(len(batch[0]))
-        loss = outputs["loss"] if isinstance(outputs, dict) else None
+        loss = outputs.get("loss") if isinstance(outputs, dict) else None
         if self.has_bar:
             steps = int(self._module.ends_step(batch_idx))
             self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")

@@ -12,10 +12,11 @@ from wandb.apis.public import Run as ApiRun
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from maskgit_lab.errors import UserError, first_line
-from maskgit_lab.lit.loggers.wandb import CONSTANTS, CURVES, STEP, TABLE, why_offline
-from maskgit_lab.runs.results import SETTINGS, identity, origin
+from maskgit_lab.lit.loggers.wandb import CONSTANTS, CURVES, STEP, TABLE
+from maskgit_lab.lit.loggers.wandb_connection import why_offline
+from maskgit_lab.runs.results import SAMPLES, SETTINGS, identity, origin
 
-PREFIX = "eval/"
+PREFIX = f"{SAMPLES}/"
 SECONDS = 30  # that the server may take for an answer
 FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError)
 
@@ -84,10 +85,13 @@ def explaining(what: str) -> Iterator[None]:
 
 
 def _api() -> Api:
-    wandb.setup(settings=wandb.Settings(silent=True))
-    reason = why_offline()
+    with explaining("the environment's WANDB_ settings"):
+        wandb.setup(settings=wandb.Settings(silent=True))
+        reason = why_offline()
     if reason:
-        raise UserError(f"W&B is not available ({reason}): it needs an account, by `wandb login`, and a network")
+        raise UserError(
+            f"W&B is not available ({reason}): it needs an account (`wandb login`) and a network connection"
+        )
     try:
         return Api(timeout=SECONDS)
     except FAILURES as error:
@@ -100,7 +104,7 @@ def _runs(project: str, entity: str, filters: Mapping[str, Any]) -> Iterator[Api
         yield from api.runs(f"{entity}/{project}", filters=dict(filters), order="+created_at")
     except FAILURES as error:
         raise UserError(
-            f"W&B gives no runs of the project {entity}/{project} ({first_line(error)}): check the names of project "
+            f"W&B returns no runs of the project {entity}/{project} ({first_line(error)}): check the names of project "
             "and entity"
         ) from error
 
@@ -109,12 +113,9 @@ def _rows_of(run: ApiRun) -> Iterator[dict[str, Any]]:
     """A point is what all points of a run share, which is in its config, with what was logged of it alone."""
     shared = run.config.get(CONSTANTS) or {}
     for logged in run.scan_history(use_cache=False):
-        values = {
-            key.removeprefix(PREFIX): value
-            for key, value in logged.items()
-            if key.startswith(PREFIX) and key not in (TABLE, CURVES)
-        }
-        if values.keys() - {STEP.removeprefix(PREFIX)}:
+        points = {key.removeprefix(PREFIX): value for key, value in logged.items() if key.startswith(PREFIX)}
+        values = {key: value for key, value in points.items() if key not in (TABLE, CURVES)}
+        if values.keys() - {STEP}:
             row = {key: _as_measured(key, value) for key, value in {**shared, **values}.items()}
             if isinstance(row.get("n_samples"), int):
                 yield row

@@ -1,6 +1,6 @@
 """Corrupts token grids for training: a mask ratio, then positions, then the mask token (MaskGIT, section 3.1).
 
-Shapes: B images, N tokens an image.
+Shapes: B images, N tokens per image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def draw_mask(
         min_ratio: a lower bound on gamma(r) (`min_masking_rate` in the released config; none in the paper).
 
     Returns:
-        True where a token is to be masked: at least one and at most N in each image.
+        True at the tokens to mask: at least one and at most N in each image.
     """
     n_images, n_tokens = tokens_BN.shape
     ratio_B = torch.rand(n_images, device=tokens_BN.device, generator=generator)
@@ -38,10 +38,10 @@ def draw_mask(
 def choose_positions(
     count_B: Float[Tensor, " B"] | Int64[Tensor, " B"], n_tokens: int, generator: torch.Generator | None = None
 ) -> Bool[Tensor, "B N"]:
-    """True at so many positions of each image, chosen uniformly.
+    """True at a given number of positions in each image, chosen uniformly.
 
     Args:
-        count_B: how many, whole numbers from 0 to N.
+        count_B: how many positions, whole numbers from 0 to N.
         n_tokens: N.
         generator: randomness, on the device of the counts.
     """
@@ -54,11 +54,6 @@ def corrupt(tokens_BN: Int64[Tensor, "B N"], mask_BN: Bool[Tensor, "B N"], mask_
     return tokens_BN.masked_fill(mask_BN, mask_id)
 
 
-def drop_labels(
-    labels_B: Int64[Tensor, " B"], null_label: int, rate: float, generator: torch.Generator
-) -> Int64[Tensor, " B"]:
-    """The labels, each replaced by `null_label` with probability `rate` (Ho and Salimans 2022); not in the paper."""
-    if rate == 0:
-        return labels_B
-    dropped_B = torch.rand(labels_B.shape, device=labels_B.device, generator=generator) < rate
-    return labels_B.masked_fill(dropped_B, null_label)
+def draw_dropped(n_images: int, rate: float, generator: torch.Generator) -> Bool[Tensor, " B"]:
+    """Which images lose their label, each with probability `rate` (Ho and Salimans 2022); not in the paper."""
+    return torch.rand(n_images, device=generator.device, generator=generator) < rate

@@ -1,7 +1,8 @@
-"""Mask schedules gamma(r): how much of an image is masked, as a fraction, at progress r (MaskGIT, section 3.3).
+"""Mask schedules gamma(r): the fraction of an image that is masked at progress r (MaskGIT, section 3.3).
 
 Every schedule decreases on [0, 1] from 1 (all masked) to 0 (all known); concave ones mask more for longer. Training
-draws r uniformly; decoding uses r = (t + 1) / T after step t of T. To add one: a class here, a YAML in conf/schedule.
+draws r uniformly; decoding uses r = (t + 1) / T after step t of T. A new schedule is a class and a YAML file in
+`conf/schedule`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Schedule(ABC):
 
     @property
     def name(self) -> str:
-        """Its name in results: that of its config, with the module of a class of a user's own, and its settings."""
+        """Its name in results: that of its config, with its module if it is a user's own class, and its settings."""
         return name_of(self, self.config_name(), __name__)
 
     def __call__(self, ratio: Float[Tensor, "*shape"], n_tokens: int | Tensor) -> Float[Tensor, "*shape"]:

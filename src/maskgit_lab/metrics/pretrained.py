@@ -168,9 +168,7 @@ class ResNet56Features:
         Raises:
             UserError: images of another size.
         """
-        if images.shape[2:] != (CIFAR_SIZE, CIFAR_SIZE):
-            size = f"{images.shape[2]} x {images.shape[3]}"
-            raise UserError(f"features=resnet56_cifar10 needs 32 x 32 pixels, not {size}: choose other features")
+        check_size(self.name, (images.shape[2], images.shape[3]))
         features_nF = self.net.features((images.to(self.device) / 255 - self.mean) / self.std)
         return Features(features_nF.cpu(), self.net.linear(features_nF).cpu())
 
@@ -181,6 +179,12 @@ PRETRAINED: dict[str, Callable[[str | None, torch.device], FeatureExtractor]] = 
     "dinov2": DINOv2Features,
     "resnet56_cifar10": ResNet56Features,
 }
+
+
+def check_size(features: str, size: tuple[int, int]) -> None:
+    """Raises a `UserError` if an extractor cannot take images of this height and width."""
+    if features == ResNet56Features.name and size != (CIFAR_SIZE, CIFAR_SIZE):
+        raise UserError(f"features={features} needs 32 x 32 pixels, not {size[0]} x {size[1]}: choose other features")
 
 
 def ensure_weights(features: str, weights: str | None, key: str) -> None:

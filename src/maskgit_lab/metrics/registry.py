@@ -1,8 +1,8 @@
-"""The one table of metrics: what each is called, which direction is better, what it needs and how it is computed.
+"""The table of all metrics: what each is called, which direction is better, what it needs and how it is computed.
 
-The console, W&B, the curves, the tables, the model card and the report read it. A new metric is one function and one
+The console, W&B, the curves, the tables, the model card and the report use it. A new metric is one function and one
 row: a `Metric` in a module of your own, which `eval.metrics=[fid,my_module.mine]` names. Nothing heavy is imported
-here, so that reports start at once.
+here, so that reports start quickly.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ UNCERTAIN = (SPREAD, ERROR)
 NLL, BOUND, EXACT = "nll", "nll_bound", "nll_exact"
 LIKELIHOODS = (NLL, BOUND)  # of held-out codes, in nats per token: what `eval.metrics` may name
 RUNTIME = "runtime"  # what `eval.metrics` calls the time of decoding
+ORIGINAL = "original"  # needed only by metrics of edits: the image that was edited
 
 
 @dataclass(frozen=True)
 class Metric:
     """A number that an evaluation measures."""
 
-    key: str  # in the rows of results; of a distance, its key with the Inception network of 2015
+    key: str  # in the rows of results; for a distance, its key with the Inception network of 2015
     label: str  # on axes and in legends
-    better: Literal["min", "max"] | None = None  # the direction in which it is better; None: neither
-    # From which it is computed: `features`, `logits`, `spatial` (features), `kept` (features of real images),
-    # `held_out` (features of held-out images, and `kept`), `codes`, `classifier`, or nothing that has to be asked for.
+    better: Literal["min", "max"] | None = None  # whether lower or higher is better; None: neither
+    # What it is computed from: `features`, `logits`, `spatial` (features), `kept` (features of real images),
+    # `held_out` (features of held-out images, and `kept`), `codes`, `classifier`, `original` (the image that was
+    # edited), or "" if it needs nothing.
     needs: str = "features"
-    # Its name in `eval.metrics`, which several may share; None: its key; "": it comes along by itself.
+    # Its name in `eval.metrics`, which several may share; None: its key; "": it is measured along with others.
     asked: str | None = None
     # `(samples: Features, reference: Reference, choices: Choices) -> float or {key: float}`, or the dotted name of
     # such a function; None: the evaluation measures it in another way.
     compute: str | Callable[..., Any] | None = None
     heading: str | None = ""  # in tables of the console; "": its label; None: it has no column
-    title: str = ""  # over its panel in reports; "": it has none
-    panel: str = ""  # the picture of a run's curve draws metrics of the same panel into one pair of axes; "": none
-    other: str = ""  # of a distance, its name with another extractor, before the extractor's own: `fd` for `fd_vgg16`
+    title: str = ""  # above its panel in reports; "": it has none
+    panel: str = ""  # metrics of the same panel share axes in the picture of a run's curve; "": not drawn
+    other: str = ""  # for a distance, the prefix of its key with another extractor: `fd` for `fd_vgg16`
     digits: int = 3  # after the decimal point
     biased: bool = False  # whether it is too high by an amount that depends on the number of samples
-    source: str = ""  # the dotted name that `eval.metrics` gave for one of a user's own
+    source: str = ""  # for a user's own metric, the dotted name given in `eval.metrics`
 
     @property
     def column(self) -> str | None:
@@ -54,7 +56,7 @@ class Metric:
 
     @property
     def name(self) -> str:
-        """What `eval.metrics` calls it; "" if it cannot be asked for."""
+        """Its name in `eval.metrics`; "" if it cannot be requested."""
         return self.key if self.asked is None else self.asked
 
     def key_on(self, extractor: str) -> str:
@@ -69,7 +71,7 @@ class Metric:
         return key.removeprefix(f"{self.other}_") if is_other else None
 
     def on(self, extractor: str) -> Metric:
-        """The metric as it is called with an extractor: only the Inception network of 2015 gives an FID."""
+        """The metric under its name with an extractor: only the Inception network of 2015 gives an FID."""
         if self.key_on(extractor) == self.key:
             return self
         title = self.title and f"Fréchet distance of {extractor} features"
@@ -103,27 +105,34 @@ TABLE: dict[str, Metric] = {
         Metric(BOUND, "NLL bound", "min", "codes"),
         Metric(EXACT, "exact NLL", "min", "codes", BOUND),  # of an autoregressive model, beside the bound of others
         Metric("memorised", "memorised", None, "held_out", compute="maskgit_lab.metrics.memorisation.memorised",
-               heading="mem.", title="Nearer to a training image than 99 % of held-out ones"),
+               heading="mem.", title="Closer to a training image than 99 % of held-out ones"),
         Metric("memorised_codes", "memorised, by codes", None, "codes", "", heading="codes"),
-        Metric("decode_seconds_per_image", "decoding, seconds an image", None, "", RUNTIME, heading="s/img", digits=5),
-        Metric("images_per_second", "images a second", None, "", "", heading="img/s"),
+        Metric("psnr", "PSNR", "max", ORIGINAL, "", title="PSNR of the hole, in dB", digits=2),
+        Metric("lpips", "LPIPS", "min", ORIGINAL, "", title="LPIPS of edited and original image", digits=4),
+        Metric("feature_distance", "feature distance", "min", ORIGINAL, "", heading="feat. dist.",
+               title="Features: edited to original", digits=4),
+        Metric("diversity", "diversity", "max", ORIGINAL, "", title="LPIPS between variants of an image", digits=4),
+        Metric("feature_diversity", "feature diversity", "max", ORIGINAL, "", heading="feat. div.",
+               title="Features: between variants", digits=4),
+        Metric("decode_seconds_per_image", "decoding, seconds per image", None, "", RUNTIME, heading="s/img", digits=5),
+        Metric("images_per_second", "images per second", None, "", "", heading="img/s"),
     )
 }  # fmt: skip
 
 
 def add(metric: Metric) -> Metric:
-    """Adds a metric of one's own."""
+    """Adds a metric of your own."""
     metric_of.cache_clear()
     return TABLE.setdefault(metric.key, metric)
 
 
 def names() -> list[str]:
-    """What `eval.metrics` may name."""
+    """The names that `eval.metrics` accepts."""
     return list(dict.fromkeys(metric.name for metric in TABLE.values() if metric.name))
 
 
 def asked_for(chosen: Iterable[str]) -> list[str]:
-    """The names of `eval.metrics`, where a dotted name adds the `Metric` that it points at.
+    """The names in `eval.metrics`; a dotted name adds the `Metric` that it refers to.
 
     Raises:
         UserError: there is no such metric.
@@ -139,21 +148,21 @@ def asked_for(chosen: Iterable[str]) -> list[str]:
             found.append(name)
     if unknown := [name for name in found if name not in names()]:
         raise UserError(
-            f"eval.metrics=[{','.join(map(str, found))}] is not possible: choose of {', '.join(names())}, or name a "
-            f"Metric of your own by its module, in place of {unknown[0]}"
+            f"eval.metrics=[{','.join(map(str, found))}] is not possible: choose from {', '.join(names())}, or name a "
+            f"Metric of your own as MODULE.NAME, instead of {unknown[0]}"
         )
     return found
 
 
 def as_given(chosen: Iterable[str]) -> list[str]:
-    """The names of metrics as `eval.metrics` takes them in a new process: those of a user's own with their modules."""
+    """The names of metrics as `eval.metrics` accepts them in a new process: a user's own with their modules."""
     sources = {metric.name: metric.source for metric in TABLE.values() if metric.source}
     return [sources.get(name, name) for name in chosen]
 
 
 @cache  # since reports ask for every key of every row
 def metric_of(key: str) -> Metric | None:
-    """The metric that a key of a row belongs to, named as on the row's extractor; None for what is none."""
+    """The metric that a key of a row belongs to, named for the row's extractor; None if the key is not a metric."""
     found = ((metric, metric.extractor_in(key)) for metric in TABLE.values())
     return next((metric.on(extractor) for metric, extractor in found if extractor is not None), None)
 
@@ -164,12 +173,12 @@ def is_measured(key: str) -> bool:
 
 
 def measure_of(key: str) -> str:
-    """The key of what a spread or a standard error belongs to; any other key as it is."""
+    """The key of the metric that a spread or standard error belongs to; any other key unchanged."""
     return key.removesuffix(SPREAD).removesuffix(ERROR)
 
 
 def of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
-    """The metrics that any of these rows has, in the order of the table, each named as on its rows' extractor."""
+    """The metrics that any of these rows has, in the order of the table, each named for its rows' extractor."""
     keys = dict.fromkeys(key for row in rows for key in row)
     found = [(metric, metric.extractor_in(key)) for metric in TABLE.values() for key in keys]
     return [metric.on(extractor) for metric, extractor in found if extractor is not None]

@@ -36,18 +36,24 @@ class Choices:
     kid_subsets: int = 100  # random subsets over which KID is averaged
     kid_subset_size: int = 1000  # images of each, at most as many as there are
 
-    def check(self, n_images: int) -> None:
-        """Raises a `UserError` if these choices need more images."""
+    def check(self, n_images: int, limit: str = "") -> None:
+        """Raises a `UserError` if these choices need more images.
+
+        Args:
+            n_images: how many there are.
+            limit: the setting that limits them, if one does.
+        """
+        by = f" of {limit}" if limit else ""
         if n_images < 2:
-            raise UserError(f"{n_images} image is too few to have a spread: give at least 2")
+            raise UserError(f"{n_images} image{by} is too few to have a spread: give at least 2")
         if "precision_recall" in self.metrics and n_images <= self.neighbours:
             raise UserError(
-                f"eval.neighbours={self.neighbours} is not below the number of images, {n_images}: lower it, or use "
-                "more"
+                f"eval.neighbours={self.neighbours} is not below the number of images{by}, {n_images}: lower it, or "
+                "use more"
             )
         if "inception_score" in self.metrics and n_images < 2 * self.splits:
             raise UserError(
-                f"eval.splits={self.splits} is too many for the {n_images} images there are: lower it, or use more"
+                f"eval.splits={self.splits} is too many for the {n_images} images{by} there are: lower it, or use more"
             )
 
 

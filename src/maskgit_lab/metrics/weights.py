@@ -9,6 +9,7 @@ import torch
 
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.paths import path_of
 
 RANDOM = "random"  # random weights for trial runs, as costly as the published ones
 
@@ -53,7 +54,7 @@ def weights_file(published: Published, given: str | None, key: str = "features.w
     """
     advice = f"get {published.source} and give its path with {key}=FILE"
     what = f"the weights of features={published.features}"
-    path = Path(given).expanduser() if given is not None else _downloaded(published, what, advice)
+    path = path_of(given, key) if given is not None else _downloaded(published, what, advice)
     try:
         found = file_sha256(path)
     except OSError as error:

@@ -7,13 +7,16 @@ file of its own could not be replaced at the same moment.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.paths import check_regular
 
 IDENTITY_KEY = "maskgit_lab"  # plain values that name the run
 MARK = b"sha256:"
@@ -22,15 +25,28 @@ BLOCK = 1 << 20
 
 
 def seal(path: Path) -> None:
-    """Adds its checksum to a file that `torch.save` wrote."""
+    """Adds its checksum to a file that `torch.save` wrote, and waits until all of it is on the disk."""
     with path.open("r+b") as file:
         digest = _sha256(file, file.seek(0, 2))
         file.seek(-2, 2)  # where a zip file without a comment has the length of its comment
         file.write(struct.pack("<H", SEAL) + MARK + digest)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, where the system can say so."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def is_intact(path: Path) -> bool:
     """Whether a file has the checksum that it was sealed with."""
+    check_regular(path)
     with path.open("rb") as file:
         length = file.seek(0, 2) - SEAL
         if length < 2:

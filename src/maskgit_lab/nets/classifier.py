@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from maskgit_lab.sizes import MOST_LAYERS
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -42,10 +44,15 @@ class SmallConvNet(Classifier):
         n_classes: C.
         width: channels of the first convolution, twice as many after it.
         dropout: on the features, in training.
+
+    Raises:
+        ValueError: a width below 1, or a dropout outside of [0, 1].
     """
 
     def __init__(self, n_classes: int, width: int = 32, dropout: float = 0.2) -> None:
         super().__init__()
+        if width < 1:
+            raise ValueError("the classifier needs a width of at least 1")
         self.body = nn.Sequential(
             *_block(3, width),
             nn.MaxPool2d(2),
@@ -74,7 +81,7 @@ class ResNet50(Classifier):
         small_images: a first convolution of 3 x 3 with stride 1 and no pooling after it, for 32 x 32 and below.
 
     Raises:
-        ValueError: there are not four stages, or one has no block.
+        ValueError: there are not four stages, or one has no block or too many.
     """
 
     mean: Tensor
@@ -84,6 +91,8 @@ class ResNet50(Classifier):
         super().__init__()
         if len(layers) != 4 or min(layers) < 1:
             raise ValueError(f"layers={list(layers)}: a ResNet has four stages of at least one block")
+        if max(layers) > MOST_LAYERS:
+            raise ValueError(f"layers={list(layers)}: a stage has more than {MOST_LAYERS:,} blocks")
         net = ResNet(Bottleneck, list(layers))
         if small_images:
             net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)

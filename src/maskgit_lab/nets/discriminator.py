@@ -55,12 +55,17 @@ class Discriminator(nn.Module):
         image_size: height and width, a power of 2 of at least 8.
         base_width: channels at 256 pixels, doubled at every halving (64 in the paper).
         max_width: no layer is wider (512 in the paper).
+
+    Raises:
+        ValueError: images of another size, or a width below 1.
     """
 
     def __init__(self, image_size: int, base_width: int = 64, max_width: int = 512) -> None:
         super().__init__()
         if image_size < 8 or image_size & (image_size - 1):
             raise ValueError(f"the discriminator takes images of 8, 16, 32, ... pixels, not {image_size}")
+        if min(base_width, max_width) < 1:
+            raise ValueError("the discriminator needs widths of at least 1")
         sizes = [2**i for i in range(int(math.log2(image_size)), 1, -1)]
         widths = [min(max_width, max(1, base_width * 256 // size)) for size in sizes]
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 3, padding=1), nn.LeakyReLU(SLOPE)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.nets.described import Described
+from maskgit_lab.paths import check_regular
 
 METADATA = "maskgit_lab"
 MOST_NAMED = 3
@@ -40,7 +43,18 @@ def write_arrays(arrays: Mapping[str, Tensor], path: Path, metadata: dict[str, s
         temporary.chmod(0o666 & ~mask)  # the library's files are readable by their owner only
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be written ({first_line(error)}): choose another path") from error
+        temporary.unlink(missing_ok=True)
+        number = error.errno if isinstance(error, OSError) else _os_error(error)
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        reason = first_line(error) if number is None else os.strerror(number)
+        raise UserError(f"{path} cannot be written ({reason}): choose another path") from error
+
+
+def _os_error(error: SafetensorError) -> int | None:
+    """The number of the operating system's error behind one of the library's."""
+    number = re.search(r"os error (\d+)", str(error))
+    return None if number is None else int(number[1])
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -50,8 +64,11 @@ def read_about(path: Path) -> dict[str, Any]:
         UserError: it is absent or damaged, or was not written by `save_net`.
     """
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})[METADATA])
+            about = json.loads((file.metadata() or {}).get(METADATA, "null"))
+        if not isinstance(about, dict):
+            raise ValueError("it does not describe its network")
         if not isinstance(about["network"], str) or not isinstance(about["sizes"], dict):
             raise ValueError("an unknown network")
         return about
@@ -123,10 +140,10 @@ def check_arrays(needed: Mapping[str, tuple[int, ...]], found: Mapping[str, tupl
         raise UserError(f"{where} does not fit the network: it {problems}; give a file of the same network")
 
 
-def check_finite(arrays: Mapping[str, Tensor], where: str) -> None:
-    """Raises a `UserError` that names the first array with NaN or infinite values."""
+def check_finite(arrays: Mapping[str, Tensor], where: str, advice: str = "give a valid file") -> None:
+    """Raises a `UserError` that names the first array with NaN or infinite values, and ends with what to do."""
     if odd := [name for name, value in arrays.items() if not bool(torch.isfinite(value).all())]:
-        raise UserError(f"{where} contains NaN or infinite values in {odd[0]}: give a valid file")
+        raise UserError(f"{where} contains NaN or infinite values in {odd[0]}: {advice}")
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -136,6 +153,7 @@ def shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 def _shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from maskgit_lab.nets.described import Described
+from maskgit_lab.sizes import MOST_LAYERS, MOST_TOKENS
 
 INIT_STD = 0.02
 LAYERNORM_EPS = 1e-12  # BERT's
@@ -86,8 +87,12 @@ class Transformer(Described):
         super().__init__()
         if min(depth, heads, width, mlp_width) < 1:
             raise ValueError("the transformer needs sizes of at least 1")
+        if depth > MOST_LAYERS:
+            raise ValueError(f"the transformer's depth {depth:,} is more than {MOST_LAYERS:,} layers")
         if width % heads:
             raise ValueError(f"the transformer's width {width} is not a multiple of its {heads} heads")
+        if n_tokens > MOST_TOKENS:
+            raise ValueError(f"images of {n_tokens:,} tokens have more than {MOST_TOKENS:,}")
         self.n_codes, self.n_classes, self.n_tokens = n_codes, n_classes, n_tokens
         self.sizes = {
             **{"n_codes": n_codes, "n_classes": n_classes, "n_tokens": n_tokens},

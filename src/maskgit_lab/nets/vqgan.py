@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from maskgit_lab.nets.described import Described
 from maskgit_lab.nets.quantizer import Quantized, VectorQuantizer
+from maskgit_lab.sizes import MOST_CODES, MOST_LAYERS
 
 GROUPNORM_EPS = 1e-6
 TRUNCATED_STD = 0.87962566103423978  # of a standard normal that is cut at two deviations
@@ -61,8 +62,7 @@ class Upsample(nn.Module):
 
 
 def _blocks(inputs: int, outputs: int, count: int, groups: int, released_shortcut: bool) -> list[nn.Module]:
-    widths = [inputs] + [outputs] * count
-    return [ResidualBlock(widths[i], widths[i + 1], groups, released_shortcut) for i in range(count)]
+    return [ResidualBlock(outputs if i else inputs, outputs, groups, released_shortcut) for i in range(count)]
 
 
 def _encoder(widths: Sequence[int], latent_dim: int, n_blocks: int, groups: int, released: bool) -> nn.Sequential:
@@ -118,6 +118,10 @@ class VQGAN(Described):
         widths = [base_width * multiplier for multiplier in multipliers]
         if not widths or min(*widths, latent_dim, n_blocks, codebook_size, norm_groups) < 1:
             raise ValueError("the VQGAN needs a level and sizes of at least 1")
+        if n_blocks > MOST_LAYERS:
+            raise ValueError(f"the VQGAN's {n_blocks:,} blocks of a level are more than {MOST_LAYERS:,}")
+        if codebook_size > MOST_CODES:
+            raise ValueError(f"the VQGAN's codebook of {codebook_size:,} codes has more than {MOST_CODES:,}")
         if bad := [width for width in widths if width % norm_groups]:
             raise ValueError(f"the VQGAN's width {bad[0]} is not a multiple of its {norm_groups} GroupNorm groups")
         self.sizes = {

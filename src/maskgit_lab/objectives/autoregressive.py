@@ -1,6 +1,6 @@
 """The loss of an autoregressive transformer, and the exact likelihood of codes (Esser et al. 2021, section 3.2).
 
-Shapes: B images, N tokens an image, K codes.
+Shapes: B images, N tokens per image, K codes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def next_token_cross_entropy(
 def next_token_cross_entropy_by_image(
     logits_BNK: Float[Tensor, "B N K"], tokens_BN: Int64[Tensor, "B N"], label_smoothing: float = 0.0
 ) -> Float[Tensor, " B"]:
-    """The same averaged within each image only: without smoothing -log p(x | class) / N, exactly."""
+    """The same, but averaged only within each image: without smoothing exactly -log p(x | class) / N."""
     loss_BN = F.cross_entropy(
         logits_BNK.float().transpose(1, 2), tokens_BN, reduction="none", label_smoothing=label_smoothing
     )

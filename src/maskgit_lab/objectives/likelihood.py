@@ -1,6 +1,6 @@
-"""The likelihood of codes in nats per token, on one axis for all models (Hoogeboom et al. 2022; Austin et al. 2021).
+"""The likelihood of codes in nats per token, comparable across models (Hoogeboom et al. 2022; Austin et al. 2021).
 
-Shapes: B images, N tokens an image, D masks an image, K codes.
+Shapes: B images, N tokens per image, D masks per image, K codes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def order_agnostic_nll(
     at least E_s sum_t log p(x_s(t) | x_s(<t)) by Jensen's inequality. At step t, m = N - t + 1 tokens are masked: the
     next one may be any of them, and each step counts once. So the bound in nats per token is the cross-entropy
     averaged over the masked tokens, with m uniform on 1..N and the positions uniform (Hoogeboom et al. 2022,
-    Autoregressive Diffusion Models, equations 3 to 5). Where all conditionals are of one joint distribution, every
-    order gives the same likelihood and the bound is its exact value.
+    Autoregressive Diffusion Models, equations 3 to 5). If all conditionals belong to one joint distribution, every
+    order gives the same likelihood and the bound is exact.
 
     Args:
         predict: maps tokens (B, N) and labels (B,) to logits (B, N, K).
@@ -56,10 +56,10 @@ def order_agnostic_nll(
 def uniform_counts(
     n_images: int, n_tokens: int, draws: int, generator: torch.Generator | None = None
 ) -> Int64[Tensor, "B D"]:
-    """How many tokens each mask hides: uniform on 1..N over the masks of an image, and spread evenly among them.
+    """How many tokens each mask hides: uniform on 1..N, and spread evenly over the masks of an image.
 
-    Systematic sampling: one uniform offset for each image, and then equal steps. Any single mask of an image has
-    about 1/D of the range, all of them together have exactly the uniform distribution, and their mean varies less
+    Systematic sampling: one uniform offset for each image, then equal steps. Each mask of an image covers
+    about 1/D of the range, together they have exactly the uniform distribution, and their mean varies less
     than that of independent draws.
     """
     offset_B = torch.rand(n_images, dtype=torch.float64, generator=generator)

@@ -1,6 +1,6 @@
 """The loss of masked visual token modelling and the NLL that Table 3 reports (MaskGIT, sections 3.1 and 4.4).
 
-Shapes: B images, N tokens an image, K codes.
+Shapes: B images, N tokens per image, K codes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def masked_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Cross-entropy in nats per token over masked positions only: averaged within each image, then over the batch.
 
-    With `label_smoothing=0.1` it is the paper's training loss, with 0 its NLL. A mask that is True everywhere gives
+    With `label_smoothing=0.1` this is the paper's training loss, with 0 its NLL. A mask that is True everywhere gives
     the loss over all positions.
     """
     return masked_cross_entropy_by_image(logits_BNK, targets_BN, mask_BN, label_smoothing).mean()
@@ -36,7 +36,7 @@ def masked_cross_entropy_by_image(
     mask_BN: Bool[Tensor, "B N"],
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, " B"]:
-    """The same averaged within each image only."""
+    """The same, but averaged only within each image."""
     loss_BN = F.cross_entropy(
         logits_BNK.float().transpose(1, 2), targets_BN, reduction="none", label_smoothing=label_smoothing
     )

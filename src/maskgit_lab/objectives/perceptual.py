@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from urllib.error import URLError
 
 import torch
@@ -19,6 +18,7 @@ from torchvision import models
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.nets.classifier import IMAGENET_MEAN, IMAGENET_STD
+from maskgit_lab.paths import path_of
 
 RANDOM = "random"
 SIZE = 224  # pixels of the images that ResNet-50 was trained on
@@ -37,9 +37,9 @@ class _Fixed(nn.Module):
 class ResNet50Loss(_Fixed):
     """Mean squared difference of ResNet-50's last feature map (2048 x 7 x 7, before pooling), which is not normalised.
 
-    It follows google-research/magvit, the successor of MaskGIT's release: images are resized to 224 x 224, bilinear and
-    antialiased, and the mean is over all images, channels and positions. Unlike there, they get the mean and deviation
-    that torchvision's weights need, and torchvision's ResNet has a ReLU after its first convolution.
+    It follows google-research/magvit, the successor of MaskGIT's release: images are resized to 224 x 224 (bilinear,
+    antialiased), and the mean is over all images, channels and positions. Unlike there, images are normalised as
+    torchvision's weights require, and torchvision's ResNet has a ReLU after its first convolution.
 
     Args:
         weights: a torchvision state dict; None downloads torchvision's ImageNet weights (`IMAGENET1K_V1`); `random`
@@ -75,7 +75,7 @@ class ResNet50Loss(_Fixed):
 class LPIPS(_Fixed):
     """LPIPS 0.1 on VGG16 (Zhang et al. 2018), as torchmetrics computes it, averaged over images of their own size.
 
-    torchmetrics brings the linear layers on top of each level, whatever the weights of the network.
+    The linear layers on top of each level come with torchmetrics, whatever the weights of the network.
 
     Args:
         weights: a torchvision state dict of VGG16; None downloads torchvision's ImageNet weights; `random` draws
@@ -125,5 +125,6 @@ def _state_dict(network: str, weights: str | None) -> Mapping[str, Tensor]:
     if weights is None:
         downloaded: Mapping[str, Tensor] = models.get_weight(FILES[network]).get_state_dict(check_hash=True)
         return downloaded
-    read: Mapping[str, Tensor] = torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True)
+    path = path_of(weights, "tokenizer.perceptual_weights")
+    read: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return read

@@ -16,6 +16,7 @@ from maskgit_lab.ablation.study import Study
 from maskgit_lab.ablation.titles import differences
 from maskgit_lab.report import sentences
 from maskgit_lab.report.agreement import classifier_sentences, order_sentences
+from maskgit_lab.report.editing import EditChapter
 from maskgit_lab.report.levels import about_deviations
 from maskgit_lab.report.maps import Map, all_maps
 from maskgit_lab.report.panels import Panel, curve_panels, knob_panels, papers_panel, side_by_side
@@ -62,6 +63,7 @@ class Report:
     external: Table  # images that none of our models generated
     cost: Table  # of all runs together, by stage
     runtimes: Sequence[RuntimeChapter] = ()  # how long decoding takes, for each network and device
+    edits: Sequence[EditChapter] = ()  # of each task and hole
 
 
 def make_report(

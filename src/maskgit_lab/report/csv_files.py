@@ -10,19 +10,26 @@ from typing import Any
 
 from maskgit_lab.ablation.baseline import Baseline
 from maskgit_lab.ablation.curves import curves, metrics_of
+from maskgit_lab.ablation.edits import EditStudy
 from maskgit_lab.ablation.floors import floors
 from maskgit_lab.ablation.reading import Run
 from maskgit_lab.ablation.study import Study
+from maskgit_lab.report.editing import EditChapter
+from maskgit_lab.report.editing_tables import edit_numbers
 from maskgit_lab.report.table1 import ModelsChapter
 from maskgit_lab.report.tables import floor_numbers
 from maskgit_lab.report.temperature import readings, spots_table
 
 
 def points_csv(
-    every: Sequence[Study], runs: Sequence[Run], names: Mapping[Path, str], baselines: Sequence[Baseline] = ()
+    every: Sequence[Study],
+    runs: Sequence[Run],
+    names: Mapping[Path, str],
+    baselines: Sequence[Baseline] = (),
+    edits: Sequence[EditStudy] = (),
 ) -> str:
-    """Every row as it was measured, with its run and the number and title of its study; 0: autoregressive models and
-    external images, of none.
+    """Every row as it was measured, with its run and the number and title of its study; 0: autoregressive models,
+    external images and edits, of none.
     """
     rows = [
         (i, study.title, run, row) for i, study in enumerate(every, 1) for p in study.points for run, row in p.sources
@@ -37,17 +44,20 @@ def points_csv(
     ]
     rows += [(0, one.title, run, row) for one in baselines for point in one.points for run, row in point.sources]
     rows += [(0, "external images", run, row) for run in runs for row in run.external]
+    rows += [(0, study.title, run, row) for study in edits for run, row in study.sources]
     return _csv({"study": i, "title": title, "run": names[run.path], **row} for i, title, run, row in rows)
 
 
-def curves_csv(every: Sequence[Study]) -> str:
-    """Each curve as it is drawn: mean, smallest, largest and number of seeds by study, metric, schedule and T."""
+def curves_csv(every: Sequence[Study], edits: Sequence[EditStudy] = ()) -> str:
+    """Each curve as it is drawn: mean, smallest, largest and number of seeds by study, metric, schedule and T; those of
+    edits, without what was filled in random order, are last and of study 0.
+    """
     names = ("study", "title", "metric", "schedule", "steps", "mean", "min", "max", "seeds")
     return _csv(
         dict(
             zip(names, (i, study.title, metric.key, one.schedule, steps, *map(float, values), int(seeds)), strict=True)
         )
-        for i, study in enumerate(every, 1)
+        for i, study in (*enumerate(every, 1), *((0, one) for one in edits))
         for metric in metrics_of(study)
         for one in curves(study.main, metric)
         for steps, *values, seeds in zip(one.x, one.mean_X, one.low_X, one.high_X, one.counts_X, strict=True)
@@ -69,6 +79,15 @@ def table1_csv(chapters: Sequence[ModelsChapter]) -> str:
     """The tables in the form of Table 1, one after the other, as plain numbers; CAS is a fraction."""
     return _csv(
         {"table": chapter.number, "title": chapter.title, **row} for chapter in chapters for row in chapter.numbers
+    )
+
+
+def table2_csv(chapters: Sequence[EditChapter]) -> str:
+    """The tables of edits, one after the other, as plain numbers, each with the paper's rows where Table 2 has any."""
+    return _csv(
+        {"table": number, "title": chapter.study.title, **row}
+        for number, chapter in enumerate(chapters, 1)
+        for row in edit_numbers(chapter.study, chapter.entries)
     )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from maskgit_lab.ablation.baselines import level_of
-from maskgit_lab.ablation.floors import CAS_KEY, REAL_CLASSIFIER, floors, real_cas
+from maskgit_lab.ablation.floors import CAS_KEY, NAMES, REAL_CLASSIFIER, floors, real_cas
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.metrics.registry import BOUND, Metric
-from maskgit_lab.report.styles import BASELINES, FLOORS, Style
+from maskgit_lab.report.styles import BASELINES, FLOORS, PASTED, Style
 from maskgit_lab.report.words import format_value
+from maskgit_lab.runs.results import PASTED as PASTED_SOURCE
 
 NEAR = 2.0  # times or halves of what is drawn, within which a level is drawn too
 FAR = 20.0  # the same of baselines, and where the axis can be logarithmic
@@ -57,7 +58,8 @@ def levels_of(study: Study, metric: Metric) -> list[Level]:
         found.append((REAL_CLASSIFIER, real_cas(study.main)))
     known = [(name, value) for name, value in found if value is not None and math.isfinite(value)]
     looks = cycle(FLOORS)
-    return [*(Level(name, next(looks), value, value, value) for name, value in known), *_baselines(study, metric)]
+    drawn = [(name, PASTED if name == NAMES[PASTED_SOURCE] else next(looks), value) for name, value in known]
+    return [*(Level(name, look, value, value, value) for name, look, value in drawn), *_baselines(study, metric)]
 
 
 def nearby(levels: Sequence[Level], values: Sequence[float], metric: Metric) -> list[Level]:

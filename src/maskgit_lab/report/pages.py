@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,7 +12,10 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.report.chapters import Chapter, Report
+from maskgit_lab.report.editing import ABOUT_OVERVIEW, ORDER, OVERVIEW, overview
 from maskgit_lab.report.levels import how_to_read
+from maskgit_lab.report.maps import Map
+from maskgit_lab.report.panels import Panel
 from maskgit_lab.report.plotly_figures import map_spec, panel_spec, surface_spec
 from maskgit_lab.report.runtime import runtime_specs
 from maskgit_lab.report.sentences import facts
@@ -22,6 +25,7 @@ from maskgit_lab.report.tables import Table, pairs_table, settings_table, sweet_
 from maskgit_lab.report.words import EDGE_NOTE, count, label
 
 Figures = Mapping[int, Sequence[tuple[str, str]]]  # by a chapter's number, what each shows and its path
+FiguresOfEdits = Mapping[str, Sequence[tuple[str, str]]]
 # The browser itself then refuses any request; Plotly's surfaces compile their drawing code.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
@@ -60,20 +64,25 @@ def html_page(report: Report) -> str:
         script=_asset("report.js"),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
         specs={name: spec for chapter in report.chapters for name, spec in _specs(chapter).items()}
+        | {name: spec for one in report.edits for name, spec in _placed(one.key, one.panels, one.maps).items()}
         | {name: spec for chapter in report.runtimes for name, spec in runtime_specs(chapter).items()},
     )
 
 
-def markdown_page(report: Report, figures: Figures, samples: Figures | None = None) -> str:
+def markdown_page(
+    report: Report, figures: Figures, samples: Figures | None = None, edited: FiguresOfEdits | None = None
+) -> str:
     """The whole report, with pictures that lie beside it.
 
     Args:
         report: its contents.
         figures: of the studies; paths are relative to the report.
         samples: the same of the chapters in the form of Table 1; None: no pictures there.
+        edited: the same of the chapters of edits, by their keys.
     """
     template = _ENVIRONMENT.get_template("report.md.j2")
-    return template.render(report=report, figures=figures, samples=samples or {}).strip() + "\n"
+    pictures = {"figures": figures, "samples": samples or {}, "edited": edited or {}}
+    return template.render(report=report, **pictures).strip() + "\n"
 
 
 def markdown_table(table: Table) -> str:
@@ -95,12 +104,15 @@ def breakable(text: str) -> Markup:
 def _specs(chapter: Chapter) -> dict[str, Any]:
     """The figures of a chapter for Plotly, by the ids of their places."""
     panels = [*chapter.pair, *chapter.panels, *(panel for several in chapter.knobs.values() for panel in several)]
-    panels += chapter.choices
+    return _placed(f"study-{chapter.number}", [*panels, *chapter.choices], chapter.maps)
+
+
+def _placed(anchor: str, panels: Iterable[Panel], maps: Iterable[Map]) -> dict[str, Any]:
     specs: dict[str, Any] = {panel.key: panel_spec(panel) for panel in panels}
-    for drawn in chapter.maps:
+    for drawn in maps:
         surfaces = {f"{drawn.key}-surface": surface} if (surface := surface_spec(drawn)) else {}
         specs |= {drawn.key: map_spec(drawn), **surfaces}
-    return {f"study-{chapter.number}-{key}": spec for key, spec in specs.items()}
+    return {f"{anchor}-{key}": spec for key, spec in specs.items()}
 
 
 def _asset(name: str) -> Markup:
@@ -117,7 +129,7 @@ def _environment() -> Environment:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {"label": label, "count": count, "md": escape_markdown, "breakable": breakable}
-    for used in (facts, how_to_read, pairs_table, settings_table, styles, sweet_spots, table3):
+    for used in (facts, how_to_read, pairs_table, settings_table, styles, sweet_spots, table3, overview):
         environment.globals[used.__name__] = used
     environment.globals |= {
         "OUTLINES": OUTLINES,
@@ -126,6 +138,9 @@ def _environment() -> Environment:
         "COST_NOTE": COST_NOTE,
         "DARK": DARK,
         "TABLE_1": TITLE,
+        "ORDER": ORDER,
+        "OVERVIEW": OVERVIEW,
+        "ABOUT_OVERVIEW": ABOUT_OVERVIEW,
         "DIFFERENCE": DIFFERENCE,
     }
     return environment

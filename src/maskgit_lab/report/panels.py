@@ -112,6 +112,15 @@ def knob_panels(study: Study, knob: str) -> list[Panel]:
     return _panels(study, [p for points in along for p in at_best_steps(points, knob, study.distance)], knob)
 
 
+def with_more(panel: Panel, study: Study, more: Sequence[tuple[Curve, Style]]) -> Panel:
+    """A panel over T with further curves of its metric, each at its own best T, after the lines that it has."""
+    lines = list(panel.lines)
+    for one, style in more:
+        has_best = panel.metric.better and len(one.whole.x) > 1
+        lines.append(_line(study, STEPS, one, style, {}, one.best if has_best else None))
+    return replace(panel, lines=lines, x_range=_x_range(lines))
+
+
 def papers_panel(with_baseline: bool = False) -> Panel:
     """FID against T as published, and beside it that of the autoregressive baseline (Table 1)."""
     lines = [_papers_line(name, style) for name, style in styles(fid_curves()).items()]

@@ -1,4 +1,4 @@
-"""The runtime figure: seconds an image over the number of tokens, a panel for each batch size, beside the paper's."""
+"""The runtime figure: seconds per image over the number of tokens, a panel for each batch size, beside the paper's."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OTHERS = (
 )
 OF_OTHERS = {UNCACHED: Style("#D55E00", "", "square", "s"), CACHED: Style("#E69F00", "7,3", "diamond", "D")}
 PANEL = (3.1, 3.1)  # inches
-Y_TITLE, X_TITLE = "seconds an image", "tokens of an image"
+Y_TITLE, X_TITLE = "seconds per image", "tokens per image"
 PIXELS = "pixels"  # the column of the tokenizer
 
 
@@ -66,7 +66,7 @@ class RuntimeChapter:
     title: str
     found: Runtimes
     panels: Sequence[RuntimePanel]  # one for each batch size, and the paper's
-    table: Table  # seconds an image
+    table: Table  # seconds per image
     ratios: Table  # of the autoregressive model to MaskGIT
     notes: Sequence[str]  # what a reader has to know
 

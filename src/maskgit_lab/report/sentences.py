@@ -67,8 +67,8 @@ def warnings(study: Study, names: Mapping[Path, str]) -> list[str]:
         point.value(study.distance.key) is not None for point in study.points
     ):
         found.append(
-            f"{study.distance.label} is from {study.n_samples:,} samples and not {STANDARD_SAMPLES:,}: too high by a "
-            "bias that depends on their number; compare it only with distances from as many."
+            f"{study.distance.label} is from {study.n_samples:,} samples instead of {STANDARD_SAMPLES:,}, which biases "
+            "it upwards; compare it only with distances from as many samples."
         )
     found += _about_floors(study)
     measured = {point.schedule for point in study.main}

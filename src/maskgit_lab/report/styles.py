@@ -55,6 +55,7 @@ OTHERS = tuple(
 )
 # Horizontal lines, which have no markers: what a perfect model could reach in grey, and the baselines.
 FLOORS = (Style(LEVEL, "1,3", "", ""), Style(LEVEL, "6,3,1,3", "", ""))
+PASTED = Style(LEVEL, "9,4", "", "")  # reconstructions in the holes of edits
 BASELINES = (Style("#6A3D9A", "14,4", "", ""), Style("#8C1D40", "9,3,2,3", "", ""), Style("#5C6B00", "5,3", "", ""))
 BEST = "#D55E00"  # the frame or mark of the best cell of a map
 

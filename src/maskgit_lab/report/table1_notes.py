@@ -34,8 +34,8 @@ def notes_on(models: TableOne) -> list[str]:
     first = (*models.studies, *models.baselines)[0]
     if first.n_samples < STANDARD_SAMPLES:
         notes.append(
-            f"{models.distance.label} is from {first.n_samples:,} samples and not {STANDARD_SAMPLES:,}: too high by a "
-            "bias that depends on their number."
+            f"{models.distance.label} is from {first.n_samples:,} samples instead of {STANDARD_SAMPLES:,}, which "
+            "biases it upwards."
         )
     return notes + _apart(models)
 

@@ -12,6 +12,7 @@ from wandb_workspaces import expr
 from wandb_workspaces.reports.v2 import interface as wr
 
 from maskgit_lab.ablation.curves import metrics_of
+from maskgit_lab.ablation.edits import home_of
 from maskgit_lab.ablation.group import Group
 from maskgit_lab.ablation.study import Study
 from maskgit_lab.console import Terminal
@@ -19,6 +20,7 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.lit.wandb_runs import default_entity, explaining, logged_runs
 from maskgit_lab.metrics.registry import Metric
 from maskgit_lab.report.chapters import Chapter, Report
+from maskgit_lab.report.editing import ORDER, OVERVIEW, EditChapter, overview
 from maskgit_lab.report.pages import escape_markdown, markdown_table
 from maskgit_lab.report.panels import PAPERS_KEY
 from maskgit_lab.report.styles import styles
@@ -51,7 +53,8 @@ def publish(report: Report, runs: str, project: str, entity: str | None, group: 
     terminal, place = Terminal(), {"entity": default_entity(entity), "project": project}
     ids = [_ids(chapter.study) for chapter in report.chapters]
     of_models = [_ids(*models.groups) for models in report.models]
-    logged = logged_runs(**place, ids=sorted({name for several in (*ids, *of_models) for name in several}))
+    of_edits = _ids(*(chapter.study for chapter in report.edits))
+    logged = logged_runs(**place, ids=sorted({name for several in (*ids, *of_models, of_edits) for name in several}))
     groups = {name: sweep for name, sweep in logged.items() if group in (None, sweep)}
     if not groups:
         raise UserError(
@@ -63,13 +66,12 @@ def publish(report: Report, runs: str, project: str, entity: str | None, group: 
         if own := [name for name in several if name in groups]:
             blocks += _blocks(chapter, {**place, "name": RUNSET, "filters": _filter(own, groups)})
         else:
-            terminal.note("wandb", f"left out, since none of its runs is there: {chapter.study.title}")
+            terminal.note("wandb", f"left out, since none of its runs is in W&B: {chapter.study.title}")
     there = [models for models, several in zip(report.models, of_models, strict=True) if groups.keys() & several]
     for models in there:
-        own = [name for name in _ids(*models.baselines) if name in groups]
-        blocks += _models_blocks(models)
-        blocks += _samples({**place, "name": RUNSET, "filters": _filter(own, groups)}) if own else []
-    data = " and ".join(sorted({models.groups[0].data for models in there}))
+        blocks += _models_blocks(models, place, groups)
+    blocks += _edits_blocks(edits := [chapter for chapter in report.edits if groups.keys() & _ids(chapter.study)])
+    data = " and ".join(sorted({models.groups[0].data for models in there} | {one.study.data for one in edits}))
     title = f"Mask schedules and decoding steps on {data}"[:MOST_LETTERS]
     about = "MaskGIT: how good samples are over the number of decoding steps T, for each mask schedule."
     about += f" Filtered by {where}." if where else ""
@@ -82,9 +84,9 @@ def publish(report: Report, runs: str, project: str, entity: str | None, group: 
 def _ids(*groups: Group) -> list[str]:
     """The W&B ids of the runs of studies or baselines: of their training and of each evaluation."""
     found: list[str] = []
-    for run in (run for group in groups for run in group.runs):
-        logged = [match[1] for path in run.path.glob("wandb/*run-*") if (match := LOGGED.fullmatch(path.name))]
-        found += logged or _recorded_id(run.path)
+    for folder in (folder for group in groups for run in group.runs for folder in {run.path, home_of(run)}):
+        logged = [match[1] for path in folder.glob("wandb/*run-*") if (match := LOGGED.fullmatch(path.name))]
+        found += logged or _recorded_id(folder)
     return sorted(set(found))
 
 
@@ -143,13 +145,30 @@ def _levels(chapter: Chapter) -> list[wr.BlockTypes]:
     return [wr.MarkdownBlock(escape_markdown(f"{about}{'; '.join(texts)}."))] if texts else []
 
 
-def _models_blocks(models: ModelsChapter) -> list[wr.BlockTypes]:
-    """The form of Table 1."""
+def _models_blocks(
+    models: ModelsChapter, place: Mapping[str, Any], groups: Mapping[str, str | None]
+) -> list[wr.BlockTypes]:
+    """The form of Table 1, and the samples of baselines that are in the project."""
     blocks: list[wr.BlockTypes] = [wr.H1(f"{TITLE}: {models.title}"), wr.MarkdownBlock(markdown_table(models.table))]
     blocks.append(wr.MarkdownBlock(escape_markdown(" ".join(models.notes))))
     if models.differences.rows:
         blocks += [wr.H2(DIFFERENCE), wr.MarkdownBlock(markdown_table(models.differences))]
         blocks.append(wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in models.about_differences)))
+    own = [name for name in _ids(*models.baselines) if name in groups]
+    return blocks + (_samples({**place, "name": RUNSET, "filters": _filter(own, groups)}) if own else [])
+
+
+def _edits_blocks(chapters: Sequence[EditChapter]) -> list[wr.BlockTypes]:
+    """What edits show, in tables and in words: W&B's own plots would mix tasks and holes."""
+    blocks: list[wr.BlockTypes] = []
+    if len(chapters) > 1:
+        blocks += [wr.H1(OVERVIEW), wr.MarkdownBlock(markdown_table(overview(chapters)))]
+    for chapter in chapters:
+        blocks += [wr.H1(chapter.title), wr.MarkdownBlock(markdown_table(chapter.table))]
+        blocks.append(wr.MarkdownBlock(escape_markdown(" ".join(chapter.notes))))
+        if chapter.order.rows:
+            blocks += [wr.H2(ORDER), wr.MarkdownBlock(markdown_table(chapter.order))]
+        blocks.append(wr.MarkdownBlock("\n\n".join(escape_markdown(text) for text in chapter.answers)))
     return blocks
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from maskgit_lab.code import Code, changed, named
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs.names import CODE
 
 UNKNOWN = "what is not known, since code.json is missing or damaged"
@@ -47,7 +48,7 @@ def read_codes(path: Path) -> dict[str, Code] | None:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(text_of(path))
         return {str(name): {str(file): str(digest) for file, digest in code.items()} for name, code in found.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return None

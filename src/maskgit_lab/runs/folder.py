@@ -12,9 +12,10 @@ from maskgit_lab import ranks
 from maskgit_lab.code import Code
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs.codes import Codes
 from maskgit_lab.runs.names import CHECKPOINTS, CKPT, CONFIG, LAST
-from maskgit_lab.runs.record import DataRecord, Record
+from maskgit_lab.runs.record import CACHE, RUN, DataRecord, Record
 from maskgit_lab.runs.results import RESULTS, Results
 from maskgit_lab.settings import MODELS, TrainConf, checked, of_today
 
@@ -28,7 +29,9 @@ PARTS = {
 MEASURED = ("tokenizer", "all")  # the stages that measure
 PICTURES = {"reconstructions", "samples", "filling"}
 CURVE = "curve"  # a further one, of a model that decodes in T steps
-CACHE, RUN = "cache:", "run:"  # before a path in the record
+
+
+RESTORE = "put the run's own back, or give the train.py command that made the run, which writes it again"
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -49,7 +52,12 @@ class RunFolder:
 
     def __init__(self, path: Path, cache: Path | str | None = None) -> None:
         if is_checkpoint(path) and not path.exists():
-            raise UserError(f"there is no checkpoint {path}: name one that is there, or the folder of its run")
+            raise UserError(f"there is no checkpoint {path}: name an existing one, or the folder of its run")
+        if path.suffix == CKPT and not is_checkpoint(path):
+            raise UserError(
+                f"{path} is not a checkpoint in the folder of its run: give that folder, or "
+                f"RUN_DIR/{CHECKPOINTS}/NAME{CKPT}"
+            )
         self._weights = path.name if is_checkpoint(path) else LAST
         self.path = path.parent.parent if is_checkpoint(path) else path
         self.record = Record.read(self.path)
@@ -170,14 +178,20 @@ class RunFolder:
             UserError: they are missing, damaged, or were changed after the run was made.
         """
         path = self.path / CONFIG
-        try:
-            is_own = file_sha256(path) == self.record.config
-            text = path.read_text(encoding="utf-8")
-            settings = checked(TrainConf, of_today(yaml.safe_load(text))) if is_own else None
-        except UserError as error:
-            raise UserError(f"the settings in {path} cannot be used here: {error}") from error
-        except (yaml.YAMLError, OSError, ValueError, TypeError) as error:
-            raise UserError(f"{path} is missing or damaged: put the run's own back, or name another run") from error
-        if settings is None:
-            raise UserError(f"{path} was changed after the run was made (its checksum differs): put its own back")
-        return settings
+        if path.is_file() and file_sha256(path) != self.record.config:
+            raise UserError(f"{path} was changed after the run was made (its checksum differs): {RESTORE}")
+        return settings_in(path)
+
+
+def settings_in(path: Path) -> TrainConf:
+    """The settings that a `config.yaml` holds.
+
+    Raises:
+        UserError: it is missing or damaged, or holds what is not allowed here.
+    """
+    try:
+        return checked(TrainConf, of_today(yaml.safe_load(text_of(path))))
+    except UserError as error:
+        raise UserError(f"the settings in {path} cannot be used here: {error}") from error
+    except (yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is missing or damaged: {RESTORE}") from error

@@ -18,11 +18,14 @@ from pathlib import Path
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import LENGTH
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs.finding import EVALUATION, run_folders
 from maskgit_lab.runs.folder import PARTS, RunFolder
-from maskgit_lab.runs.in_use import is_in_use, is_locked
+from maskgit_lab.runs.in_use import is_in_use
+from maskgit_lab.runs.lease import is_held
 from maskgit_lab.runs.names import CHECKPOINTS, RECORD
 from maskgit_lab.runs.naming import LOCK
+from maskgit_lab.runs.record import parsed
 from maskgit_lab.runs.store import MANIFEST
 from maskgit_lab.settings import MODELS
 
@@ -136,7 +139,7 @@ def _in_run(path: Path, apart: Collection[Path]) -> Iterator[Item]:
     """A run, without the runs and the cache inside it, and what can be removed in it alone."""
     state, needs = _read(path)
     # Of another user's run this is not known, and nothing can be removed from it.
-    in_use = os.access(path / LOCK, os.W_OK) and is_locked(path / LOCK)
+    in_use = os.access(path / LOCK, os.W_OK) and is_held(path / LOCK)
     yield Item(path, Kind.RUN, *_measure(path, apart), path, state, needs, in_use=in_use)
     for inside, kind in ((f"{CHECKPOINTS}-*", Kind.ASIDE), (EVALUATION, Kind.OF_RUN)):
         for found in sorted(path.glob(inside)):
@@ -146,15 +149,15 @@ def _in_run(path: Path, apart: Collection[Path]) -> Iterator[Item]:
 
 def _read(path: Path) -> tuple[str, frozenset[str]]:
     """How far a run has come, and the entries of the cache that its record mentions."""
+    needs = frozenset(MENTIONED.findall(_text(path / RECORD)))
     try:
-        text = (path / RECORD).read_text(encoding="utf-8")
-        values = json.loads(text)
-    except (OSError, ValueError):
-        return DAMAGED, frozenset()
-    needs = frozenset(MENTIONED.findall(text))
+        values = json.loads(_text(path / RECORD))
+    except (ValueError, RecursionError):
+        return DAMAGED, needs
     if isinstance(values, dict) and "fingerprint" in values and "code" not in values:
         return "of an earlier version", needs
     try:
+        parsed(path / RECORD)  # the one before may need less than there is
         run = RunFolder(path)
     except UserError:
         return DAMAGED, needs
@@ -165,6 +168,13 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
     return {"all": "complete", None: "unfinished"}.get(stage, f"complete up to {stage}"), needs
 
 
+def _text(path: Path) -> str:
+    try:
+        return text_of(path, errors="replace")
+    except OSError:
+        return ""
+
+
 def _in_cache(cache: Path, runs: Sequence[Item]) -> Iterator[Item]:
     """Finished entries, half-made ones, locks without either, and evaluations that have not ended."""
     for path in sorted(cache.glob("*/*")):
@@ -172,7 +182,7 @@ def _in_cache(cache: Path, runs: Sequence[Item]) -> Iterator[Item]:
         if kind is not None:
             name = f"{path.parent.name}/{path.name}"
             needed_by = tuple(run.path for run in runs if name in run.needs)
-            in_use = kind is Kind.PARTIAL and is_locked(path.with_suffix(".lock"))
+            in_use = kind is Kind.PARTIAL and is_held(path.with_suffix(".lock"))
             yield Item(path, kind, *_measure(path), needed_by=needed_by, in_use=in_use)
     if (cache / SCORING).is_dir():
         yield Item(cache / SCORING, Kind.SCORING, *_measure(cache / SCORING))

@@ -1,39 +1,41 @@
-"""Who works with a cache: a locked file in `<cache>/.in_use/` for each process, so that nothing is removed under it.
+"""Who works with a cache: a lease in `<cache>/.in_use/` for each process, so that nothing is removed under it.
 
-The operating system releases the lock of a process that ends, however it ends. A file that nobody has locked belonged
-to a process that was killed, and whoever finds it may delete it. The gate, a lock of its own, is held for a moment by
-whoever begins to work with the cache, and for as long as it takes by whoever removes something from it.
+A lease that nobody has any more belonged to a process that was killed, and whoever finds it may delete it. The gate, a
+lease of its own, is held for a moment by whoever begins to work with the cache, and for as long as it takes by whoever
+removes something from it.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from maskgit_lab.runs.holder import Holder
+from maskgit_lab.runs.lease import Lease, is_held, leased
 
 FOLDER, GATE = ".in_use", "gate"
+PATIENCE = 1.0  # seconds with a command that begins at the same moment
 
 
-def hold(cache: Path, say: Callable[[str], None]) -> FileLock:
-    """A lock that keeps others from removing anything in a cache, for as long as the lock lives.
+def hold(cache: Path, say: Callable[[str], None]) -> Lease:
+    """A lease that keeps others from removing anything in a cache, for as long as it lives.
 
     Args:
         cache: the folder, with `.in_use/` in it.
         say: is told if the cache is being cleaned, which is waited for.
     """
-    with _gate(cache, say):
+
+    def waiting(holder: Holder) -> None:
+        say(f"{cache} is being cleaned ({holder}); waiting")
+
+    with leased(cache / FOLDER / GATE, waiting, PATIENCE):
         _forget_killed(cache)
-        path = cache / FOLDER / f"{os.getpid()}-{secrets.token_hex(4)}"
-        lock = FileLock(path, thread_local=False)
-        lock.acquire()
-    weakref.finalize(lock, _forget, path, os.getpid())
-    return lock
+        lease = Lease(cache / FOLDER / f"{os.getpid()}-{secrets.token_hex(4)}")
+        lease.acquire(waiting)
+    return lease
 
 
 @contextmanager
@@ -46,63 +48,28 @@ def kept_free(cache: Path) -> Iterator[str | None]:
     if not cache.is_dir():
         yield None
         return
-    gate = FileLock(cache / FOLDER / GATE)
-    try:
-        (cache / FOLDER).mkdir(exist_ok=True)
-        gate.acquire()
-        _forget_killed(cache)
-        fault = f"a command is working with the cache {cache}: wait for it" if is_in_use(cache) else None
-    except OSError as error:
-        fault = f"cannot write the cache folder {cache} ({error.strerror}): nothing in it can be removed"
-    try:
+    with ExitStack() as held:
+        try:
+            (cache / FOLDER).mkdir(exist_ok=True)
+            held.enter_context(leased(cache / FOLDER / GATE, lambda _: None))
+            _forget_killed(cache)
+            fault = f"a command is working with the cache {cache}: wait for it" if is_in_use(cache) else None
+        except OSError as error:
+            fault = f"cannot write the cache folder {cache} ({error.strerror}): nothing in it can be removed"
         yield fault
-    finally:
-        gate.release()
 
 
 def is_in_use(cache: Path) -> bool:
     """Whether a command is working with a cache."""
-    return any(map(is_locked, _files(cache)))
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process has locked a file; one that may not be opened counts as locked, an absent one does not."""
-    if not path.is_file():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError as error:
-        return error.errno != errno.EROFS  # nobody works on a disk that cannot be written
-
-
-@contextmanager
-def _gate(cache: Path, say: Callable[[str], None]) -> Iterator[None]:
-    gate = FileLock(cache / FOLDER / GATE)
-    try:
-        gate.acquire(timeout=1)  # others that begin at the same moment hold it too
-    except Timeout:
-        say(f"{cache} is being cleaned; waiting")
-        gate.acquire()
-    try:
-        yield
-    finally:
-        gate.release()
+    return any(map(is_held, _files(cache)))
 
 
 def _forget_killed(cache: Path) -> None:
-    """Deletes the files of processes that were killed; for whoever holds the gate."""
+    """Deletes the leases of processes that were killed; for whoever holds the gate."""
     for path in _files(cache):
-        if not is_locked(path):
-            _forget(path, os.getpid())
-
-
-def _forget(path: Path, process: int) -> None:
-    if os.getpid() == process:  # and not a fork of it
-        with suppress(OSError):
-            path.unlink()
+        if not is_held(path):
+            with suppress(OSError):
+                path.unlink()
 
 
 def _files(cache: Path) -> list[Path]:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.fingerprints import checksum
 from maskgit_lab.objects import TARGET
-from maskgit_lab.runs.names import CODE, CONFIG, RECORD
-from maskgit_lab.runs.record import Damaged, Record
+from maskgit_lab.paths import text_of
+from maskgit_lab.runs.names import BEFORE, CODE, CONFIG, RECORD
+from maskgit_lab.runs.record import Damaged, Record, holds_run
 from maskgit_lab.settings import EVALUATION, PLACES, TrainConf, run_fingerprint
 
 OUTPUTS = Path("outputs")
@@ -51,16 +53,11 @@ def find_run(settings: TrainConf) -> Path | None:
     """The folder that has a run: `run_dir`, or that of these settings in `outputs/`, whatever it is called."""
     if settings.run_dir is not None:
         path = Path(settings.run_dir)
-        return path if (path / RECORD).exists() else None
+        return path if holds_run(path) else None
     name = run_fingerprint(settings)
-    for record in sorted(parent_of(settings).glob(f"*/{RECORD}")):
-        try:
-            values = json.loads(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(values, dict) and values.get("fingerprint") == name:
-            return record.parent
-    return None
+    records = [record for each in (RECORD, BEFORE) for record in parent_of(settings).glob(f"*/{each}")]
+    folders = sorted({record.parent for record in records})
+    return next((folder for folder in folders if _fingerprint_of(folder) == name), None)
 
 
 def free_name(parent: Path, overrides: Sequence[str]) -> Path:
@@ -72,7 +69,7 @@ def free_name(parent: Path, overrides: Sequence[str]) -> Path:
     for path in numbered(parent / run_name(overrides, (*PLACES, *EVALUATION))):
         if is_free(path):
             return path
-        if (path / RECORD).exists():
+        if holds_run(path):
             _check_intact(path)
     raise AssertionError("there is always another number")
 
@@ -85,6 +82,23 @@ def numbered(path: Path) -> Iterator[Path]:
 def is_free(path: Path) -> bool:
     """Whether a folder can become a run's."""
     return not path.exists() or (path.is_dir() and {p.name for p in path.iterdir()} <= BEGUN)
+
+
+def _fingerprint_of(folder: Path) -> object:
+    """The fingerprint of a run, by its record or, where that is damaged, by the one before it."""
+    found = (_fingerprint_in(folder / name) for name in (RECORD, BEFORE))
+    return next((name for name in found if name is not None), None)
+
+
+def _fingerprint_in(record: Path) -> object:
+    """The fingerprint in a record, as far as it can be read, which may be of an earlier version."""
+    try:
+        values = json.loads(text_of(record))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or ("checksum" in values and values["checksum"] != checksum(values)):
+        return None
+    return values.get("fingerprint")
 
 
 def _check_intact(path: Path) -> None:

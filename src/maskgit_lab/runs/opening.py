@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from filelock import FileLock, Timeout
 
 from maskgit_lab import ranks
 from maskgit_lab.code import Code
 from maskgit_lab.console import Terminal
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256, fingerprint, flatten
+from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
 from maskgit_lab.runs.codes import Codes, Stale, check_choice
-from maskgit_lab.runs.folder import RunFolder
-from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, RECORD
+from maskgit_lab.runs.folder import RunFolder, settings_in
+from maskgit_lab.runs.holder import Holder
+from maskgit_lab.runs.lease import Lease, leased
+from maskgit_lab.runs.names import CHECKPOINTS, CONFIG, DAMAGED_CONFIG, LAST, PREVIOUS, RECORD
 from maskgit_lab.runs.naming import LOCK, find_run, free_name, is_free, numbered, parent_of
-from maskgit_lab.runs.record import Record
+from maskgit_lab.runs.record import Damaged, Record, holds_run
 from maskgit_lab.settings import TrainConf, plain, run_fingerprint, training
 
+READ_ONLY = "give out=FOLDER, which then takes the results, or make it writable"
 PLACED = ("run_dir=", "cache_dir=")  # overrides that do not move with a run
 
 
@@ -69,20 +72,22 @@ def held(path: Path, key: str, wait: bool) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or it cannot be written.
     """
-    lock = FileLock(path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
+
+    def waiting(holder: Holder) -> None:
         if not wait:
-            raise UserError(f"another process is working in {path}: wait for it, or choose another {key}") from error
-        Terminal().note("run", f"another process is working in {path}; waiting for it")
-        lock.acquire()
+            raise UserError(f"another process is working in {path} ({holder}): wait for it, or choose another {key}")
+        Terminal().note("run", f"another process is working in {path} ({holder}); waiting for it")
+
+    lease = Lease(path / LOCK)
+    try:
+        lease.acquire(waiting)
     except OSError as error:
-        raise UserError(f"cannot write {key} {path} ({error.strerror}): choose another {key}") from error
+        advice = READ_ONLY if key == "checkpoint" else f"choose another {key}"
+        raise UserError(f"cannot write {key} {path} ({error.strerror}): {advice}") from error
     try:
         yield
     finally:
-        lock.release()
+        lease.release()
 
 
 def existing(wanted: Wanted) -> RunFolder | None:
@@ -94,7 +99,10 @@ def existing(wanted: Wanted) -> RunFolder | None:
     settings = wanted.settings
     if (path := find_run(settings)) is None:
         return None
-    run = RunFolder(path, settings.cache_dir)
+    try:
+        run = RunFolder(path, settings.cache_dir)
+    except Damaged:  # which the job makes again
+        return None
     if run.record.fingerprint != run_fingerprint(settings):
         return None
     if _is_stale(run, wanted.code) and not settings.rerun and not settings.reuse:
@@ -111,7 +119,7 @@ def _made(wanted: Wanted) -> Path:
         if path is not None:
             _check_free(path, settings)
         (path or parent).mkdir(parents=True, exist_ok=True)
-        with nullcontext() if path is not None else FileLock(parent / LOCK):
+        with nullcontext() if path is not None else leased(parent / LOCK, lambda _: None):
             path = path or find_run(settings) or free_name(parent, wanted.overrides)
             path.mkdir(exist_ok=True)
             if settings.run_dir is None:
@@ -122,19 +130,56 @@ def _made(wanted: Wanted) -> Path:
 
 
 def _make(path: Path, wanted: Wanted) -> None:
-    """Writes what a run is, unless that is there."""
-    if (path / RECORD).exists():
-        return
-    text = yaml.safe_dump(plain(wanted.settings), sort_keys=False, allow_unicode=True)
-    (path / CONFIG).write_text(text, encoding="utf-8")
+    """Writes what a run is, unless that is there; where it is damaged, it is written again from what is there."""
+    code = Codes(path).add(wanted.code)
+    if holds_run(path):
+        try:
+            _restore_settings(path, Record.read(path), wanted.settings)
+            return
+        except Damaged:
+            _check_settings(path, wanted.settings)
+            code = _trained_by(path) or code
+            Terminal().note("run", f"{path / RECORD} is damaged: it is made again from what is there")
+    else:
+        _write_settings(path, wanted.settings)
     Record(
         fingerprint=run_fingerprint(wanted.settings),
         config=file_sha256(path / CONFIG),
         command=[override for override in wanted.overrides if not override.startswith(PLACED)],
-        code=Codes(path).add(wanted.code),
+        code=code,
         cache=_relative(wanted.settings.cache_dir, path),
         wandb_id=secrets.token_hex(4),
     ).write(path)
+
+
+def _write_settings(path: Path, settings: TrainConf) -> None:
+    text = yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True)
+    (path / CONFIG).write_text(text, encoding="utf-8")
+
+
+def _restore_settings(path: Path, record: Record, settings: TrainConf) -> None:
+    """Writes a `config.yaml` again that is missing or was changed, from settings that train the same run."""
+    config = path / CONFIG
+    if config.is_file() and file_sha256(config) == record.config:
+        return
+    what = "missing"
+    if config.exists() or config.is_symlink():
+        config.replace(config.with_name(DAMAGED_CONFIG))
+        what = f"not as it was written, and is {DAMAGED_CONFIG} now"
+    _write_settings(path, settings)
+    record.config = file_sha256(config)
+    record.write(path)
+    Terminal().note("run", f"{config} was {what}: it is written again")
+
+
+def _trained_by(path: Path) -> str | None:
+    """The code that trained a run, as its checkpoint has it; None without one that can be read."""
+    for name in (LAST, PREVIOUS):
+        try:
+            return str(read_checkpoint(path / CHECKPOINTS / name)[IDENTITY_KEY]["code"])
+        except (UserError, KeyError, TypeError):
+            continue
+    return None
 
 
 def _relative(cache: str, path: Path) -> str:
@@ -148,14 +193,28 @@ def _check_free(path: Path, settings: TrainConf) -> None:
         return
     if not path.is_dir():
         raise UserError(f"run_dir {path} is a file: choose a folder")
-    if not (path / RECORD).exists():
-        raise UserError(f"run_dir {path} is not empty and holds no run: choose another folder, so that nothing is lost")
-    run = RunFolder(path)
-    if run.record.fingerprint != run_fingerprint(settings):
+    if not holds_run(path):
         raise UserError(
-            f"run_dir {path} holds a different run ({_differences(run.settings(), settings)}): choose another run_dir, "
-            "or leave it out"
+            f"run_dir {path} is not empty and contains no run: choose another folder, so that nothing is lost"
         )
+    try:
+        run = RunFolder(path)
+    except Damaged:  # it is made again from what is there
+        _check_settings(path, settings)
+        return
+    if run.record.fingerprint != run_fingerprint(settings):
+        raise _different(path, run.settings(), settings)
+
+
+def _check_settings(path: Path, settings: TrainConf) -> None:
+    """Raises a `UserError` if a run whose record is damaged has other settings."""
+    if run_fingerprint(found := settings_in(path / CONFIG)) != run_fingerprint(settings):
+        raise _different(path, found, settings)
+
+
+def _different(path: Path, found: TrainConf, settings: TrainConf) -> UserError:
+    differences = _differences(found, settings) or f"its fingerprint in {RECORD} is another"
+    return UserError(f"run_dir {path} holds a different run ({differences}): choose another run_dir, or leave it out")
 
 
 def _differences(recorded: TrainConf, settings: TrainConf) -> str:

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import NoReturn
 
 from maskgit_lab.errors import UserError
+from maskgit_lab.runs.holder import Holder
 from maskgit_lab.runs.housekeeping import DAMAGED, Item, Kind, Survey, real
+from maskgit_lab.runs.lease import leased
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.store import MANIFEST
@@ -28,7 +29,7 @@ def named(found: Survey, paths: Sequence[str]) -> list[Item]:
     listed = {real(item.path): item for item in found.items}
     chosen = {}
     for path in paths:
-        if (place := real(Path(path).expanduser())) not in listed:
+        if (place := real(Path(path))) not in listed:
             raise UserError(f"remove={path} is not in the list that `python clean.py` prints: name one of its paths")
         chosen[place] = listed[place]
     whole = {item.path for item in chosen.values() if item.kind is Kind.RUN}
@@ -88,10 +89,12 @@ def held(chosen: Sequence[Item]) -> Iterator[None]:
     """
     with ExitStack() as locks:
         for path in dict.fromkeys(item.run for item in chosen if item.run is not None):
+
+            def refuse(holder: Holder, path: Path = path) -> NoReturn:
+                raise UserError(f"{path} is in use: wait for the command that is working in it ({holder})")
+
             try:
-                locks.enter_context(FileLock(path / LOCK, timeout=0))
-            except Timeout as error:
-                raise UserError(f"{path} is in use: wait for the command that is working in it") from error
+                locks.enter_context(leased(path / LOCK, refuse))
             except OSError as error:
                 raise UserError(f"{path} is not writable ({error.strerror}): change its permissions first") from error
         yield
@@ -118,7 +121,7 @@ def remove(item: Item) -> None:
             path.with_suffix(".lock").unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot remove {error.filename} ({error.strerror}): what was removed before it is gone"
+            f"cannot remove {error.filename} ({error.strerror}): everything listed before it has been removed"
         ) from error
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import checksum, fingerprint
 from maskgit_lab.metrics import registry
+from maskgit_lab.paths import text_of
 
 Row = Mapping[str, Any]
 
@@ -20,17 +23,26 @@ RESULTS = "results.jsonl"
 GRIDS = "grids"
 VERSION = "version_"  # before the name of a package
 # The setting `source` of rows of images that no model made, and what the tables call them.
-HELD_OUT, RECONSTRUCTIONS = "held_out", "reconstructions"
-FLOORS = {HELD_OUT: "held-out", RECONSTRUCTIONS: "reconstructions"}
+HELD_OUT, RECONSTRUCTIONS, PASTED = "held_out", "reconstructions", "pasted"
+FLOORS = {HELD_OUT: "held-out", RECONSTRUCTIONS: "reconstructions", PASTED: "pasted"}
 SAW_REFERENCE = "features_saw_reference"  # true where the extractor was trained on the images of the reference
 SAW_REFERENCE_NOTE = (
-    "The extractor was trained on the images of the reference, so that it tells them from all others: part of each "
-    "distance, that of held-out images too, comes from that"
+    "The extractor was trained on the images of the reference and can tell them from all others: this adds to every "
+    "distance, including that of held-out images"
 )
 TIMED_ON = "timed_on"  # in a row, where decoding was timed: the device, and how many images at once
 REPEAT = "repeat"  # of samples that are drawn again with the settings of a row that has no such key: 1, 2, ...
 NOT_OF_A_REPEAT = (REPEAT, "metrics", "cas_classifier")  # repeats differ in these, since CAS is of the first alone
 PURPOSE = "purpose"  # of samples that are drawn for something else than to be reported
+SAMPLES = "eval"  # what loggers call points of samples
+TASK, HOLE = "task", "hole"  # in a row of edits: what is edited, and where
+# How images were edited, in a row of edits.
+OF_EDITS = (TASK, HOLE, "hide", "grow", "blend", "seam", "variants", "use_labels")
+STAND_IN_NOTE = (
+    "Distances of features, between edited and original images and between variants, stand in for LPIPS; they compare "
+    "with others of the same extractor alone"
+)
+DROPOUT_PARTS = "dropout_parts"
 STANDARD_SAMPLES = 50_000  # of the paper, of ADM, and of nearly all that is published
 # The settings of a row whatever the decoder; all other settings in a row are the decoder's own.
 SETTINGS = (
@@ -38,14 +50,15 @@ SETTINGS = (
     *("schedule", "order", "decoder", "decode_schedule", "steps"),
     *("seed", "n_samples", "features", "features_weights", "precision_features", "precision_weights", "reference"),
     *("reference_fingerprint", "reference_features", "splits", "neighbours", "kid_subsets", "kid_subset_size"),
-    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT, PURPOSE),
+    *(SAW_REFERENCE, "nll_draws", "cas_classifier", "metrics", REPEAT, PURPOSE, *OF_EDITS, "lpips_weights"),
 )
 # Where a row comes from: the code that measured it and the code that trained its model (fingerprints, which
 # `code.json` beside the results resolves to files), with those that it was reused from; the git commit, and whether
-# the tree was as committed; the debug config; a checksum of the row. And where it was timed.
+# the tree was as committed; the debug config; the numbers of parts of a batch that the weights depend on, if they do;
+# a checksum of the row. And where it was timed.
 PROVENANCE = (
     *("code", "training_code", "reused_code", "reused_training_code", "commit", "clean", "debug", "checksum"),
-    TIMED_ON,
+    *(DROPOUT_PARTS, TIMED_ON),
 )
 
 
@@ -64,10 +77,19 @@ class Results:
         return {identity(row): row for row in self.rows() if origin(row) == (code, trained_by)}
 
     def read(self) -> tuple[list[dict[str, Any]], int]:
-        """The rows, and how many lines could not be read."""
-        if not self.path.exists():
+        """The rows, and how many lines could not be read.
+
+        Raises:
+            UserError: there is something of that name that is no file, or may not be read.
+        """
+        try:
+            text = text_of(self.path, errors="replace")
+        except FileNotFoundError:
             return [], 0
-        lines = [line for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        except OSError as error:
+            reason = error.strerror or first_line(error)
+            raise UserError(f"{self.path} cannot be read ({reason}): rename or remove it") from error
+        lines = [line for line in text.splitlines() if line.strip()]
         rows = [row for line in lines if (row := _parse(line)) is not None]
         return list({(identity(row), *origin(row)): row for row in rows}.values()), len(lines) - len(rows)
 
@@ -124,6 +146,12 @@ def samples_in(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if not is_floor(row)]
 
 
+def group_of(rows: Iterable[Row]) -> str:
+    """What loggers call a set of points: `eval` of samples, or such as `inpaint_center50` of edits."""
+    edits = next((row for row in rows if TASK in row), None)
+    return SAMPLES if edits is None else "_".join(re.findall(r"\w+", f"{edits[TASK]} {edits[HOLE]}"))
+
+
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and cells of the rows: held-out images, their reconstructions, and samples ordered by T.
 
@@ -143,13 +171,13 @@ def footnotes(rows: Sequence[Row]) -> list[str]:
     if few := sorted({row["n_samples"] for row in samples or rows if _is_few(row)}):
         counts = " and ".join(f"{count:,}" for count in few)
         notes.append(
-            f"* from {counts} samples and not {STANDARD_SAMPLES:,}: too high by a bias that depends on their number; "
-            "compare it only with distances from as many"
+            f"* from {counts} samples instead of {STANDARD_SAMPLES:,}, which biases it upwards; compare it only with "
+            "distances from as many samples"
         )
     if samples and "cas_real_top1" in samples[0]:
         real, of_all = samples[0]["cas_real_top1"], samples[0].get("cas_real_all_top1")
         also = "" if of_all is None else f"; on all real images {of_all:.3f}"
-        notes.append(f"Trained as long on up to as many real images, the classifier has CAS@1 {real:.3f}{also}.")
+        notes.append(f"The classifier trained for as long on up to as many real images has CAS@1 {real:.3f}{also}.")
     if draws := max((int(row.get(REPEAT, 0)) for row in rows), default=0):
         notes.append(f"Mean ± standard deviation over {draws + 1} draws of the samples (eval.repeats).")
     for key, name in ((registry.BOUND, "NLL bound"), (registry.EXACT, "Exact NLL")):
@@ -171,7 +199,10 @@ def _about_floors(rows: Sequence[Row]) -> list[str]:
 
 def _about_features(rows: Sequence[Row]) -> list[str]:
     saw = [row for row in rows if row.get(SAW_REFERENCE)]
-    return [SAW_REFERENCE_NOTE] if any(metric.biased for metric in registry.of_rows(saw)) else []
+    notes = [SAW_REFERENCE_NOTE] if any(metric.biased for metric in registry.of_rows(saw)) else []
+    notes += [STAND_IN_NOTE] if any("feature_distance" in row or "feature_diversity" in row for row in rows) else []
+    is_tried = any(row.get("lpips_weights") == "random" for row in rows)
+    return [*notes, *(["LPIPS is that of a network of random weights, which means nothing"] if is_tried else [])]
 
 
 def _name(row: Row) -> str:

@@ -36,7 +36,7 @@ class Logger(Protocol):
         ...
 
     def earlier(self, rows: Sequence[Row]) -> None:
-        """Points that were measured before this command, for a logger that has none yet, as far as it can know."""
+        """Points that were measured before this command, for a logger that does not have them."""
 
     def point(self, row: Row) -> None:
         """One point of the curve."""

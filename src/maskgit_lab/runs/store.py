@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
 from maskgit_lab import ranks
 from maskgit_lab.code import changed, named
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import checksum, file_sha256, fingerprint
+from maskgit_lab.paths import text_of
 from maskgit_lab.runs import in_use
+from maskgit_lab.runs.holder import Holder
+from maskgit_lab.runs.lease import Lease, leased
 
 WEIGHTS = "model.safetensors"  # of a network
 MANIFEST = "manifest.json"
@@ -54,7 +55,7 @@ class Store:
         self.say = say
         self.together = together  # whether every process takes part in what is made
         self.used: set[str] = set()  # the entries that this command has used, each as `kind/fingerprint`
-        self.held: FileLock | None = None
+        self.held: Lease | None = None
 
     def path(self, kind: str, ingredients: Mapping[str, Any]) -> Path:
         """Where the entry is, or would be."""
@@ -81,10 +82,7 @@ class Store:
                 self._shared(None)
                 about = make(partial)
                 self._shared(None)  # every process has written its part
-                if self._leads():
-                    _write_manifest(partial, ingredients, about)
-                    partial.replace(path)
-                self._shared(None)
+                found = self._shared(self._leads() and _finish(partial, path, ingredients, about))
             self.used.add(f"{kind}/{path.name}")
             return open_entry(path, reused=found)
 
@@ -135,16 +133,25 @@ class Store:
     @contextmanager
     def _locked(self, kind: str, lock_path: Path) -> Iterator[None]:
         _make_folder(lock_path.parent)
-        lock = FileLock(lock_path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self.say(f"{kind}: another run is making it; waiting")
-            lock.acquire()
-        try:
+
+        def waiting(holder: Holder) -> None:
+            self.say(f"{kind}: another run is making it ({holder}); waiting")
+
+        with leased(lock_path, waiting):
             yield
-        finally:
-            lock.release()
+
+
+def _finish(partial: Path, path: Path, ingredients: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    """Gives a complete folder its name; whether another process had finished the same entry, which then is used."""
+    try:
+        _write_manifest(partial, ingredients, about)
+        partial.replace(path)
+    except OSError:
+        if find_fault(path, ingredients) is not None:
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+        return True
+    return False
 
 
 def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
@@ -172,7 +179,18 @@ def find_fault(path: Path, ingredients: Mapping[str, Any]) -> str | None:
 def open_entry(path: Path, reused: bool = True) -> Entry:
     """A finished entry, as its manifest describes it."""
     manifest = _read_manifest(path)
-    return Entry(path, reused, manifest["about"], manifest["files"])
+    return Entry(path, reused, dict(manifest["about"]), dict(manifest["files"]))
+
+
+def manifests(root: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """The manifests of all finished entries of a kind, as far as they can be read; their files are not looked at."""
+    for path in sorted(root.glob(f"{kind}/*/{MANIFEST}")):
+        try:
+            manifest = _read_manifest(path.parent)
+            if isinstance(manifest["ingredients"], dict) and isinstance(manifest["files"], dict):
+                yield manifest
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
 
 
 def is_valid(path: Path) -> bool:
@@ -180,14 +198,18 @@ def is_valid(path: Path) -> bool:
     return _fault(path) is None
 
 
-def open_valid(path: Path) -> Entry:
+def open_valid(path: Path, advice: str) -> Entry:
     """An entry that was made elsewhere, such as on another machine.
+
+    Args:
+        path: its folder.
+        advice: what to do where it cannot be used, as the end of a sentence.
 
     Raises:
         UserError: it is absent or damaged.
     """
     if fault := _fault(path):
-        raise UserError(f"{path} cannot be used: {fault}; name a finished folder of a cache, or make it again")
+        raise UserError(f"{path} cannot be used: {fault}; {advice}")
     return open_entry(path)
 
 
@@ -200,7 +222,7 @@ def _fault(path: Path) -> str | None:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json.loads(text_of(folder / MANIFEST))
     return manifest
 
 

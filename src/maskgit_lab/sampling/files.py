@@ -31,7 +31,7 @@ def save_samples(shards: Shards, labels: Tensor, class_names: Sequence[str], fol
         class_names: of the folders.
         folder: of the files, made if it is absent.
         form: `npz`, ADM's sample file (`arr_0`: uint8, (n, H, W, 3); `arr_1`: classes), with the codes (n, N) as
-            `tokens`; or `png`, a file for each.
+            `tokens` where the shards have them, which those of edits do not; or `png`, a file for each.
     """
     path = saved_path(folder, form)
     temporary = path.with_name(f"{path.name}.partial")
@@ -66,8 +66,8 @@ def folder_names(class_names: Sequence[str], taken: Sequence[str] = ()) -> list[
 
 def _save_npz(shards: Shards, labels: Tensor, path: Path) -> None:
     """Shard after shard, so that the images need not be in memory together."""
-    first = next(iter(shards))["images"]
-    shape = (shards.count, *first.shape[2:], first.shape[1])
+    first = next(iter(shards))
+    shape = (shards.count, *first["images"].shape[2:], first["images"].shape[1])
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         _write_array(
             archive,
@@ -76,7 +76,8 @@ def _save_npz(shards: Shards, labels: Tensor, path: Path) -> None:
             shape,
             lambda file: [file.write(shard["images"].permute(0, 2, 3, 1).numpy().tobytes()) for shard in shards],
         )
-        for name, array in ((LABELS, labels.numpy()), (TOKENS, shards.array("tokens").numpy())):
+        arrays = {LABELS: labels.numpy()} | ({TOKENS: shards.array("tokens").numpy()} if "tokens" in first else {})
+        for name, array in arrays.items():
             _write_array(archive, name, array.dtype, array.shape, partial(_write_bytes, array))
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,11 @@ from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.masking.schedules import SMALLEST_RATIO, Schedule
 from maskgit_lab.seeds import mix_seeds
-from maskgit_lab.settings.fields import MOST_STEPS
+from maskgit_lab.settings.fields import check_step_count
 from maskgit_lab.usage import as_typed
 
+WholeNumber: TypeAlias = np.integer[Any] | int
+WholeNumbers: TypeAlias = Sequence[int] | np.ndarray | Tensor  # of one axis
 ScheduleLike: TypeAlias = str | Schedule | Callable[[Tensor, Tensor], Tensor | float]  # (ratio, n_tokens) -> mask ratio
 
 
@@ -76,7 +79,7 @@ def schedule_of(given: ScheduleLike, trained: Schedule | None) -> Schedule:
     return _OwnSchedule(given)
 
 
-def labels_of(given: Sequence[int] | Tensor, n_classes: int, *, null_label: int | None = None) -> Tensor:
+def labels_of(given: WholeNumbers, n_classes: int, *, null_label: int | None = None) -> Tensor:
     """Labels as a tensor on the CPU.
 
     Args:
@@ -140,29 +143,49 @@ def images_of(given: Tensor, size: tuple[int, int]) -> Tensor:
     return given.float()
 
 
-def check_steps(steps: int) -> None:
-    """Raises a `UserError` unless T is a whole number of at least 1, and not absurdly many."""
-    if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
-        raise UserError(f"steps={steps!r} is not possible: give a whole number from 1 to {MOST_STEPS}")
+def steps_of(given: object) -> int:
+    """T, which may be a number of numpy.
+
+    Raises:
+        UserError: it is not a whole number of at least 1, or absurdly large.
+    """
+    steps = plain_number(given)
+    try:
+        check_step_count(steps)
+    except ValueError as error:
+        raise UserError(f"steps={given!r} is not possible: {error}") from error
+    return int(steps)
 
 
-def seeds_of(given: int | Sequence[int], steps: int, labels: Tensor) -> list[int]:
+def plain_number(given: Any) -> Any:
+    """A number of numpy as Python's; anything else as it is."""
+    return given.item() if isinstance(given, np.number) else given
+
+
+def seeds_of(given: WholeNumber | WholeNumbers, steps: int, labels: Tensor) -> list[int]:
     """A seed for each image: those that are given, or of the k-th image of a class one from (seed, T, class, k).
 
     Raises:
         UserError: they are not whole numbers, negative, or not as many as images.
     """
-    if type(given) is int and given >= 0:
-        seen, seeds = Counter[int](), list[int]()
-        for label in labels.tolist():
-            seeds.append(mix_seeds(given, steps, label, seen[label]))
-            seen[label] += 1
-        return seeds
-    if not isinstance(given, Sequence) or any(type(seed) is not int or not 0 <= seed < 2**63 for seed in given):
+    seeds = given.tolist() if isinstance(given, np.ndarray | Tensor) else plain_number(given)
+    if type(seeds) is int and seeds >= 0:
+        return _seeds_from(seeds, steps, labels)
+    if isinstance(seeds, Sequence) and not isinstance(seeds, str):
+        seeds = [plain_number(seed) for seed in seeds]
+    if not isinstance(seeds, list) or any(type(seed) is not int or not 0 <= seed < 2**63 for seed in seeds):
         raise UserError(f"seed={given!r} is not possible: give a whole number of at least 0, or one for each image")
-    if len(given) != len(labels):
-        raise UserError(f"there are {len(given)} seeds for {len(labels)} images: give one for each, or one for all")
-    return list(given)
+    if len(seeds) != len(labels):
+        raise UserError(f"there are {len(seeds)} seeds for {len(labels)} images: give one for each, or one for all")
+    return seeds
+
+
+def _seeds_from(seed: int, steps: int, labels: Tensor) -> list[int]:
+    seen, seeds = Counter[int](), list[int]()
+    for label in labels.tolist():
+        seeds.append(mix_seeds(seed, steps, label, seen[label]))
+        seen[label] += 1
+    return seeds
 
 
 def device_named(given: str | torch.device) -> torch.device:

@@ -16,7 +16,9 @@ from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.nets.files import open_net, read_about
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET, locate
-from maskgit_lab.runs.folder import RunFolder, is_checkpoint
+from maskgit_lab.paths import path_of
+from maskgit_lab.runs.folder import RunFolder
+from maskgit_lab.runs.names import CKPT
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_order, build_schedule, load_transformer
@@ -57,12 +59,12 @@ def open_trained(
     Raises:
         UserError: they are missing or damaged, or do not belong together.
     """
-    path = Path(checkpoint).expanduser()
+    path = path_of(checkpoint, "checkpoint")
     if not is_run(path):
         return open_files(*files_of(path, tokenizer), decode, device)
     if tokenizer is not None:
         raise UserError(f"{path} is a run with a tokenizer of its own: leave tokenizer.weights out")
-    folder = RunFolder(path, cache)
+    folder = RunFolder(path, None if cache is None else path_of(cache, "cache_dir"))
     own, steps = folder.settings(), decode.get("steps")
     check_decoding(decode, autoregressive=own.model == AUTOREGRESSIVE)
     given = {**decode, "steps": [steps]} if isinstance(steps, int) else decode
@@ -71,7 +73,7 @@ def open_trained(
 
 def is_run(path: Path) -> bool:
     """Whether a `checkpoint=` is a run, by its folder or one of its checkpoints, and not files of its own."""
-    return not (path / TRANSFORMER).is_file() and (path.is_dir() or not path.suffix or is_checkpoint(path))
+    return not (path / TRANSFORMER).is_file() and (path.is_dir() or path.suffix in ("", CKPT))
 
 
 def files_of(path: Path, tokenizer: str | None) -> tuple[Path, str | None]:
@@ -132,7 +134,7 @@ def open_files(path: Path, tokenizer: str | None, decode: Mapping[str, Any], dev
     """
     if tokenizer is None:
         raise UserError(f"{path} is a transformer's file: name its tokenizer's with tokenizer.weights=FILE")
-    tokenizer_path, about = Path(tokenizer).expanduser(), read_about(path)
+    tokenizer_path, about = path_of(tokenizer, "tokenizer.weights"), read_about(path)
     model, codes = _open_transformer(path), VQGANTokenizer.open(tokenizer_path)
     if model.n_codes != codes.codebook_size:
         raise UserError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from numbers import Integral
+from typing import SupportsInt, TypeVar
 
 import torch
 
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 def in_batches(
-    work: Callable[[range], T], count: int, batch_size: int, advance: Callable[[int], None] = lambda _: None
+    work: Callable[[range], T], count: int, batch_size: SupportsInt, advance: Callable[[int], None] = lambda _: None
 ) -> list[T]:
     """What work gives for each batch, in parts that fit the memory of a GPU.
 
@@ -26,11 +27,12 @@ def in_batches(
     Raises:
         UserError: a single image does not fit, or the batch size is not possible.
     """
-    if type(batch_size) is not int or batch_size < 1:
+    if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise UserError(f"batch_size={batch_size!r} is not possible: give a whole number of at least 1")
     parts: list[T] = []
-    for start in range(0, count, batch_size):
-        batch = range(start, min(start + batch_size, count))
+    step = int(batch_size)
+    for start in range(0, count, step):
+        batch = range(start, min(start + step, count))
         parts += in_parts_that_fit(work, batch)
         advance(len(batch))
     return parts
@@ -50,9 +52,7 @@ def in_parts_that_fit(work: Callable[[range], T], batch: range) -> list[T]:
         return [work(batch)]
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
-            raise UserError(
-                "a single image does not fit the memory of the GPU: use a larger one, or the CPU"
-            ) from error
+            raise UserError("a single image does not fit in the GPU's memory: use a larger GPU, or the CPU") from error
     torch.cuda.empty_cache()
     middle = batch.start + len(batch) // 2
     return in_parts_that_fit(work, range(batch.start, middle)) + in_parts_that_fit(work, range(middle, batch.stop))

@@ -22,13 +22,16 @@ from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import TARGET
 from maskgit_lab.sampling.given import (
     ScheduleLike,
-    check_steps,
+    WholeNumber,
+    WholeNumbers,
     device_named,
     images_of,
     labels_of,
+    plain_number,
     schedule_of,
     seeds_of,
     settings_as_arguments,
+    steps_of,
     tokens_of,
 )
 from maskgit_lab.sampling.memory import in_batches
@@ -53,7 +56,7 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A trained MaskGIT, or an autoregressive model: its transformer, its tokenizer and how it decodes.
+    """A trained MaskGIT or autoregressive model: its transformer, its tokenizer and its decoder.
 
     ```python
     pipeline = Pipeline.load("outputs/digits/schedule_cosine")
@@ -62,16 +65,16 @@ class Pipeline:
     samples.tokens  # (2, N), whole numbers below `n_codes`
     ```
 
-    Tokens are the codes of an image row by row, `grid` = (h, w), and `mask_id` stands for an unknown one. Labels are
-    numbers of classes, in the order of `class_names`. Every mistake in an argument is a
+    Tokens are the codes of an image, row by row over `grid` = (h, w), and `mask_id` stands for an unknown token. Labels
+    are class numbers, in the order of `class_names`. Every invalid argument raises a
     `maskgit_lab.errors.UserError`, whose message is one sentence.
 
     Attributes:
         model: the transformer, a `torch.nn.Module`, which predicts the codes of masked tokens.
         tokenizer: turns images into codes and codes into images.
-        decoder: fills a grid with the model: its schedule, T and temperatures, which `sample` and `fill` may replace.
+        decoder: fills a grid using the model. `sample` and `fill` can replace its schedule, T and temperatures.
         class_names: in the order of the labels.
-        label_dropout: share of training images without a label; guidance needs one above 0.
+        label_dropout: share of training images without a label; guidance requires a share above 0.
     """
 
     model: Transformer
@@ -97,11 +100,11 @@ class Pipeline:
             tokenizer: the tokenizer's safetensors file, for a checkpoint that is a file. Released weights become such
                 files with `python -m maskgit_lab.nets.released` and `python -m maskgit_lab.tokenizers.released`.
             device: `auto`, `cpu`, `gpu`, `cuda`, `cuda:1`, `mps`, or a torch device.
-            schedule: the name of a schedule to decode with in place of the checkpoint's own.
-            cache_dir: the cache that the run's tokenizer lies in, where that was moved.
+            schedule: the name of a schedule to decode with instead of the checkpoint's own.
+            cache_dir: the cache with the run's tokenizer, if it was moved.
 
         Raises:
-            UserError: they are missing or damaged, or do not belong together.
+            UserError: files are missing or damaged, or do not belong together.
         """
         from maskgit_lab.sampling.loading import open_trained  # which builds pipelines itself
 
@@ -117,12 +120,12 @@ class Pipeline:
 
     @property
     def null_label(self) -> int:
-        """The label of no class, for `logits` of a model that was trained with label dropout."""
+        """The label for "no class", for models that were trained with label dropout."""
         return self.model.null_label
 
     @property
     def is_autoregressive(self) -> bool:
-        """Whether the model predicts one token after the other; it then has no T and no schedule."""
+        """Whether the model predicts one token after another; it then has no T and no schedule."""
         return self.model.is_autoregressive
 
     @property
@@ -146,35 +149,35 @@ class Pipeline:
         """Where the networks are."""
         return self.model.head_bias.device
 
-    def at(self, steps: int) -> Pipeline:
+    def at(self, steps: WholeNumber) -> Pipeline:
         """The same pipeline with another T.
 
         Raises:
-            UserError: T is no whole number of at least 1.
+            UserError: T is not a whole number of at least 1.
         """
-        check_steps(steps)
-        return replace(self, decoder=self.decoder.with_steps(steps))
+        return replace(self, decoder=self.decoder.with_steps(steps_of(steps)))
 
     def sample(
         self,
-        classes: Sequence[int] | Int[Tensor, " n"],
-        seed: int | Sequence[int] = 0,
+        classes: WholeNumbers,
+        seed: WholeNumber | WholeNumbers = 0,
         *,
-        steps: int | None = None,
+        steps: WholeNumber | None = None,
         schedule: ScheduleLike | None = None,
         logits_fn: LogitsFn | None = None,
-        batch_size: int = AT_ONCE,
+        batch_size: WholeNumber = AT_ONCE,
         advance: Callable[[int], None] = lambda _: None,
         keep_history: bool = False,
-        **settings: float | None,
+        **settings: float | WholeNumber | None,
     ) -> Samples:
-        """Draws an image for each of some classes: `fill` with nothing but masked tokens.
+        """Draws an image for each class in `classes`: `fill` with all tokens masked.
 
         The k-th image of a class is the k-th that `sample.py` writes for the same seed and T, whatever else is drawn.
 
         Args:
-            classes: the class of each image, such as `[3, 7]` or `[3] * 16`; sorted ones share most of the first step.
-            seed: of all images, or one for each.
+            classes: the class of each image, such as `[3, 7]` or `[3] * 16`; sorted classes share most of the first
+                step.
+            seed: one for all images, or one for each.
             steps: T; None: the decoder's own.
             schedule: as in `fill`.
             logits_fn: as in `fill`.
@@ -205,45 +208,47 @@ class Pipeline:
     def fill(
         self,
         tokens: Int[Tensor, "n N"],
-        labels: Sequence[int] | Int[Tensor, " n"],
-        seed: int | Sequence[int] = 0,
+        labels: WholeNumbers,
+        seed: WholeNumber | WholeNumbers = 0,
         *,
-        steps: int | None = None,
+        steps: WholeNumber | None = None,
         schedule: ScheduleLike | None = None,
         logits_fn: LogitsFn | None = None,
-        batch_size: int = AT_ONCE,
+        batch_size: WholeNumber = AT_ONCE,
         advance: Callable[[int], None] = lambda _: None,
         keep_history: bool = False,
-        **settings: float | None,
+        **settings: float | WholeNumber | None,
     ) -> Samples:
-        """Fills the masked tokens of each image; the others never change.
+        """Fills in the masked tokens of each image; the others never change.
 
-        An autoregressive model sees only what comes before a token in its order. An image depends on its tokens, its
-        label and its seed alone, whatever the batch that it is in, but for the rounding of floating-point numbers. A
-        batch that does not fit the memory of a GPU is halved.
+        An autoregressive model sees only what comes before a token in its order. An image depends only on its tokens,
+        label and seed, not on the rest of its batch, except for floating-point rounding. A
+        batch that does not fit in a GPU's memory is halved.
 
         Args:
-            tokens: codes, with `mask_id` where one is to be found.
-            labels: the class of each image.
-            seed: of all images, or one for each.
+            tokens: codes, with `mask_id` at the positions to fill.
+            labels: the class of each image; `null_label` for none, if the model was trained with label dropout.
+            seed: one for all images, or one for each.
             steps: T; None: the decoder's own.
             schedule: a name such as `square_root`, a `Schedule`, or a function `(ratio, n_tokens) -> mask ratio` of
                 two tensors: r = (t + 1) / T after step t, and the number of tokens to fill; None: the decoder's own.
-            logits_fn: `(tokens (B, N), labels (B,)) -> logits (B, N, K)` in the place of `logits`, on `device`; it is
+            logits_fn: `(tokens (B, N), labels (B,)) -> logits (B, N, K)`, used instead of the model, on `device`; it is
                 called with batches of any size.
             batch_size: images decoded at once.
             advance: called with the number of images after each batch.
-            keep_history: returns the grid after each step too, for T times the memory of the tokens.
-            settings: others of the decoder, such as `choice_temperature` (4.5) and `guidance` (0), or of an
+            keep_history: also returns the grid after each step, which takes T times the memory of the tokens.
+            settings: other settings of the decoder, such as `choice_temperature` (4.5) and `guidance` (0), or for an
                 autoregressive model `temperature` (1), `top_k`, `top_p` and `kv_cache`.
 
         Raises:
             UserError: an argument is not possible, or the model's logits or the images contain NaN.
         """
-        labels, tokens = labels_of(labels, self.model.n_classes), self._tokens(tokens)
+        null_label = self.null_label if self.label_dropout > 0 else None
+        labels, tokens = labels_of(labels, self.model.n_classes, null_label=null_label), self._tokens(tokens)
         if len(labels) != len(tokens):
             raise UserError(f"there are {len(labels)} labels for {len(tokens)} images: give one for each")
-        decoder = self._decoder(steps, schedule, settings)
+        steps = None if steps is None else steps_of(steps)
+        decoder = self._decoder(steps, schedule, {key: plain_number(value) for key, value in settings.items()})
         model = model_for(self.model, logits_fn)
         seeds = seeds_of(seed, steps or int(decoder.settings.get("steps", self.model.n_tokens)), labels)
 
@@ -260,11 +265,11 @@ class Pipeline:
         return Samples(pixels, found, torch.cat(histories) if keep_history else None)
 
     @torch.no_grad()
-    def logits(self, tokens: Int[Tensor, "n N"], labels: Sequence[int] | Int[Tensor, " n"]) -> Float[Tensor, "n N K"]:
-        """What the model predicts at every position, where the tokens are.
+    def logits(self, tokens: Int[Tensor, "n N"], labels: WholeNumbers) -> Float[Tensor, "n N K"]:
+        """What the model predicts at every position, on the device of the tokens.
 
         Args:
-            tokens: codes, with `mask_id` where one is unknown.
+            tokens: codes, with `mask_id` where a token is unknown.
             labels: the class of each image; `null_label` for none.
 
         Raises:
@@ -277,8 +282,8 @@ class Pipeline:
         logits: Tensor = self.model(known.to(self.device), classes.to(self.device))
         return logits.to(tokens.device)
 
-    def encode(self, images: Float[Tensor, "n 3 H W"], batch_size: int = AT_ONCE) -> Int64[Tensor, "n N"]:
-        """The codes of images in [0, 1] of the height and width `size`, where the images are.
+    def encode(self, images: Float[Tensor, "n 3 H W"], batch_size: WholeNumber = AT_ONCE) -> Int64[Tensor, "n N"]:
+        """The codes of images in [0, 1] with the height and width `size`, on the device of the images.
 
         Raises:
             UserError: they have another size or type, are out of range or contain NaN.
@@ -290,12 +295,12 @@ class Pipeline:
 
         return torch.cat(in_batches(work, len(pixels), batch_size)).to(images.device)
 
-    def decode(self, tokens: Int[Tensor, "n N"], batch_size: int = AT_ONCE) -> Float[Tensor, "n 3 H W"]:
-        """Images in [0, 1] from codes, where the codes are; `Samples.images` are these, rounded to 8 bits.
+    def decode(self, tokens: Int[Tensor, "n N"], batch_size: WholeNumber = AT_ONCE) -> Float[Tensor, "n 3 H W"]:
+        """Images in [0, 1] from codes, on the device of the codes; `Samples.images` are these, rounded to 8 bits.
 
         Raises:
-            UserError: the tokens have another shape, or hold no code, such as the mask token; or the images contain
-                NaN.
+            UserError: the tokens have another shape, or some are not codes, such as the mask token; or the images
+                contain NaN.
         """
         codes = tokens_of(tokens, self.model.n_tokens, self.n_codes)
 
@@ -306,7 +311,7 @@ class Pipeline:
 
     @torch.inference_mode()
     def pixels(self, tokens: Int64[Tensor, "B N"]) -> UInt8[Tensor, "B 3 H W"]:
-        """What the tokenizer makes of grids of tokens, in 8 bits and on the CPU.
+        """Decodes grids of tokens to 8-bit images on the CPU.
 
         Raises:
             UserError: the images contain NaN.
@@ -322,11 +327,9 @@ class Pipeline:
         return tokens_of(tokens, self.model.n_tokens, self.n_codes, mask_id=self.mask_id)
 
     def _decoder(self, steps: int | None, schedule: ScheduleLike | None, settings: dict[str, Any]) -> Decoder:
-        """The decoder with other settings, checked as those of a command are."""
+        """The decoder with other settings, which are checked like those of a command."""
         if steps is None and schedule is None and not settings:
             return self.decoder
-        if steps is not None:
-            check_steps(steps)
         kind = type(self.decoder)
         own = {field.name: getattr(self.decoder, field.name) for field in fields(self.decoder)}  # type: ignore[arg-type]
         for name, value in (("schedule", schedule), ("steps", steps)):

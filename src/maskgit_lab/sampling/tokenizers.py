@@ -8,9 +8,9 @@ import torch
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
+from maskgit_lab.nets.building import build_net
 from maskgit_lab.nets.files import load_net
 from maskgit_lab.nets.vqgan import VQGAN
-from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import RECORD
 from maskgit_lab.settings import TokenizerConf
@@ -19,7 +19,7 @@ from maskgit_lab.tokenizers.vqgan import VQGANTokenizer
 
 def build_vqgan(conf: TokenizerConf) -> VQGAN:
     """The tokenizer's network with fresh weights."""
-    return build(conf.net, "tokenizer.net", VQGAN)
+    return build_net(conf.net, "tokenizer.net", VQGAN)
 
 
 def load_tokenizer(conf: TokenizerConf, path: Path, device: torch.device) -> VQGANTokenizer:

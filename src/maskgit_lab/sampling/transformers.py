@@ -9,7 +9,9 @@ import torch
 
 from maskgit_lab.errors import UserError
 from maskgit_lab.masking.schedules import Schedule
+from maskgit_lab.nets.building import build_net
 from maskgit_lab.nets.checkpoints import IDENTITY_KEY, read_checkpoint
+from maskgit_lab.nets.files import check_finite
 from maskgit_lab.nets.orders import Order, positions_of
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.objects import build
@@ -46,7 +48,7 @@ def build_transformer(settings: TrainConf, size: int, n_classes: int) -> Transfo
     sizes: dict[str, Any] = {"n_codes": tokenizer.codebook_size, "n_classes": n_classes, "n_tokens": side**2}
     if settings.model == AUTOREGRESSIVE:
         sizes["order"] = positions_of(build_order(settings), side, side).tolist()
-    net = build(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
+    net = build_net(settings.transformer.net, f"{settings.part}.net", Transformer, **sizes)
     if net.is_autoregressive != (settings.model == AUTOREGRESSIVE):
         other = MASKGIT if settings.model == AUTOREGRESSIVE else AUTOREGRESSIVE
         raise UserError(f"{settings.part}.net._target_ names a transformer of model={other}: give model={other}")
@@ -57,7 +59,7 @@ def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.devic
     """The transformer of the run's last checkpoint: its averaged weights if it has an average.
 
     Raises:
-        UserError: the checkpoint is absent, damaged, or another run's.
+        UserError: the checkpoint is absent, damaged, or another run's, or its training has diverged.
     """
     state: Any = read_own_checkpoint(folder)["state_dict"]
     prefix = "ema.module." if settings.transformer.optim.ema_decay > 0 else "net."
@@ -68,6 +70,8 @@ def load_transformer(settings: TrainConf, folder: RunFolder, device: torch.devic
         raise UserError(
             f"the weights in {folder.checkpoint} do not fit the run's config: put the run's own back"
         ) from error
+    lower = f"its training diverged, so name another checkpoint, or train again with a lower {settings.part}.optim.lr"
+    check_finite(net.state_dict(), str(folder.checkpoint), lower)
     return net.eval().to(device)
 
 

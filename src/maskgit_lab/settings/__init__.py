@@ -32,6 +32,7 @@ from maskgit_lab.settings.commands import (
     WandbReportConf,
     tokenizer_file,
 )
+from maskgit_lab.settings.editing import EditConf
 from maskgit_lab.settings.groups import (
     AugmentConf,
     AutoregressiveConf,
@@ -49,6 +50,7 @@ from maskgit_lab.settings.groups import (
     TokenizerLosses,
     TokensConf,
 )
+from maskgit_lab.settings.measured_edits import EditingConf
 from maskgit_lab.settings.models import AUTOREGRESSIVE_DECODER, check_decoding, check_overrides, without_others
 
 __all__ = [
@@ -65,6 +67,8 @@ __all__ = [
     "CleanConf",
     "CommonConf",
     "DeadCodes",
+    "EditConf",
+    "EditingConf",
     "EvalConf",
     "EvaluateConf",
     "EvaluateHardware",

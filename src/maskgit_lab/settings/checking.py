@@ -12,9 +12,10 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.metrics import registry
 from maskgit_lab.objects import PARTIAL, TARGET
+from maskgit_lab.paths import shown, with_paths
 from maskgit_lab.settings.callbacks import counted_callbacks
 from maskgit_lab.settings.commands import AUTOREGRESSIVE, CommonConf, TrainConf
-from maskgit_lab.settings.fields import check_steps
+from maskgit_lab.settings.fields import MISSING, check_steps
 from maskgit_lab.settings.flags import counted, limits
 from maskgit_lab.settings.models import OF_MODEL, fitted_to_model
 
@@ -29,6 +30,17 @@ PLACES = (
 # Settings of what is measured, and how: columns of a run's rows.
 EVALUATION = ("decode", "features", "classifier", "cas", "eval")
 
+# What to give where a value is of another type, by pydantic's names of the errors.
+WANTED = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "give a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "give a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "give true or false"),
+    "finite_number": "give a finite number",
+    "string_type": "give a text",
+    "list_type": "give a list, such as KEY=[1,2]",
+    **dict.fromkeys(("dict_type", "dataclass_type"), "give its settings, each as KEY.NAME=VALUE"),
+}
+
 
 def checked(schema: type[S], values: Mapping[str, Any]) -> S:
     """Settings from plain values.
@@ -37,7 +49,7 @@ def checked(schema: type[S], values: Mapping[str, Any]) -> S:
         UserError: a value is unknown, missing, of another type, or not allowed; the sentence names its key.
     """
     try:
-        made: S = TypeAdapter(schema).validate_python(values)
+        made: S = TypeAdapter(schema).validate_python(with_paths(values, TARGET))
     except ValidationError as error:
         raise UserError(_sentence(error)) from error
     if isinstance(made, CommonConf):
@@ -82,8 +94,15 @@ def replaced(base: CommonConf, schema: type[S], given: Mapping[str, Any]) -> S:
     """Settings with some of them replaced.
 
     A group that names another object (`_target_`) replaces all of it, but for T and schedule of decoding.
+
+    Raises:
+        UserError: a value is not allowed, or settings are given of a group that has none to be changed.
     """
-    return checked(schema, _laid_over(plain(base), given))
+    made = checked(schema, _laid_over(plain(base), given))
+    for key, value in given.items():
+        if isinstance(value, Mapping) and value:
+            _check_whole(key, plain(made)[key], value)
+    return made
 
 
 def training(settings: TrainConf) -> dict[str, Any]:
@@ -127,6 +146,13 @@ def _laid_over(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
+def _check_whole(key: str, group: Any, given: Mapping[str, Any]) -> None:
+    """Raises a `UserError` for a group that only a few settings were given of, and that has no others."""
+    lacks_target = key == "data" and TARGET not in group
+    if lacks_target or (isinstance(group, Mapping) and MISSING in group.values()):
+        raise UserError(f"{key}.{next(iter(given))} changes settings of {key}, and there are none: give {key}=NAME too")
+
+
 def _is_another(group: Mapping[str, Any]) -> bool:
     net = group.get("net")
     return TARGET in group or (isinstance(net, Mapping) and TARGET in net)
@@ -145,7 +171,7 @@ def _check_decode(settings: CommonConf) -> None:
     try:
         check_steps(steps)
     except ValueError as error:
-        raise UserError(f"decode.steps={_shown(steps)} is not possible: {error}") from error
+        raise UserError(f"decode.steps={shown(steps)} is not possible: {error}") from error
 
 
 def _sentence(error: ValidationError) -> str:
@@ -156,11 +182,8 @@ def _sentence(error: ValidationError) -> str:
         return f"{key}: there is no such setting"
     if first["type"].startswith("missing"):
         return f"{key} is needed: give it as {key}=VALUE"
-    if first["type"] == "list_type":
-        return f"{key} takes a list: write it as {key}=[{first['input']}]"
-    advice = str(first.get("ctx", {}).get("error", "")) or first["msg"][:1].lower() + first["msg"][1:]
-    return f"{key}={_shown(first['input'])} is not possible: {advice}"
-
-
-def _shown(value: Any) -> str:
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+    if first["type"] == "list_type" and type(first["input"]) in (bool, int, float, str):
+        return f"{key} takes a list: write it as {key}=[{shown(first['input'])}]"
+    own = first.get("ctx", {}).get("error")
+    advice = str(own) if own else WANTED.get(first["type"]) or first["msg"][:1].lower() + first["msg"][1:]
+    return f"{key}={shown(first['input'])} is not possible: {advice.replace('KEY', key)}"

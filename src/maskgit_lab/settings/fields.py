@@ -8,11 +8,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
+
+from maskgit_lab import paths
+from maskgit_lab.sizes import (
+    LARGEST,
+    MOST,
+    MOST_AT_ONCE,
+    MOST_DRAWS,
+    MOST_IMAGES,
+    MOST_NODES,
+    MOST_OPERATIONS,
+    MOST_PICTURED,
+    MOST_RESAMPLES,
+    MOST_SAMPLES,
+    MOST_SIDE,
+    MOST_STEPS,
+    MOST_STEPS_PICTURED,
+    MOST_VIEWS,
+    most_processes,
+)
 
 MISSING: Any = "???"  # Hydra's mark of a setting that has to be given
-MOST = 100_000_000  # of any count of images or subsets: more is a slip of the keyboard
-MOST_STEPS = 100_000
 STRICT = ConfigDict(extra="forbid")
 
 
@@ -44,24 +61,28 @@ def some_of(choices: Callable[[], Sequence[str]]) -> Rule:
 
     def check(value: list[str]) -> list[str]:
         if not value or not set(value) <= set(choices()):
-            raise ValueError(f"choose of {', '.join(choices())}")
+            raise ValueError(f"choose from {', '.join(choices())}")
         if len(set(value)) < len(value):
             raise ValueError("name every one of them once")
         return value
 
-    return Rule(check, f"choose of {', '.join(choices())}")
+    return Rule(check, f"choose from {', '.join(choices())}")
 
 
-def check_steps(steps: Sequence[int]) -> None:
-    """Raises a `ValueError` unless these are different numbers of decoding steps."""
+def check_step_count(steps: Any) -> None:
+    """Raises a `ValueError` unless this is a possible number T of decoding steps."""
+    if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+        raise ValueError(f"give a whole number from 1 to {MOST_STEPS}")
+
+
+def check_steps(steps: Sequence[Any]) -> None:
+    """Raises a `ValueError` unless these are different numbers T of decoding steps."""
     if not steps:
         raise ValueError("name at least one number of decoding steps, such as [8]")
-    if not all(isinstance(t, int) and t >= 1 for t in steps):
-        raise ValueError("decoding takes at least 1 step, so every number has to be a whole number of 1 or more")
+    if not all(type(t) is int and 1 <= t <= MOST_STEPS for t in steps):
+        raise ValueError(f"give whole numbers from 1 to {MOST_STEPS}")
     if len(set(steps)) < len(steps):
         raise ValueError("name every number of steps once")
-    if max(steps) > MOST_STEPS:
-        raise ValueError(f"give at most {MOST_STEPS}")
 
 
 def _checked_steps(steps: list[int]) -> list[int]:
@@ -74,26 +95,59 @@ def at_most(most: int) -> Rule:
     return rule(lambda n: n <= most, f"give at most {most}")
 
 
-Count = Annotated[int, rule(lambda n: n >= 1, "give a whole number of at least 1"), at_most(MOST)]
-Images = Annotated[int, rule(lambda n: n >= 2, "give at least 2"), at_most(MOST)]
-Whole = Annotated[int, rule(lambda n: n >= 0, "give a number that is not negative")]
-Seed = Annotated[int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0 to 4294967295")]
-Amount = Annotated[float, rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative")]
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # which Python takes for 0 or 1
+        raise ValueError("give a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
+AT_LEAST_1 = rule(lambda n: n >= 1, "give a whole number of at least 1")
+NOT_NEGATIVE = rule(lambda n: n >= 0, "give a number that is not negative")
+Count = Annotated[Int, AT_LEAST_1, at_most(MOST)]
+AtOnce = Annotated[Int, AT_LEAST_1, at_most(MOST_AT_ONCE)]
+Draws = Annotated[Int, AT_LEAST_1, at_most(MOST_DRAWS)]
+Nodes = Annotated[Int, AT_LEAST_1, at_most(MOST_NODES)]
+Pictured = Annotated[Int, AT_LEAST_1, at_most(MOST_PICTURED)]
+Pixels = Annotated[Int, AT_LEAST_1, at_most(MOST_SIDE)]
+Resamples = Annotated[Int, AT_LEAST_1, at_most(MOST_RESAMPLES)]
+Samples = Annotated[Int, AT_LEAST_1, at_most(MOST_SAMPLES)]
+StepsPictured = Annotated[Int, AT_LEAST_1, at_most(MOST_STEPS_PICTURED)]
+Images = Annotated[Int, rule(lambda n: n >= 2, "give at least 2"), at_most(MOST_IMAGES)]
+Several = Annotated[Int, rule(lambda n: n >= 2, "give a whole number of at least 2"), at_most(MOST)]
+Whole = Annotated[Int, NOT_NEGATIVE, at_most(MOST)]
+Operations = Annotated[Int, NOT_NEGATIVE, at_most(MOST_OPERATIONS)]
+Views = Annotated[Int, NOT_NEGATIVE, at_most(MOST_VIEWS)]
+Workers = Annotated[
+    Int, NOT_NEGATIVE, rule(lambda n: n <= most_processes(), f"this machine can take {most_processes()}")
+]
+Seed = Annotated[Int, rule(lambda n: 0 <= n < 2**32, "give a whole number from 0 to 4294967295")]
+Amount = Annotated[
+    Float,
+    rule(lambda x: 0 <= x < math.inf, "give a finite number that is not negative"),
+    rule(lambda x: x <= LARGEST, f"give at most {LARGEST:g}"),
+]
 Amounts = Annotated[list[Amount], rule(lambda xs: len(set(xs)) == len(xs) > 1, "give at least two different numbers")]
-Positive = Annotated[float, rule(lambda x: 0 < x < math.inf, "give a positive number")]
-Share = Annotated[float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
-HalfShare = Annotated[float, rule(lambda x: 0 <= x <= 0.5, "give a number from 0 to 0.5")]
+Positive = Annotated[
+    Float,
+    rule(lambda x: 0 < x < math.inf, "give a positive number"),
+    rule(lambda x: x <= LARGEST, f"give at most {LARGEST:g}"),
+]
+Share = Annotated[Float, rule(lambda x: 0 <= x < 1, "give a number from 0 to below 1")]
+HalfShare = Annotated[Float, rule(lambda x: 0 <= x <= 0.5, "give a number from 0 to 0.5")]
 Areas = Annotated[
-    list[float], rule(lambda s: len(s) == 2 and 0 < s[0] <= s[1] <= 1, "give two shares up to 1, such as [0.08,1]")
+    list[Float], rule(lambda s: len(s) == 2 and 0 < s[0] <= s[1] <= 1, "give two shares up to 1, such as [0.08,1]")
 ]
 Ratios = Annotated[
-    list[float], rule(lambda r: len(r) == 2 and 0 < r[0] <= r[1] < math.inf, "give two ratios, such as [0.75,1.3333]")
+    list[Float], rule(lambda r: len(r) == 2 and 0 < r[0] <= r[1] < math.inf, "give two ratios, such as [0.75,1.3333]")
 ]
-Steps = Annotated[list[int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
+Steps = Annotated[list[Int], Rule(_checked_steps, "give a list of different whole numbers of at least 1")]
 Batches = Annotated[
-    list[Count], rule(lambda ns: len(set(ns)) == len(ns) > 0, "give different batch sizes, such as [1,8,64]")
+    list[AtOnce], rule(lambda ns: len(set(ns)) == len(ns) > 0, "give different batch sizes, such as [1,8,64]")
 ]
-Folder = Annotated[str, rule(bool, "name a folder, or leave it out")]
+PathText = Annotated[str, Rule(paths.expanded, paths.EMPTY)]
+FolderName = Annotated[str, Rule(paths.folder_name, "give the name of one folder")]
 Threads = Annotated[Count, rule(lambda n: n <= (os.cpu_count() or 1), f"this machine has {os.cpu_count()}")]
 Extractor = Annotated[str, one_of("classifier", "inception", "vgg16", "dinov2", "resnet56_cifar10")]
 Precision = Annotated[str, one_of("32-true", "16-mixed", "bf16-mixed")]

@@ -67,6 +67,8 @@ def check_flags(flags: Mapping[str, Any], fields: Iterable[str]) -> None:
             raise UserError(f"trainer.{name}={value} is not possible: give true or false")
         if name == "limit_train_batches" and value == 0:
             raise UserError(f"trainer.{name}=0 trains nothing: give a number of batches, or leave it out")
+        if name == "num_sanity_val_steps" and (type(value) is not int or value < -1):
+            raise UserError(f"trainer.{name}={value} is not possible: give a number of batches, or -1 for all")
         if name == "strategy" and any(word in str(value) for word in OWN_PROCESSES):
             raise UserError(
                 f"trainer.strategy={value} starts processes in the middle of the training, where this suite starts "

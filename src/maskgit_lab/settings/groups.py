@@ -16,19 +16,29 @@ from maskgit_lab.settings.fields import (
     STRICT,
     Amount,
     Areas,
+    AtOnce,
     Count,
+    Draws,
     Extractor,
-    Folder,
     HalfShare,
     Images,
+    Int,
+    Nodes,
+    Operations,
+    PathText,
+    Pictured,
+    Pixels,
     Positive,
     Precision,
     Ratios,
     Seed,
     Share,
     Steps,
+    StepsPictured,
     Threads,
+    Views,
     Whole,
+    Workers,
     one_of,
     rule,
     some_of,
@@ -41,7 +51,7 @@ class Optim:
     """How one network is optimised."""
 
     epochs: Count
-    batch_size: Count  # images of one step, over all devices and accumulated batches
+    batch_size: AtOnce  # images of one step, over all devices and accumulated batches
     lr: Positive
     max_steps: Count | None = None  # ends the training early; null: after the epochs
     # With _target_ and its own settings; it gets the parameters, lr and weight_decay.
@@ -93,11 +103,11 @@ class TokenizerConf:
     """A VQGAN and its training, or the weights of one that is trained."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    weights: str | None = MISSING  # a safetensors file; null: it is trained
-    train_size: Count | None = None  # pixels of the images that it is trained on; null: as the data are
+    weights: PathText | None = MISSING  # a safetensors file; null: it is trained
+    train_size: Pixels | None = None  # pixels of the images that it is trained on; null: as the data are
     discriminator: dict[str, Any] = MISSING  # with _target_
     perceptual: dict[str, Any] | None = field(default_factory=lambda: {TARGET: None})  # with _target_
-    perceptual_weights: str | None = None  # of its network, a torchvision state dict; null downloads it; random: a try
+    perceptual_weights: PathText | None = None  # of its network, as torchvision has it; null downloads; random: a try
     losses: TokenizerLosses = field(default_factory=TokenizerLosses)
     dead_codes: DeadCodes = field(default_factory=DeadCodes)
     optim: Optim = MISSING
@@ -123,10 +133,10 @@ class TokensConf:
 
     # Augmented views of each training image; 0: the images as they are evaluated; null: as many as fit the augmentation
     # of the data, which is 10 where crops are random, 2 (both sides) where images are only mirrored, and 0 otherwise.
-    views: Whole | None = None
+    views: Views | None = None
     shard_size: Count = 8192  # images of a shard
-    batch_size: Count = 128  # images encoded at once
-    path: str | None = None  # a finished cache made elsewhere; null: made, or found in cache_dir
+    batch_size: AtOnce = 128  # images encoded at once
+    path: PathText | None = None  # a finished cache made elsewhere; null: made, or found in cache_dir
 
 
 @dataclass(config=STRICT)
@@ -144,7 +154,7 @@ class MVTMConf(MVTMLoss):
     """The bidirectional transformer and its training."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    weights: str | None = None  # a safetensors file to start from; null: fresh weights
+    weights: PathText | None = None  # a safetensors file to start from; null: fresh weights
     optim: Optim = MISSING
 
 
@@ -153,7 +163,7 @@ class AutoregressiveConf:
     """The autoregressive transformer and its training."""
 
     net: dict[str, Any] = MISSING  # with _target_
-    weights: str | None = None  # a safetensors file to start from; null: fresh weights
+    weights: PathText | None = None  # a safetensors file to start from; null: fresh weights
     label_smoothing: Share = 0.1
     label_dropout: Share = 0.0  # share of the images that are trained without their class
     order: dict[str, Any] = MISSING  # of the tokens, with _target_
@@ -168,8 +178,8 @@ class AugmentConf:
     crop_ratio: Ratios = field(default_factory=lambda: [3 / 4, 4 / 3])  # of width to height of that crop
     pad: HalfShare = 0.0  # without it: black on each side, as a share of the size, before a random crop of that size
     flip: bool | None = None  # mirrors half of the views; null: where the training of the data does
-    n_ops: Whole = 0  # operations of RandAugment on each view; 0: none
-    magnitude: Annotated[int, rule(lambda n: 0 <= n <= 30, "give a whole number from 0 to 30")] = 9  # of each
+    n_ops: Operations = 0  # operations of RandAugment on each view; 0: none
+    magnitude: Annotated[Int, rule(lambda n: 0 <= n <= 30, "give a whole number from 0 to 30")] = 9  # of each
 
     def __post_init__(self) -> None:
         """Raises a `UserError` for two kinds of crop at once."""
@@ -183,9 +193,9 @@ class ClassifierConf:
 
     net: dict[str, Any] = MISSING  # with _target_
     augment: AugmentConf = field(default_factory=AugmentConf)
-    train_size: Count | None = None  # pixels of the images that it is trained on; null: as they are
-    test_resize: Count | None = None  # pixels that images are resized to before a test; null: as they are
-    test_size: Count | None = None  # pixels of their centre, which it is tested on; null: all of it
+    train_size: Pixels | None = None  # pixels of the images that it is trained on; null: as they are
+    test_resize: Pixels | None = None  # pixels that images are resized to before a test; null: as they are
+    test_size: Pixels | None = None  # pixels of their centre, which it is tested on; null: all of it
     label_smoothing: Share = 0.0
     optim: Optim = MISSING
     seed: Seed = 0
@@ -203,7 +213,7 @@ class FeaturesConf:
     """The network whose features and class probabilities the metrics use."""
 
     name: Extractor = MISSING
-    weights: str | None = None  # null downloads them, where that can be
+    weights: PathText | None = None  # null downloads them, where that can be
 
 
 @dataclass(config=STRICT)
@@ -214,20 +224,20 @@ class EvalConf:
         default_factory=registry.names  # what cannot be computed is left out
     )
     n_samples: Images | None = None  # for each T; null: one for each training image and its class; the paper: 50000
-    repeats: Count = 1  # draws of the samples at each T, with other seeds; the release: 3 (eval_avg_num)
-    batch_size: Count = 128  # images at once; halved when a GPU runs out of memory
-    reference: Folder = "train"  # train | test, of the data; a folder of images; an npz file, such as ADM's
+    repeats: Draws = 1  # draws of the samples at each T, with other seeds; the release: 3 (eval_avg_num)
+    batch_size: AtOnce = 128  # images at once; halved when a GPU runs out of memory
+    reference: PathText = "train"  # train | test, of the data; a folder of images; an npz file, such as ADM's
     reference_features: Count = 50_000  # real images whose features are kept, for precision, recall and KID
     precision_features: Extractor | None = None  # another extractor for precision and recall; the paper: vgg16
-    precision_weights: str | None = None  # its weights
+    precision_weights: PathText | None = None  # its weights
     splits: Count = 1  # of the inception score; ADM's evaluator: 10
     neighbours: Count = 3  # k of precision and recall
-    kid_subsets: Count = 100
+    kid_subsets: Draws = 100
     kid_subset_size: Images = 1000
-    nll_draws: Count = 8  # masks drawn for each held-out image
-    picture_steps: Count = 8  # T of the sample and filling grids
-    picture_classes: Count = 10  # rows of the grids: the first classes
-    picture_columns: Count = 12  # samples of each
+    nll_draws: Draws = 8  # masks drawn for each held-out image
+    picture_steps: StepsPictured = 8  # T of the sample and filling grids
+    picture_classes: Pictured = 10  # rows of the grids: the first classes
+    picture_columns: Pictured = 12  # samples of each
     steps: Steps | None = None  # another name of decode.steps
 
 
@@ -253,7 +263,7 @@ class SweepConf:
     verb: str | None = None  # the command that it is for: train | evaluate
     params: dict[str, Any] = field(default_factory=dict)  # settings and their values; a job for each combination
     seeds: list[Seed] = field(default_factory=lambda: [0])
-    runs: str | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
+    runs: PathText | None = None  # of evaluate.py: every trained run in this folder is a checkpoint
     model: str | None = None  # of evaluate.py: of the runs, only those of this model; null: all
     one_seed: bool = False  # of runs that differ in nothing but their seeds, only the one with the lowest
     then: str | None = None  # a function, by its dotted name, that is given the settings of the jobs at the end
@@ -265,13 +275,14 @@ class Hardware:
 
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps")] = "auto"
     devices: Count = 1  # processes on this machine, each with a device of its own
-    num_nodes: Count = 1  # machines; each starts this command, with srun or torchrun
+    num_nodes: Nodes = 1  # machines; each starts this command, with srun or torchrun
     accumulate: Count = 1  # batches whose gradients make one step; batch_size is that of the whole step
     precision: Precision = "32-true"
-    workers: Whole | None = None  # processes that decode images, for each device; null: as many as fit, none on the CPU
+    workers: Workers | None = None  # processes of each device that decode images; null: as many as fit, none on the CPU
     deterministic: bool = True  # the same seed gives the same numbers, bit for bit on CPU
     threads: Threads | None = None  # of torch on the CPU; null: one a core
     save_every_epochs: Count = 5
+    save_every_minutes: Positive = 10.0  # besides, within an epoch
     validate_every_epochs: Count = 5
     log_every_n_steps: Count = 10  # rows of metrics.csv
     pictures_every_epochs: Count | None = 10  # reconstructions and samples of a training; null: none

@@ -41,10 +41,10 @@ def fitted_to_model(settings: TrainConf) -> None:
 
 
 def check_overrides(overrides: Sequence[str], model: str) -> None:
-    """Raises a `UserError` for an override of a command line that has no meaning for a model."""
+    """Raises a `UserError` for an override of a command line that does not apply to a model."""
     for override in overrides:
         if (what := _of_another(override, model)) is not None:
-            raise UserError(f"{override} has no meaning for model={model}, which has no {what}: leave it out")
+            raise UserError(f"{override} does not apply to model={model}, which has no {what}: leave it out")
 
 
 def without_others(overrides: Sequence[str], model: str) -> list[str]:

@@ -37,6 +37,7 @@ OF_TRAINER: Mapping[str, str] = {
 # A key as somebody may give it, and what to give instead.
 RENAMED: Mapping[str, str] = {
     **{f"trainer.{name}": instead for name, instead in OF_TRAINER.items()},
+    "trainer": "accelerator for the one device that this command runs on",
     "trainer.ckpt_path": "ckpt_path",
     "trainer.log_dir": "run_dir",
     **{

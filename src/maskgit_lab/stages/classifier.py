@@ -19,9 +19,9 @@ from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import fingerprint
 from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
+from maskgit_lab.nets.building import build_net
 from maskgit_lab.nets.classifier import Classifier
 from maskgit_lab.nets.files import write_arrays
-from maskgit_lab.objects import build
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.run import Run
 from maskgit_lab.runs.store import WEIGHTS, Entry
@@ -89,7 +89,7 @@ def build_classifier(conf: ClassifierConf, key: str, data: ImageData) -> Classif
             f"{key}.test_size={conf.test_size} is larger than the images of {data.size} pixels: lower it, or give "
             f"{key}.test_resize"
         )
-    return build(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
+    return build_net(conf.net, f"{key}.net", Classifier, n_classes=data.n_classes)  # type: ignore[type-abstract]
 
 
 def classification_accuracy_score(

@@ -6,38 +6,43 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from maskgit_lab.data.source import ImageData
-from maskgit_lab.devices import device_of
 from maskgit_lab.errors import UserError, first_line
 from maskgit_lab.fingerprints import file_sha256
-from maskgit_lab.lit.fit import check_trainer
-from maskgit_lab.lit.hardware import batch_on_device
+from maskgit_lab.lit.hardware import batch_on_device, check_hardware
 from maskgit_lab.lit.optimizers import WarmedUp, make_optimizer, make_scheduler
+from maskgit_lab.lit.trainer import check_trainer
+from maskgit_lab.nets.building import build_net
 from maskgit_lab.nets.files import check_fits
 from maskgit_lab.objectives.perceptual import RANDOM
-from maskgit_lab.objects import build
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.naming import find_run
+from maskgit_lab.runs.record import Damaged
+from maskgit_lab.runs.store import MANIFEST
 from maskgit_lab.sampling.loading import check_decoder, decoder_of
 from maskgit_lab.sampling.tokenizers import build_vqgan
 from maskgit_lab.sampling.transformers import build_transformer
-from maskgit_lab.settings import Hardware, Optim, TokenizerConf, TrainConf
+from maskgit_lab.settings import MASKGIT, CommonConf, Optim, TokenizerConf, TrainConf
 from maskgit_lab.stages.classifier import build_classifier
 from maskgit_lab.stages.start import Start, start_of
 from maskgit_lab.stages.tokenizer import build_perceptual
 from maskgit_lab.tokenizers.base import check_divides
 
 STEPS = 1000  # of a training that is only tried
+SMALLEST = 8  # pixels of an image for a discriminator
 
 
 def preflight(settings: TrainConf, data: ImageData) -> None:
     """Raises a `UserError` for settings that fit the schema and that these data or this machine cannot take."""
-    _check_hardware(settings.trainer)
+    check_hardware(settings.trainer)
     check_trainer(settings)
+    if settings.stage == "all" and settings.model == MASKGIT and not settings.steps:
+        raise UserError("decode.steps is needed: name numbers of decoding steps, such as decode.steps=[4,8]")
     given = _given_weights(settings)
     _check_files(settings, *given)
     decoder, _ = decoder_of(settings)
@@ -51,19 +56,10 @@ def preflight(settings: TrainConf, data: ImageData) -> None:
         raise UserError(f"{len(data.test)} held-out images are too few for {processes} devices: lower trainer.devices")
 
 
-def _check_hardware(trainer: Hardware) -> None:
-    device = device_of(trainer.accelerator)
-    if device.type == "cpu" and trainer.precision == "16-mixed":
-        raise UserError("trainer.precision=16-mixed needs a GPU: choose bf16-mixed or 32-true")
-    there = torch.cuda.device_count() if device.type == "cuda" else 1
-    if device.type != "cpu" and trainer.devices > there:
-        raise UserError(f"trainer.devices={trainer.devices} is more than the {there} of this machine: lower it")
-
-
 def _check_files(settings: TrainConf, tokenizer: str | None, transformer: Start | None) -> None:
     """What would otherwise be found missing only after hours of training."""
     if transformer is not None and not transformer.path.exists():
-        state = "holds no trained run" if Path(transformer.given).expanduser().is_dir() else "is not there"
+        state = "holds no trained run" if Path(transformer.given).is_dir() else "is not there"
         raise UserError(
             f"{transformer.key}={transformer.given} {state}: give the path of "
             f"{'a file' if transformer.key == f'{settings.part}.weights' else 'a run or a file'}, or leave it out"
@@ -74,8 +70,13 @@ def _check_files(settings: TrainConf, tokenizer: str | None, transformer: Start 
         "tokens.path": settings.tokens.path,
     }
     for key, value in files.items():
-        if value not in (None, RANDOM) and not Path(value).expanduser().exists():
+        if value not in (None, RANDOM) and not Path(value).exists():
             raise UserError(f"{key}={value} is not there: give the path of a file, or leave it out")
+    if settings.tokens.path is not None and not (Path(settings.tokens.path) / MANIFEST).is_file():
+        raise UserError(
+            f"tokens.path={settings.tokens.path} is no finished entry of a cache: name a folder such as "
+            "CACHE/tokens/NAME that has a manifest.json, or leave it out"
+        )
 
 
 def _given_weights(settings: TrainConf) -> tuple[str | None, Start | None]:
@@ -83,9 +84,12 @@ def _given_weights(settings: TrainConf) -> tuple[str | None, Start | None]:
     tokenizer, transformer = settings.tokenizer.weights, start_of(settings)
     if (home := find_run(settings)) is None:
         return tokenizer, transformer
-    run = RunFolder(home, settings.cache_dir)
+    try:
+        run = RunFolder(home, settings.cache_dir)
+    except Damaged:  # its record is made again from what is there
+        return tokenizer, transformer
     if run.record.tokenizer is not None:
-        path = None if tokenizer is None else Path(tokenizer).expanduser()
+        path = None if tokenizer is None else Path(tokenizer)
         _check_same(run, f"tokenizer.weights={tokenizer}", path, run.record.tokenizer.weights)
     if transformer is not None:
         _check_same(run, f"{transformer.key}={transformer.given}", transformer.path, run.record.begun_with)
@@ -96,7 +100,7 @@ def _check_same(run: RunFolder, given: str, path: Path | None, recorded: str | N
     """Raises a `UserError` if a file is another one now than when the run began with it."""
     if path is not None and recorded is not None and path.is_file() and file_sha256(path) != recorded:
         raise UserError(
-            f"{given} is another file than the one that the run in {run.path} began with: put that back, or "
+            f"{given} is not the file that the run in {run.path} started with: restore that one, or "
             "choose another run_dir"
         )
 
@@ -109,35 +113,55 @@ def _run_networks(
     if transformer_start is not None:
         transformer_start.check(net, settings)
     _check_optim(net, settings.transformer.optim, f"{settings.part}.optim")
-    _attempt(f"{settings.part}.net", lambda: net(torch.zeros(2, net.n_tokens, dtype=torch.int64), labels))
+    shape = (2, net.n_tokens, net.n_codes)
+    run = partial(net, torch.zeros(2, net.n_tokens, dtype=torch.int64), labels)
+    _check_output(f"{settings.part}.net", run, shape, "the logits of every code at every token")
     tokenizer = build_vqgan(settings.tokenizer)
-    _attempt("tokenizer.net", lambda: tokenizer(images))
+    _check_output("tokenizer.net", lambda: tokenizer(images)[0], tuple(images.shape), "reconstructions")
     if tokenizer_file is not None:
-        check_fits(tokenizer, Path(tokenizer_file).expanduser())
+        check_fits(tokenizer, Path(tokenizer_file))
     elif settings.tokenizer.weights is None:
         size = settings.tokenizer.train_size or data.size
         check_divides(size, size, tokenizer.downsample)
         _run_losses(settings.tokenizer, torch.empty(2, 3, size, size))
         _check_optim(tokenizer, settings.tokenizer.optim, "tokenizer.optim")
+    _run_classifiers(settings, data)
+
+
+def check_classifiers(settings: CommonConf, data: ImageData) -> None:
+    """Raises a `UserError` for classifiers that these data cannot take."""
+    with torch.device("meta"):
+        _run_classifiers(settings, data)
+
+
+def _run_classifiers(settings: CommonConf, data: ImageData) -> None:
     for key, conf in (("classifier", settings.classifier), ("cas", settings.cas)):
         if conf is not None:
             classifier = build_classifier(conf, key, data)
             _check_optim(classifier, conf.optim, f"{key}.optim")
             size = conf.train_size or data.size
-            _attempt(f"{key}.net", partial(classifier, torch.empty(2, 3, size, size)))
+            run = partial(classifier, torch.empty(2, 3, size, size))
+            _check_output(f"{key}.net", run, (2, data.n_classes), "the logits of every class")
 
 
 def _run_losses(conf: TokenizerConf, images: torch.Tensor) -> None:
-    if conf.losses.adversarial > 0:
-        key = "tokenizer.discriminator"
-        critic = build(conf.discriminator, key, nn.Module, image_size=images.shape[2])
-        _attempt(key, lambda: critic(images))
+    _run_discriminator(conf, images.shape[2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a network without memory takes no weights
         perceptual = build_perceptual(conf, is_tried=True)
     if perceptual is not None:
         perceptual = perceptual.to(images.device)
         _attempt("tokenizer.perceptual", lambda: perceptual(images, images))
+
+
+def _run_discriminator(conf: TokenizerConf, size: int) -> None:
+    """One that is switched off is tried too, on images of a size that any discriminator takes."""
+    key = "tokenizer.discriminator"
+    if conf.losses.adversarial == 0:
+        size = 1 << max(SMALLEST - 1, size - 1).bit_length()
+    critic = build_net(conf.discriminator, key, nn.Module, image_size=size)
+    _check_output(key, partial(critic, torch.empty(2, 3, size, size)), (2,), "one logit for each image")
+    _check_optim(critic, conf.optim, "tokenizer.optim")
 
 
 def _check_optim(net: nn.Module, optim: Optim, key: str) -> None:
@@ -155,8 +179,16 @@ def _check_optim(net: nn.Module, optim: Optim, key: str) -> None:
         _attempt(f"{key}.optimizer", make_optimizer(small, optim, key).step, "make a step")
 
 
-def _attempt(key: str, run: Callable[[], object], what: str = "run on these data") -> None:
+def _check_output(key: str, run: Callable[[], Any], shape: tuple[int, ...], what: str) -> None:
+    """Raises a `UserError` if a network fails on two images, or returns something else than it has to."""
+    found = _attempt(key, run)
+    if not isinstance(found, torch.Tensor) or tuple(found.shape) != shape:
+        got = f"a tensor of {tuple(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+        raise UserError(f"{key} returns {got} for 2 images, and not {what}, {shape}: change its settings")
+
+
+def _attempt(key: str, run: Callable[[], Any], what: str = "run on these data") -> Any:
     try:
-        run()
+        return run()
     except Exception as error:  # whatever torch raises for impossible sizes
         raise UserError(f"{key} cannot {what} ({first_line(error)}): change its settings") from error

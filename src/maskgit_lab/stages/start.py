@@ -32,7 +32,7 @@ class Start:
         """Raises a `UserError` unless a network, which may be on the meta device, can begin with the file."""
         if self.path.suffix != CKPT:
             if self.resumes:
-                raise UserError(f"{self.key}={self.given} holds weights alone: give ckpt_mode=weights, or a checkpoint")
+                raise UserError(f"{self.key}={self.given} has only weights: give ckpt_mode=weights, or a checkpoint")
             check_fits(net, self.path)
             return
         checkpoint = self._read()
@@ -59,10 +59,10 @@ class Start:
 
     def _read(self) -> dict[str, Any]:
         if not is_intact(self.path):
-            raise UserError(f"{self.key}: {self.path} is damaged, or no checkpoint of this suite: give another")
+            raise UserError(f"{self.key}: {self.path} is damaged, or not a checkpoint of this suite: give another")
         checkpoint = read_checkpoint(self.path)
         if not isinstance(checkpoint.get(IDENTITY_KEY), dict) or not _weights(checkpoint):
-            raise UserError(f"{self.key}: {self.path} is no checkpoint of a transformer: give one of a run")
+            raise UserError(f"{self.key}: {self.path} is not a checkpoint of a transformer: give one of a run")
         return checkpoint
 
     def _check_training(self, checkpoint: Mapping[str, Any], settings: TrainConf) -> None:
@@ -94,10 +94,10 @@ class Start:
 def start_of(settings: TrainConf) -> Start | None:
     """What the settings name, if they name anything."""
     if (given := settings.transformer.weights) is not None:
-        return Start(f"{settings.part}.weights", given, Path(given).expanduser(), resumes=False)
+        return Start(f"{settings.part}.weights", given, Path(given), resumes=False)
     if settings.ckpt_path is None:
         return None
-    path = Path(settings.ckpt_path).expanduser()
+    path = Path(settings.ckpt_path)
     path = path / CHECKPOINTS / LAST if path.is_dir() else path
     return Start("ckpt_path", settings.ckpt_path, path, settings.ckpt_mode == "resume")
 

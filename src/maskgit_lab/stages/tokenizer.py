@@ -17,8 +17,8 @@ from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.extras import extras_of
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.tokenizer import LitTokenizer
+from maskgit_lab.nets.building import build_net
 from maskgit_lab.objectives.perceptual import RANDOM
-from maskgit_lab.objects import build
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.record import TokenizerRecord
 from maskgit_lab.runs.run import Run
@@ -43,7 +43,7 @@ def load_or_train_tokenizer(run: Run[TrainConf], data: ImageData) -> VQGANTokeni
         run.console.note("tokenizer", f"reused: {path}")
         return load_tokenizer(conf, path, run.device)
     if conf.weights is not None:
-        entry = _copy(run, Path(conf.weights).expanduser().resolve())
+        entry = _copy(run, Path(conf.weights).resolve())
         run.console.note("tokenizer", f"read from {conf.weights}")
     else:
         entry = _find_or_train(run, _training_images(run, data))
@@ -92,7 +92,12 @@ def build_perceptual(conf: TokenizerConf, is_tried: bool = False) -> nn.Module |
     node = dict(conf.own_perceptual)
     if is_tried and "weights" in node:
         node["weights"] = RANDOM
-    return build(node, "tokenizer.perceptual", nn.Module)
+    return build_net(node, "tokenizer.perceptual", nn.Module)
+
+
+def tokenizer_config(conf: TokenizerConf) -> dict[str, Any]:
+    """The settings that a trained tokenizer depends on."""
+    return {key: value for key, value in asdict(conf).items() if key not in UNRELATED}
 
 
 def tokenizer_ingredients(settings: TrainConf, data: ImageData) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def tokenizer_ingredients(settings: TrainConf, data: ImageData) -> dict[str, Any
     callbacks = {name: node for name, node in added["callbacks"].items() if works_in(node, "tokenizer")}
     added = added | {"callbacks": callbacks} if callbacks else {"flags": added["flags"]}
     return {
-        "config": {key: value for key, value in asdict(conf).items() if key not in UNRELATED},
+        "config": tokenizer_config(conf),
         "data": data.fingerprint,
         "precision": settings.trainer.precision,
         **added,
@@ -121,7 +126,7 @@ def _train(run: Run[TrainConf], data: ImageData, folder: Path) -> dict[str, floa
     net = build_vqgan(conf)
     critic = None
     if conf.losses.adversarial > 0:
-        critic = build(conf.discriminator, "tokenizer.discriminator", nn.Module, image_size=data.size)
+        critic = build_net(conf.discriminator, "tokenizer.discriminator", nn.Module, image_size=data.size)
     perceptual = build_perceptual(conf)
     module = LitTokenizer(net, conf.losses, conf.optim, conf.seed, critic, perceptual, conf.dead_codes)
     scores = fit(

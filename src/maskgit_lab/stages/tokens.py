@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from maskgit_lab import ranks
+from maskgit_lab import lifeline, ranks
 from maskgit_lab.code import code_of, targets_in
 from maskgit_lab.console import Advance
 from maskgit_lab.data.shards import Shards
 from maskgit_lab.data.source import ImageData, Images, Key
-from maskgit_lab.data.tokens import CODES, LABELS, TokenCache, code_type, shards_of
-from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.data.tokens import CODES, LABELS, TokenCache, code_type, open_codes, shards_of
+from maskgit_lab.errors import UserError
 from maskgit_lab.lit.hardware import workers
 from maskgit_lab.nets.files import write_arrays
 from maskgit_lab.runs.costs import add_images
@@ -36,22 +36,22 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
     assert run.record.tokenizer is not None
     identity = {"tokenizer": run.record.tokenizer.weights, "data": data.fingerprint}
     recorded, path = run.record.tokens, run.settings.tokens.path
+    advice = f"delete that folder and {run.folder.again} to make it again"
     if recorded is not None and ranks.share(is_valid(run.folder.place(recorded.path))):
-        entry = open_valid(run.folder.place(recorded.path))
+        entry = open_valid(run.folder.place(recorded.path), advice)
         _check_same(entry, identity)
     elif path is not None:
-        entry = open_valid(Path(path).expanduser())
+        advice = "name a finished one with tokens.path, or leave that out, and the codes are made again"
+        entry = open_valid(Path(path), advice)
         _check_same(entry, identity)
     else:
         entry = _find_or_make(run, data, tokenizer, identity)
     if entry.reused:
         run.console.note("tokens", f"found in the cache: {entry.path}")
-    try:
-        _check_codes(entry, tokenizer.codebook_size)
-        cache = TokenCache.open(entry.path)
-        cache.check(len(data.train), len(data.test))
-    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError, OSError) as error:
-        raise UserError(f"the token cache {entry.path} is damaged ({first_line(error)}): make it again") from error
+    _check_codes(entry, tokenizer.codebook_size)
+    cache = open_codes(entry.path, tokenizer.codebook_size, data.n_classes, advice)
+    if (len(cache.train), len(cache.test)) != (len(data.train), len(data.test)):
+        raise UserError(f"the token cache {entry.path} was made from other images: {advice}")
     run.mark(tokens=TokensRecord(run.folder.recorded(entry.path), entry.digest))
     return cache
 
@@ -88,7 +88,8 @@ def _codes(
 ) -> Iterator[Tensor]:
     keys: list[Key] = [(i % len(images), i // len(images)) if views else i for i in items]
     n_workers = workers(run.hardware) if images.decodes else 0
-    loader = DataLoader(images, run.settings.tokens.batch_size, sampler=keys, num_workers=n_workers)
+    size, end = run.settings.tokens.batch_size, lifeline.end_worker_with_parent
+    loader = DataLoader(images, size, sampler=keys, num_workers=n_workers, worker_init_fn=end)
     for batch, _ in loader:
         yield tokenizer.encode(batch.to(run.device)).cpu()
         add_images(len(batch))
@@ -130,8 +131,8 @@ def _check_same(entry: Entry, identity: Mapping[str, str]) -> None:
 
 
 def _check_codes(entry: Entry, codebook_size: int) -> None:
-    largest = entry.about["largest_code"]
-    if largest >= codebook_size:
+    largest = entry.about.get("largest_code")
+    if isinstance(largest, int) and largest >= codebook_size:
         raise UserError(
             f"the token cache {entry.path} has codes up to {largest} and the tokenizer has only {codebook_size}: "
             "give the tokenizer that it was made with"

@@ -11,6 +11,7 @@ from maskgit_lab import ranks
 from maskgit_lab.data.tokens import TokenCache
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.lit.checkpoints import recovered
 from maskgit_lab.lit.extras import extras_of
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.nets.transformer import Transformer
@@ -47,12 +48,12 @@ def train_transformer(
 
 def _train(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokenizer, make: MakeModule, how: str) -> None:
     conf, part, start = run.settings.transformer, run.settings.part, start_of(run.settings)
-    if resumed := ranks.share(run.folder.checkpoint.exists()):
+    if resumed := ranks.share(ranks.is_main() and recovered(run.folder.checkpoints, run.console)):
         read_own_checkpoint(run.folder)
     elif start is not None and start.resumes:
         assert run.record.tokens is not None
         start.check_tokens(run.record.tokens.digest)
-        run.console.note(part, f"goes on with {start.path}")
+        run.console.note(part, f"continues from {start.path}")
     what = f"training on {len(codes.train):,} token grids for {conf.optim.duration}{how}"
     with run.console.stage(part, f"resumed: {what}" if resumed else what) as notes:
         module = make(_network(run, None if resumed else start), _identity(run))
@@ -70,7 +71,7 @@ def _train(run: Run[TrainConf], codes: TokenCache, tokenizer: Tokenizer, make: M
             begin=start.path if start is not None and start.resumes else None,
         )
         notes += [f"held-out NLL {scores[key]:.3f}" for key in (f"{part}/val_nll",) if key in scores]
-    run.mark(**{part: scores})
+    run.mark(**{part: scores}, dropout_parts=module.dropout_parts)
 
 
 def _network(run: Run[TrainConf], start: Start | None) -> Transformer:

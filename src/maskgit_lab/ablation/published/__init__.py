@@ -1,4 +1,4 @@
-"""The paper's own numbers: Table 1, Table 3, and the figures of FID against T and of the runtime."""
+"""The paper's own numbers: Tables 1, 2 and 3, and the figures of FID against T and of the runtime."""
 
 from __future__ import annotations
 
@@ -59,6 +59,22 @@ class PublishedModel:
         return "quoted" not in self.source
 
 
+@dataclass(frozen=True)
+class PublishedEdit:
+    """A row of Table 2."""
+
+    task: str  # as edits here name it: `inpaint`
+    hole: str  # likewise: `center50`
+    model: str  # as the paper names it
+    fid: float
+    inception_score: float
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of the paper's own model."""
+        return self.model == MASKGIT
+
+
 @cache
 def table1(resolution: int = 256) -> Sequence[PublishedModel]:
     """MaskGIT, Table 1 of one resolution, as it is ordered there; with CAS of real images, from section 4.2."""
@@ -74,6 +90,15 @@ def papers_baseline(resolution: int = 256) -> PublishedModel:
 def papers_maskgit(resolution: int = 256) -> PublishedModel:
     """MaskGIT itself."""
     return next(row for row in table1(resolution) if row.model == MASKGIT)
+
+
+@cache
+def table2() -> Sequence[PublishedEdit]:
+    """MaskGIT, Table 2, as it is ordered there."""
+    return tuple(
+        PublishedEdit(row["task"], row["hole"], row["model"], float(row["fid"]), float(row["inception_score"]))
+        for row in csv.DictReader(_lines("table2.csv"))
+    )
 
 
 @cache

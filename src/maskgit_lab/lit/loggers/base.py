@@ -17,11 +17,12 @@ class Described:
     """The run that is logged."""
 
     name: str  # that a person reads
-    job_type: str  # train or evaluate
+    job_type: str  # train, evaluate or edit
     id: str  # the same when the run is resumed
     folder: Path  # of its results
     config: Mapping[str, Any] = field(default_factory=dict)  # its settings
     say: Callable[[str], None] = lambda _: None  # is called with a line for the user
+    history: Path | None = None  # metrics.csv, where the training is logged as this run
 
 
 class RunLogger:
@@ -34,10 +35,8 @@ class RunLogger:
     def __init__(self, lightning: LightningLogger | None = None) -> None:
         self.logger = lightning
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether it has no points yet, as far as it can know."""
-        return False
+    def earlier(self, rows: Sequence[Row]) -> None:
+        """Points that earlier commands measured, which the log may have."""
 
     def point(self, row: Row) -> None:
         """One point of the curve."""

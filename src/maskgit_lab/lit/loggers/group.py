@@ -14,9 +14,9 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from maskgit_lab import ranks
 from maskgit_lab.errors import UserError, first_line
+from maskgit_lab.lit.loggers import wandb_start
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.lit.loggers.lightning import LightningRun, TensorBoardRun
-from maskgit_lab.lit.loggers.wandb import start as start_wandb
 from maskgit_lab.objects import TARGET, build, locate
 from maskgit_lab.runs.results import Row
 from maskgit_lab.runs.run import Logger, NoLogger
@@ -35,10 +35,9 @@ class Loggers:
         return [member.logger for member in self.members if member.logger is not None]
 
     def earlier(self, rows: Sequence[Row]) -> None:
-        """Points that were measured before, for those that have none."""
+        """Points that earlier commands measured, for those that do not have them."""
         for member in self.members:
-            for row in rows if member.is_fresh else ():
-                member.point(row)
+            member.earlier(rows)
 
     def point(self, row: Row) -> None:
         """One point of the curve."""
@@ -99,7 +98,7 @@ def check_loggers(conf: LoggerConf) -> None:
             raise UserError(f"{key}={node} is not possible: give it a {TARGET}, the name of one of Lightning's loggers")
         kind = locate(node.get(TARGET), f"{key}.{TARGET}", f"{key} cannot be built")
         if not (isinstance(kind, type) and issubclass(kind, LightningLogger | RunLogger)):
-            raise UserError(f"{key}.{TARGET} is no logger: name one of Lightning's, or a class that inherits from one")
+            raise UserError(f"{key}.{TARGET} is not a logger: name one of Lightning's, or a class derived from one")
         if issubclass(kind, TensorBoardLogger) and not (find_spec("tensorboard") or find_spec("tensorboardX")):
             raise UserError(
                 f"logger={name} needs the package tensorboard: run `uv pip install '.[tensorboard]'` in the checkout, "
@@ -107,10 +106,31 @@ def check_loggers(conf: LoggerConf) -> None:
             )
 
 
+def is_owed(conf: LoggerConf, about: Described) -> bool:
+    """Whether a logger lacks something of a run that is finished; the same in every process.
+
+    Args:
+        conf: chooses the loggers.
+        about: the run.
+    """
+    nodes = [node for node in conf.use.values() if isinstance(node, Mapping)] if ranks.is_main() else []
+    kinds = [(locate(node[TARGET], "logger"), node) for node in nodes if TARGET in node]
+    owed = [wandb_start.owes(conf, _arguments(node), about) for kind, node in kinds if _is_wandb(kind)]
+    return ranks.share(any(owed))
+
+
+def _is_wandb(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, WandbLogger)
+
+
+def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key != TARGET}
+
+
 def _opened(name: str, node: Mapping[str, Any], conf: LoggerConf, about: Described) -> RunLogger | None:
     key, kind = f"logger.use.{name}", locate(node[TARGET], name)
-    if issubclass(kind, WandbLogger):
-        return start_wandb(conf, {key: value for key, value in node.items() if key != TARGET}, about)
+    if _is_wandb(kind):
+        return wandb_start.start(conf, _arguments(node), about)
     if issubclass(kind, RunLogger):
         return build(node, key, RunLogger, about=about)
     if issubclass(kind, TensorBoardLogger):

@@ -14,7 +14,7 @@ from PIL import Image
 from maskgit_lab.fingerprints import flatten
 from maskgit_lab.lit.loggers.base import Described, RunLogger
 from maskgit_lab.metrics import registry
-from maskgit_lab.runs.results import Row, over_repeats, samples_in
+from maskgit_lab.runs.results import SAMPLES, Row, group_of, over_repeats, samples_in
 
 
 class LightningRun(RunLogger):
@@ -26,10 +26,10 @@ class LightningRun(RunLogger):
         self.about = about
         self.log_settings({})
 
-    @property
-    def is_fresh(self) -> bool:
-        """It cannot be asked; a point that is logged again has the same value at the same T."""
-        return True
+    def earlier(self, rows: Sequence[Row]) -> None:
+        """Logs them: it cannot be asked, and a point that is logged again has the same value at the same T."""
+        for row in rows:
+            self.point(row)
 
     def point(self, row: Row) -> None:
         """Logs what was measured; T is the step."""
@@ -79,24 +79,28 @@ class TensorBoardRun(LightningRun):
 
 
 def measured(row: Row) -> dict[str, float]:
-    """The metrics of a row, as `eval/KEY`."""
+    """The metrics of a row, as `eval/KEY`; see `group_of`."""
     return {
-        f"eval/{key}": float(value)
+        f"{group_of([row])}/{key}": float(value)
         for key, value in row.items()
         if registry.is_measured(key) and isinstance(value, int | float)
     }
 
 
 def best(rows: Sequence[Row]) -> dict[str, float | int]:
-    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`; repeats are averaged."""
+    """The best value of each metric, as `best/KEY`, and the T that it is at, as `best/KEY_T`; repeats are averaged.
+
+    Of edits they are `inpaint_center50/best/KEY` and the like.
+    """
     found: dict[str, float | int] = {}
     samples = [row for row, _ in over_repeats(samples_in(rows))]
+    prefix = "best" if (group := group_of(samples)) == SAMPLES else f"{group}/best"
     choose = {"min": min, "max": max}
     for metric in registry.of_rows(samples):
         if metric.better is not None:
             row = choose[metric.better]((row for row in samples if metric.key in row), key=lambda row: row[metric.key])
-            found[f"best/{metric.key}"] = row[metric.key]
-            found |= {f"best/{metric.key}_T": row["steps"]} if "steps" in row else {}
+            found[f"{prefix}/{metric.key}"] = row[metric.key]
+            found |= {f"{prefix}/{metric.key}_T": row["steps"]} if "steps" in row else {}
     return found
 
 

@@ -1,7 +1,7 @@
-"""The end of a W&B run whose server may be gone.
+"""The end of W&B's service process, whose server may be gone.
 
-W&B's own `finish_timeout` does not help there: while the server is gone, its service process holds back what it is
-given, the request to finish included, and tries to send what came before for hours.
+W&B's own `finish_timeout` does not help there: while the server is gone, the process holds back what it is given, the
+request to finish included, and tries to send what came before for hours.
 """
 
 from __future__ import annotations
@@ -12,46 +12,29 @@ from threading import Thread
 from typing import Any
 
 import wandb
+from wandb.sdk.lib.module import unset_globals
 
-SECONDS_TO_STOP = 10  # that the service process may take to stop
+SECONDS_TO_STOP = 3  # that the service process, and what waits for it here, may take to stop
 
 
-def finish(run: wandb.Run, exit_code: int, seconds: float) -> bool:
-    """Finishes a run if that can be done in time, and else ends W&B's service process.
-
-    Args:
-        run: in W&B.
-        exit_code: 0, or 1 if it failed.
-        seconds: to wait.
-
-    Returns:
-        Whether all was uploaded. What was not is on the disk, where `wandb sync` finds it.
-    """
-
-    def work() -> None:
-        with suppress(Exception):  # of a service process that has ended
-            run.finish(exit_code=exit_code)
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not thread.is_alive():
-        return True
+def stop() -> None:
+    """Ends the service process; what it has not sent is on the disk, where `wandb sync` finds it."""
     if (process := _service_process()) is not None:
-        _stop(process)
+        process.terminate()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except TimeoutExpired:
+            process.kill()
+            process.wait()
+    thread = Thread(target=_tear_down, daemon=True)
+    thread.start()
     thread.join(SECONDS_TO_STOP)
+    unset_globals()  # else the next run in this process would be taken for this one
+
+
+def _tear_down() -> None:
     with suppress(SystemExit, Exception):  # it passes on the exit code of its process
         wandb.teardown()
-    return False
-
-
-def _stop(process: Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(SECONDS_TO_STOP)
-    except TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _service_process() -> Popen[bytes] | None:

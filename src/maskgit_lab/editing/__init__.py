@@ -1,0 +1,1 @@
+"""Editing: holes in pictures and in grids of tokens, hiding, blending, and sliding windows."""
