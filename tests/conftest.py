@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
-install_import_hook("maskgit_lab", "shape_checker.check")
+SOURCE = ROOT / "src"
+WITH_SHAPES = [file.relative_to(SOURCE) for file in SOURCE.rglob("*.py") if "from jaxtyping" in file.read_text()]
+install_import_hook([".".join(file.with_suffix("").parts) for file in WITH_SHAPES], "shape_checker.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
+from hydra._internal.hydra import Hydra  # noqa: E402
 
-from maskgit_lab.launch import cli  # noqa: E402
+from maskgit_lab import config  # noqa: E402
+from maskgit_lab.launch import cli, interruption  # noqa: E402
 from maskgit_lab.metrics import registry  # noqa: E402
 from maskgit_lab.metrics.pretrained import PRETRAINED  # noqa: E402
+from records import change_record  # noqa: E402
 
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too
 
@@ -40,16 +45,14 @@ Command = Callable[..., Said]
 
 def call(verb: str, arguments: Sequence[str]) -> int:
     """Runs an entry point in this process, so that shapes are checked; returns its exit code."""
-    before = sys.argv, os.environ.get(cli.FULL_ERROR)
-    sys.argv = [f"{verb}.py", *arguments]
+    before, sys.argv = sys.argv, [f"{verb}.py", *arguments]
     try:
-        cli.Command(verb)()
+        with patch.dict(os.environ):
+            cli.Command(verb)()
     except SystemExit as stop:
         return int(stop.code or 0)
     finally:
-        sys.argv = before[0]
-        os.environ.pop(cli.FULL_ERROR, None)
-        os.environ.pop(cli.OURS, None)
+        sys.argv = before
     return 0
 
 
@@ -60,10 +63,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _configs() -> Iterator[None]:
+    """Configs are known to Hydra in all tests, and composed once.
+
+    Hydra composes each twice, at first to see whether it sets `hydra.mode`, as sweeps and a user's own may.
+    """
+    for verb in config.SCHEMAS:
+        config.register(verb)
+    mode_of = Hydra.get_mode
+
+    def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+        is_set = Path("conf").is_dir() or any(override.startswith(("sweeps=", "hydra")) for override in overrides)
+        return mode_of(self, config_name, overrides) if is_set else None
+
+    with patch.object(Hydra, "get_mode", get_mode):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _networks() -> None:
     """A pretrained network, which never changes, is made once for each of its weights."""
     for name, kind in PRETRAINED.items():
         PRETRAINED[name] = cache(kind)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outlives_commands() -> Iterator[None]:
+    """This process goes on after a command, and heeds signals."""
+    with patch.object(interruption, "ignore"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _variables() -> Iterator[None]:
+    """A test leaves no environment variables behind: the console command keeps there how it was typed."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -134,9 +169,7 @@ def autoregressive(tiny_autoregressive: Path, tiny_cache: Path, tmp_path: Path) 
 def copied(run: Path, cache: Path, to: Path) -> Path:
     """A copy of a run, which goes on with a cache at a fixed place."""
     copy = Path(shutil.copytree(run, to))
-    record = json.loads((copy / "run.json").read_text())
-    del record["checksum"]
-    (copy / "run.json").write_text(json.dumps({**record, "cache": str(cache)}))
+    change_record(copy, cache=str(cache))
     return copy
 
 

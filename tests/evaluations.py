@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from maskgit_lab.data import shards
 from maskgit_lab.runs.results import Results, is_floor, samples_in
 
 FEW = 16
@@ -18,6 +19,21 @@ def rows(folder):
 def floors(folder):
     """Of held-out images and of their reconstructions."""
     return [row for row in Results(folder / "results.jsonl").rows() if is_floor(row)]
+
+
+def interrupted_once(monkeypatch, after):
+    """Interrupts an evaluation once, when it has written so many shards; returns a list of all that are written."""
+    write, written, interrupted = shards.write_arrays, [], []
+
+    def write_or_stop(arrays, path, about):
+        if len(written) == after and not interrupted:
+            interrupted.append(path)
+            raise KeyboardInterrupt
+        written.append(path)
+        write(arrays, path, about)
+
+    monkeypatch.setattr(shards, "write_arrays", write_or_stop)
+    return written
 
 
 def npz(folder):

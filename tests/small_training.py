@@ -53,7 +53,7 @@ def module(epochs: int = 4, **optim: Any) -> LitMVTM:
 def train(module: LitMVTM, folder: Path | None = None, *callbacks: Callback, **settings: Any) -> dict[str, float]:
     flags = settings.pop("flags", {})
     common = {"hardware": HARDWARE, "terminal": Terminal(), "title": "t", "folder": folder}
-    return fit(module, codes(30), codes(12), **common, extras=Extras(flags, callbacks), **settings)
+    return fit(module, codes(30), codes(12), **common | settings, extras=Extras(flags, callbacks))
 
 
 def weights(module: LitMVTM) -> torch.Tensor:

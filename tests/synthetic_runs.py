@@ -15,7 +15,7 @@ from PIL import Image
 
 from maskgit_lab.ablation.published import table3
 from maskgit_lab.fingerprints import checksum
-from maskgit_lab.runs.names import CODE
+from maskgit_lab.runs.names import CODE, EDITING
 from maskgit_lab.runs.results import GRIDS, RESULTS, grid_path
 
 SCHEDULES = tuple(table3())
@@ -93,6 +93,42 @@ def floors(**other: Any) -> list[dict[str, Any]]:
         {"source": "reconstructions", "fd_classifier": 1.45, "inception_score": 8.8, "precision": 0.8, "recall": 0.8},
     ]
     return [{**shared, **row, "metrics": "fid inception_score precision_recall", **other} for row in measured]
+
+
+EDIT = {"task": "inpaint", "hole": "center50", "hide": "edge", "grow": 0, "blend": "blur", "seam": None}
+
+
+def edit_row(schedule: str, seed: int, steps: int, **other: Any) -> dict[str, Any]:
+    """A point of edits: the distances rank as those of samples, a tenth as large, and less so in random order."""
+    plain = row(schedule, seed, steps)
+    of_samples = ("nll", "cas_top1", "cas_top5", "cas_real_top1", "images_per_second", "cas_classifier", "nll_draws")
+    distance = 0.5 + plain["fd_classifier"] / 10 * (1 + 0.2 * (other.get("choice_temperature", 0) >= 1e6))
+    edited = {"psnr": 12.0 - distance / 10, "feature_distance": 0.3 + distance / 20, "sample_accuracy": 0.9}
+    edited |= {"feature_diversity": 0.2 + distance / 100, "fd_classifier": distance, "kd_classifier": distance / 1000}
+    kept = {key: value for key, value in plain.items() if key not in of_samples}
+    return {**kept, **EDIT, "variants": 2, "use_labels": True, **edited, **other}
+
+
+def edit_floors(**other: Any) -> list[dict[str, Any]]:
+    """Held-out images, and a tokenizer's reconstructions of them in the hole."""
+    held_out, reconstructed = floors()
+    pasted = {
+        **EDIT,
+        "source": "pasted",
+        "tokenizer": "t0",
+        "fd_classifier": 0.8,
+        "psnr": 20.0,
+        "feature_distance": 0.1,
+    }
+    return [held_out, {**reconstructed, **pasted, **other}]
+
+
+def add_edits(path: Path, rows: Sequence[Mapping[str, Any]], *, grids: bool = False) -> Path:
+    """Adds rows of edits to those of a run, or of a folder of evaluate.py's."""
+    folder = add_rows(path / EDITING, rows)
+    if grids:
+        draw_grids(folder, (each for each in rows if "source" not in each))
+    return folder
 
 
 def make_run(

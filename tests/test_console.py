@@ -53,7 +53,7 @@ def test_a_cell_that_is_wider_than_the_terminal_is_not_cut():
 
 
 def test_sentences_are_wrapped_between_words_on_a_terminal_alone():
-    text = "too high by a bias that depends on their number; compare it only with distances from as many"
+    text = "which biases it upwards; compare it only with distances from as many samples"
     for width in (20, 40, 80):
         shown, file = terminal(width)
         shown.say(text)

@@ -1,4 +1,4 @@
-"""Work in two processes, as torchrun starts them; they are forked, so that nothing is imported again."""
+"""Work in two processes, as torchrun or srun starts them; they are forked, so that nothing is imported again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def in_two_processes(folder: Path, verb: str, *arguments: str) -> Said:
     return in_two_ranks(folder, lambda: sys.exit(call(verb, given)))
 
 
-def in_two_ranks(folder: Path, work: Callable[[], object]) -> Said:
-    """Does some work in both of two processes in a folder."""
+def in_two_ranks(folder: Path, work: Callable[[], object], by: str = "torchrun") -> Said:
+    """Does some work in both of two processes in a folder, on one machine or, by `srun`, on two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     fork = multiprocessing.get_context("fork")
-    ranks = [fork.Process(target=_work, args=(folder, work, rank, port), daemon=True) for rank in range(2)]
+    ranks = [fork.Process(target=_work, args=(folder, work, rank, port, by), daemon=True) for rank in range(2)]
     for process in ranks:
         process.start()
     for process in ranks:
@@ -37,10 +37,13 @@ def in_two_ranks(folder: Path, work: Callable[[], object]) -> Said:
     return Said(next((code for code in codes if code is None or code), 0) or 0, out, err)
 
 
-def _work(folder: Path, work: Callable[[], object], rank: int, port: int) -> None:
+def _work(folder: Path, work: Callable[[], object], rank: int, port: int, by: str) -> None:
     os.chdir(folder)
     sys.stdout, sys.stderr = (Path(f"{name}{rank}").open("w", encoding="utf-8") for name in ("out", "err"))  # noqa: SIM115
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0"}
-    counts = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
-    os.environ.update(place | {name: str(count) for name, count in counts.items()})
+    places = {
+        "torchrun": {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0},
+        "srun": {"SLURM_PROCID": rank, "SLURM_LOCALID": 0, "SLURM_NODEID": rank},
+    }
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **places[by]}
+    os.environ.update({name: str(value) for name, value in place.items()})
     work()

@@ -36,6 +36,9 @@ class WandbServer:
         self.operations: list[str] = []
         self.artifacts: list[dict[str, Any]] = []
         self.knows_key = True
+        self.status = 200  # of every answer
+        self.answers = threading.Event()  # cleared: requests wait
+        self.answers.set()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -186,9 +189,11 @@ def serving(*projects: str) -> Iterator[WandbServer]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
+            served.answers.wait()
             with lock:
-                data = json.dumps(served.answer(self.path, body)).encode()
-            self.send_response(200)
+                fault = {"errors": [{"message": "out of order"}]}
+                data = json.dumps(served.answer(self.path, body) if served.status == 200 else fault).encode()
+            self.send_response(served.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.send_header("Connection", "close")
@@ -210,6 +215,7 @@ def serving(*projects: str) -> Iterator[WandbServer]:
     try:
         yield served
     finally:
+        served.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -169,7 +169,7 @@ def test_the_best_checkpoint_and_an_early_stop_monitor_its_own_nll(train, comman
 def test_a_training_begins_with_another(train, tiny_autoregressive, tiny_run, tmp_path):
     state = [f"ckpt_path={tiny_autoregressive}", "stage=autoregressive"]
     said = train(*state, "ckpt_mode=resume", "autoregressive.optim.epochs=2", "run_dir=more")
-    assert said.code == 0 and "goes on with" in said.out, said.err
+    assert said.code == 0 and "continues from" in said.out, said.err
     begun, more = (state_of(run) for run in (tiny_autoregressive, tmp_path / "more"))
     assert more["global_step"] == 2 * begun["global_step"]
     said = train(*state, "ckpt_mode=weights", "autoregressive.optim.lr=1e-9", "run_dir=anew")
@@ -185,13 +185,13 @@ def test_a_training_begins_with_another(train, tiny_autoregressive, tiny_run, tm
 
 
 def test_two_processes_train_and_measure_the_model_that_one_does(tmp_path, train, tiny_cache):
-    given = ["autoregressive.label_dropout=0", "eval.metrics=[fid,nll_bound]", "eval.n_samples=40"]
+    given = ["autoregressive.label_dropout=0.1", "eval.metrics=[fid,nll_bound]", "eval.n_samples=40"]
     assert train(*given, "run_dir=one").code == 0
     both = ["model=autoregressive", "debug=tiny", *QUIET, *given, f"cache_dir={tiny_cache}", "run_dir=two"]
     said = in_two_processes(tmp_path, "train", *both)
     assert said.code == 0 and said.err == "" and said.out.count("training on 300 token grids") == 1, said.err
     (one,), (two,) = rows(tmp_path / "one"), rows(tmp_path / "two")
-    assert one["nll_exact"] == pytest.approx(two["nll_exact"], rel=1e-3) and one.keys() == two.keys()
+    assert one["nll_exact"] == pytest.approx(two["nll_exact"], rel=1e-5) and one.keys() == two.keys()
     states = [state_of(tmp_path / name)["state_dict"] for name in ("one", "two")]
     apart = torch.cat([(states[0][name] - states[1][name]).abs().flatten() for name in states[0]])
-    assert apart.median() < 1e-4  # the gradients of both are those of the whole batch
+    assert apart.max() < 1e-5  # the gradients of both are those of the whole batch

@@ -1,6 +1,5 @@
 """Every mistake of a user of `evaluate.py` gets one sentence, a non-zero exit and no traceback, and costs nothing."""
 
-import json
 import shutil
 
 import numpy as np
@@ -13,12 +12,13 @@ from safetensors.torch import save_file
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch.sentences import sentence
 from maskgit_lab.settings import EvaluateConf
+from records import read_record, write_record
 from refusals import expect_refused
 
 EVALUATIONS = {
     "": "give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ",
     "checkpoint=RUN samples=good.npz": "give either checkpoint=RUN_DIR, or samples",
-    "checkpoint=nowhere": "nowhere holds no run",
+    "checkpoint=nowhere": "nowhere contains no run",
     "checkpoint=RUN decode.steps=[0]": "decode.steps=[0] is not possible",
     "checkpoint=RUN decode.steps=[]": "name at least one number of decoding steps",
     "checkpoint=RUN decode.steps=8": "decode.steps takes a list",
@@ -26,9 +26,11 @@ EVALUATIONS = {
     "checkpoint=RUN eval.n_samples=3": "eval.neighbours=3 is not below the number of images, 3",
     "checkpoint=RUN eval.n_samples=12 eval.splits=10": "eval.splits=10 is too many for the 12 images",
     "checkpoint=RUN eval.splits=0": "eval.splits=0 is not possible: give a whole number of at least 1",
-    "checkpoint=RUN eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose of fid, sfid, kid",
-    "checkpoint=RUN save=[jpg]": "save=[jpg] is not possible: choose of npz, png",
+    "checkpoint=RUN eval.metrics=[fud]": "eval.metrics=[fud] is not possible: choose from fid, sfid, kid",
+    "checkpoint=RUN save=[jpg]": "save=[jpg] is not possible: choose from npz, png",
     "checkpoint=RUN eval.batch_size=0": "eval.batch_size=0 is not possible",
+    "checkpoint=RUN max_images=1": "max_images=1 is not possible: give a whole number of at least 2",
+    "checkpoint=RUN runtime.batch_sizes=[1]": "runtime has no settings of its own: give runtime=VALUE",
     "checkpoint=RUN seed=-1": "seed=-1 is not possible",
     "checkpoint=RUN n_samples=9": "n_samples: there is no such setting (did you mean eval.n_samples?)",
     "checkpoint=RUN n_sample=9": "n_sample: there is no such setting (did you mean eval.n_samples?)",
@@ -39,7 +41,7 @@ EVALUATIONS = {
     "checkpoint=RUN features.name=incption": "features.name=incption is not possible: choose one of",
     "checkpoint=RUN decode.temperature=1": "decode.temperature: there is no such setting of MaskGIT; it has choice",
     "checkpoint=RUN decode.choice_temperature=inf": "choice_temperature=inf is not possible: give a finite number",
-    "checkpoint=RUN decode._target_=torch.nn.Identity": "decode._target_ makes no Decoder",
+    "checkpoint=RUN decode._target_=torch.nn.Identity": "decode._target_ does not make the required Decoder",
     "checkpoint=RUN data.sise=16": "data.sise: there is no such setting",
     "checkpoint=RUN tokenizer.weigths=file": "tokenizer.weigths: there is no such setting (did you mean tokenizer.wei",
     "checkpoint=RUN features=incption": "did you mean inception?",
@@ -57,6 +59,7 @@ EVALUATIONS = {
     "checkpoint=RUN tokenizer.weights=file": "is a run with a tokenizer of its own",
     "checkpoint=RUN out=full": "out=full is not empty and holds no results",
     "checkpoint=RUN out=file/x": "cannot write out=file/x",
+    "checkpoint=RUN trainer.devices=1000": "trainer.devices=1000 is far more than the",
     "checkpoint=RUN trainer.devices=0": "give a whole number of at least 1",
     "checkpoint=net.safetensors out=o eval.reference=good.npz eval.n_samples=4 T RANDOM": "name its tokenizer's",
     "checkpoint=net.safetensors out=o eval.reference=good.npz eval.n_samples=4 RANDOM": "decode.steps is needed, since",
@@ -79,7 +82,7 @@ EVALUATIONS = {
     "samples=good.npz eval.reference=good.npz RANDOM eval.kid_subset_size=1": "eval.kid_subset_size=1 is not possible",
     "checkpoint=RUN eval.metrics=[fid,fid]": "eval.metrics=[fid,fid] is not possible: name every one of them once",
     "checkpoint=RUN eval.n_samples=10000000000000": "eval.n_samples=10000000000000 is not possible",
-    "checkpoint=RUN decode.steps=[99999999999999999999]": "give at most 100000",
+    "checkpoint=RUN decode.steps=[99999999999999999999]": "give whole numbers from 1 to 4096",
     "checkpoint=RUN eval.precision_features=vgg16 eval.precision_weights=file": "path with eval.precision_weights=FILE",
     "samples=good.npz eval.reference=good.npz eval.neighbours=9 RANDOM": "eval.neighbours=9 is not below the number of",
 }
@@ -132,8 +135,8 @@ def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, t
     with FileLock(tmp_path / "run" / ".lock"):
         said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "another process is working in run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    record = {key: record[key] for key in ("fingerprint", "config", "command", "code", "cache", "wandb_id")}
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    record = read_record(tmp_path / "run")
+    begun = {key: record[key] for key in ("fingerprint", "config", "command", "code", "cache", "wandb_id")}
+    write_record(tmp_path / "run", begun)
     said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "has no data yet: give `python train.py debug=tiny")

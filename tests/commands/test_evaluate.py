@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluations import QUIET, UNLIKE, floors, npz, rows
-from maskgit_lab.data import shards
+from evaluations import QUIET, UNLIKE, floors, interrupted_once, npz, rows
 from maskgit_lab.sampling.pipeline import Pipeline
 from two_processes import in_two_processes
 
@@ -18,7 +17,7 @@ def test_a_row_for_each_t_says_what_it_was_measured_with(command, run, tiny_cach
     asked = ["decode.steps=[2,3]", "eval.n_samples=60", "decode.choice_temperature=1", "seed=5", "eval.splits=2"]
     said = command("evaluate", f"checkpoint={run}", *asked, *QUIET, f"cache_dir={tiny_cache}")
     assert said.code == 0, said.err
-    assert "reference  found in the cache" in said.out and "* from 60 samples and not 50,000" in said.out
+    assert "reference  found in the cache" in said.out and "* from 60 samples instead of 50,000" in said.out
     found = rows(run)
     assert found[: len(before)] == before and [row["steps"] for row in found[len(before) :]] == [2, 3]
     row = found[-1]
@@ -67,18 +66,9 @@ def test_the_same_point_by_train_py_and_by_evaluate_py_is_one_point(command, run
 def test_a_killed_evaluation_goes_on_from_its_last_batch(command, run, tiny_cache, monkeypatch):
     asked = ["decode.steps=[2]", "eval.n_samples=40", "eval.batch_size=8", *QUIET, f"cache_dir={tiny_cache}"]
     assert command("evaluate", f"checkpoint={run}", *asked, "out=whole").code == 0
-    write, written = shards.write_arrays, []
-
-    def killed(arrays, path, about):
-        if len(written) == 2:
-            raise KeyboardInterrupt
-        written.append(path)
-        write(arrays, path, about)
-
-    monkeypatch.setattr(shards, "write_arrays", killed)
+    written = interrupted_once(monkeypatch, after=2)
     said = command("evaluate", f"checkpoint={run}", *asked, "out=cut")
-    assert said.code == 130 and "the same command continues from what was saved" in said.err
-    monkeypatch.setattr(shards, "write_arrays", lambda *shard: written.append(shard[1]) or write(*shard))
+    assert said.code == 130 and "the same command measures the rest" in said.err and len(written) == 2
     assert command("evaluate", f"checkpoint={run}", *asked, "out=cut").code == 0
     assert len(written) == 5 and len(set(written)) == 5  # no batch twice
     (whole,), (cut,) = rows(Path("whole")), rows(Path("cut"))

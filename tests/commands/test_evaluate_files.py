@@ -146,7 +146,7 @@ def test_adms_reference_file_gives_the_fid_of_its_statistics(command, tmp_path, 
         assert adm[key] == pytest.approx(images[key], rel=1e-6) and alone[key] == pytest.approx(images[key], rel=1e-6)
     assert "precision" in adm and "precision" not in alone
     said = command("evaluate", *common, "eval.reference=alone.npz", "features=vgg16", "out=v")
-    assert said.code == 2 and "statistics of the Inception network alone" in said.err
+    assert said.code == 2 and "only statistics of the Inception network" in said.err
 
 
 def test_a_broken_model_has_no_scores(command, run, tiny_cache, tmp_path):

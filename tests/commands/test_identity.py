@@ -24,9 +24,10 @@ from maskgit_lab.nets.files import open_net, save_net
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
-from maskgit_lab.runs.record import Record
+from maskgit_lab.runs.record import Record, _say_once
 from maskgit_lab.runs.results import samples_in
 from maskgit_lab.sampling.loading import open_trained
+from records import change_record, read_record
 from refusals import expect_refused
 
 CACHES = (code.module_of, code._is_own, code._source, code._read)
@@ -328,9 +329,7 @@ def test_a_run_of_an_earlier_version_is_refused_by_a_sentence_and_its_rows_are_r
 
 
 def test_images_that_have_changed_are_noticed_before_anything_is_trained(run, train, weights):
-    record = json.loads((run / "run.json").read_text())
-    record["data"]["fingerprint"] = "of others"
-    (run / "run.json").write_text(json.dumps(record))
+    change_record(run, data=read_record(run)["data"] | {"fingerprint": "of others"})
     expect_refused(train("decode.steps=[3]"), "the images of digits have changed since the run")
     assert (run / "checkpoints" / LAST).read_bytes() == weights
 
@@ -463,7 +462,7 @@ def test_other_weights_under_the_same_name_are_refused(command, run, tiny_cache,
         file = tmp_path / "files" / f"{name}.safetensors"
         whole = file.read_bytes()
         file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        expect_refused(command("train", *own), f"files/{name}.safetensors is another file than the one that the run")
+        expect_refused(command("train", *own), f"files/{name}.safetensors is not the file that the run")
         file.write_bytes(whole)
     assert "the run is complete" in command("train", *own).out
 
@@ -500,7 +499,14 @@ def test_a_damaged_record_is_not_taken_for_another_run(command, tiny_cache, tmp_
     whole = record.read_text()
     for damaged in (whole.replace('"fingerprint": "', '"fingerprint": "0', 1), "x" + whole, "[" * 200_000):
         record.write_text(damaged)
-        expect_refused(command("train", *own), "run.json is damaged: put a copy of it back")
+        _say_once.cache_clear()  # as in a process of its own
+        said = command("train", *own)
+        assert said.code == 0 and "takes its place, and nothing is lost" in said.out
+        record.write_text(damaged)
+        record.with_name("run.previous.json").unlink()
+        expect_refused(command("train", *own), "run.json is damaged: give the train.py command that made the run, with")
+        said = command("train", *own, f"run_dir={record.parent}")
+        assert said.code == 0 and "made again from what is there" in said.out and "found in the cache" in said.out
     assert [path.parent.name for path in tmp_path.glob("outputs/digits/*/run.json")] == ["debug_tiny"]
 
 

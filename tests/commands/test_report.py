@@ -75,11 +75,15 @@ REFUSED = {
     "where=data=mnist,seed=0": "no row has data=mnist: rows have digits",
     "runs=nowhere": "runs=nowhere does not exist",
     "runs=file": "runs=file is a file",
+    "runs=/proc": "runs=/proc is not possible: it belongs to the system",
     "runs=empty": "holds no results.jsonl",
-    "out=file": "cannot write out=file",
+    "out=file": "out=file is a file: choose a folder",
     "out=file/x": "cannot write out=file/x",
+    "out=mine": "out=mine has report.md, figures from elsewhere, which would be replaced: choose another folder",
+    "out=''": "out= is not possible: give the path of a file or a folder",
+    "runs=''": "runs= is not possible: give the path of a file or a folder",
     "rnus=x": "there is no such setting (did you mean runs?)",
-    "bootstrap=0": "give a number of resamples",
+    "bootstrap=0": "bootstrap=0 is not possible: give a whole number of at least 1",
     "bootstrap=many": "bootstrap",
     "seed=-1": "give a whole number of at least 0",
     "wandb.projct=x": "did you mean wandb.project?",
@@ -90,8 +94,11 @@ REFUSED = {
 def test_mistakes_give_one_sentence(command, sweep, tmp_path, setting):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "mine" / "figures").mkdir(parents=True)
+    (tmp_path / "mine" / "report.md").write_text("mine")
     expect_refused(command("report", f"runs={sweep}", "out=report", setting), REFUSED[setting])
     assert not (tmp_path / "report").exists() and (tmp_path / "file").read_text() == "mine"
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"report.md", "figures"}
 
 
 def test_runs_is_needed(command):

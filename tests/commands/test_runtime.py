@@ -31,7 +31,7 @@ def test_a_run_is_timed_once_and_no_point_of_it_changes(command, run):
     of_maskgit = [(row["steps"], row["batch_size"]) for row in found if row["decoder"] == "maskgit"]
     assert of_maskgit == [(8, 1), (12, 1), (8, 2), (12, 2)] and rows(run) == before
     assert {row["weights"] for row in found} == {"trained"} and {row["data"] for row in found} == {"digits"}
-    assert len({row["model"] for row in found}) == 1 and "seconds an image" in said.out
+    assert len({row["model"] for row in found}) == 1 and "seconds per image" in said.out
     again = command("evaluate", f"checkpoint={run}", "runtime=[1,2]", *ONE)
     assert again.code == 0 and "6 cells, 6 of them measured before" in again.out and timings(run) == found
 

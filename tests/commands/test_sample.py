@@ -1,12 +1,20 @@
 """`sample.py` from end to end."""
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pytest
+import torch
 from PIL import Image
 
-from maskgit_lab.nets.files import open_net, save_net
+from maskgit_lab.nets.checkpoints import seal
+from maskgit_lab.nets.files import open_net, save_net, write_arrays
 from maskgit_lab.nets.released import released_transformer
 from maskgit_lab.nets.transformer import Transformer
 from maskgit_lab.tokenizers.released import released_tokenizer
+from records import change_record
+from refusals import expect_refused
 
 
 def read(folder, pattern):
@@ -74,7 +82,11 @@ def test_released_weights_are_sampled_from(command, tmp_path):
     said = command("sample", *common, "tokenizer=released256", "tokenizer.weights=tok.safetensors", "out=s")
     assert said.code == 0, said.err
     assert read(tmp_path / "s", "0004/*.png").shape == (2, 12, 12, 3)
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    write_arrays({"a": torch.zeros(1)}, tmp_path / "bare.safetensors")
     for settings, sentence in (
+        (["tokenizer.weights=pipe.safetensors"], "(it is not a regular file)"),
+        (["tokenizer.weights=bare.safetensors"], "(it does not describe its network)"),
         ([], "name its tokenizer's with tokenizer.weights=FILE"),
         (["tokenizer.weights=absent.safetensors"], "absent.safetensors is not a network of this suite"),
         (["tokenizer.weights=t.safetensors"], "holds a transformer, not a tokenizer"),
@@ -105,13 +117,45 @@ def test_a_runs_config_builds_nothing_but_what_it_is_for(command, tiny_run, tiny
     (tmp_path / "conf" / "schedule").mkdir(parents=True)
     (tmp_path / "conf" / "schedule" / "odd.yaml").write_text("{_target_: pathlib.Path.touch, self: written}")
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=r", "schedule=odd")
-    assert said.code == 2 and "schedule._target_ makes no Schedule" in said.err and not (tmp_path / "written").exists()
+    assert (
+        said.code == 2
+        and "schedule._target_ does not make the required Schedule" in said.err
+        and not (tmp_path / "written").exists()
+    )
+
+
+def poisoned(checkpoint):
+    found = torch.load(checkpoint, weights_only=True)
+    for name in found["state_dict"]:  # of the weights and of their average
+        if name.endswith("norm.weight"):
+            found["state_dict"][name][0] = torch.nan
+    torch.save(found, checkpoint)
+    seal(checkpoint)
+
+
+def unfinished(checkpoint):
+    change_record(checkpoint.parents[1], mvtm=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (poisoned, "last.ckpt contains NaN or infinite values in "),
+        (unfinished, "the run in run is not trained to its end: give `python train.py "),
+        (Path.unlink, "the checkpoint run/checkpoints/last.ckpt of a run that was trained is missing: put it back"),
+    ],
+)
+def test_what_has_no_use_is_not_exported(command, run, tmp_path, change, sentence):
+    change(run / "checkpoints" / "last.ckpt")
+    expect_refused(command("export", "checkpoint=run", "out=exported"), sentence)
+    assert not (tmp_path / "exported").exists()
 
 
 def test_a_tokenizer_alone_is_exported_with_its_scores(command, tiny_cache, tmp_path):
     tiny = ["debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "stage=tokenizer", "run_dir=run"]
     assert command("train", *tiny).code == 0
-    assert command("export", "checkpoint=run", "out=exported").code == 0
+    said = command("export", "checkpoint=run", "out=exported")
+    assert said.code == 0 and "this run has trained none: only its tokenizer is written" in said.out
     assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == ["README.md", "tokenizer.safetensors"]
     assert "| mse | perplexity | codebook_usage |" in (tmp_path / "exported" / "README.md").read_text()
     said = command("sample", "checkpoint=run", "out=s")

@@ -11,6 +11,7 @@ from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import LAST
 from maskgit_lab.runs.results import samples_in
+from records import change_record
 
 ALWAYS = {"schedule", "steps", "choice_temperature", "seed", "n_samples", "features", "reference", "version_torch"}
 MEASURED = {
@@ -91,10 +92,7 @@ def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    del record["checksum"]
-    record |= {"measured": {}, "pictures": None}
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    change_record(tmp_path / "run", measured={}, pictures=None)
     lines = (tmp_path / "run" / "results.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "run" / "results.jsonl").write_text("".join(lines[:3]) + lines[3][:40])  # two are of held-out images
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")

@@ -49,15 +49,15 @@ REFUSED = {
     "callbacks=early_stopping trainer.limit_val_batches=0": "measures nothing",
     "callbacks=model_checkpoint callbacks.model_checkpoint.filename=last": "every run keeps last.ckpt already",
     "callbacks=model_checkpoint callbacks.model_checkpoint.monitor=tokenizer/val_mse": "checkpoints of the transformer",
-    "+callbacks.mine._target_=torch.nn.Identity": "callbacks.mine._target_ makes no Callback",
+    "+callbacks.mine._target_=torch.nn.Identity": "callbacks.mine._target_ does not make the required Callback",
     "+callbacks.mine=5": "callbacks.mine=5 is not a callback",
-    "ckpt_path=x": "weights starts a new training from its weights, resume goes on with its whole training state",
+    "ckpt_path=x": "weights starts a new training from its weights, resume continues with its whole training state",
     "ckpt_mode=resume": "needs ckpt_path",
     "ckpt_path=x ckpt_mode=weight": "choose one of weights, resume",
     "ckpt_path=x ckpt_mode=weights": "ckpt_path=x is not there",
-    "ckpt_path=x ckpt_mode=weights mvtm.weights=y": "both name weights to begin with",
-    "ckpt_path=note.ckpt ckpt_mode=resume": "is damaged, or no checkpoint of this suite",
-    "ckpt_path=note.txt ckpt_mode=resume": "holds weights alone",
+    "ckpt_path=x ckpt_mode=weights mvtm.weights=y": "both name weights to start from",
+    "ckpt_path=note.ckpt ckpt_mode=resume": "is damaged, or not a checkpoint of this suite",
+    "ckpt_path=note.txt ckpt_mode=resume": "has only weights",
     "ckpt_path=note.txt ckpt_mode=weights": "is not a valid safetensors file",
 }
 
@@ -123,6 +123,6 @@ def test_a_whole_training_state_goes_on(train, tiny_run, tmp_path):
     other = "mvtm.optim.optimizer._target_=torch.optim.NAdam"
     expect_refused(train(*state, "mvtm.optim.epochs=2", other, "run_dir=run"), "another setting of mvtm.optim")
     said = train(*state, "mvtm.optim.epochs=2", "run_dir=run")
-    assert said.code == 0 and "goes on with" in said.out, said.err
+    assert said.code == 0 and "continues from" in said.out, said.err
     steps = [read_checkpoint(run / "checkpoints" / LAST)["global_step"] for run in (tiny_run, tmp_path / "run")]
     assert steps[1] == 2 * steps[0]

@@ -40,7 +40,6 @@ OPTIONS = sorted(
 
 @pytest.fixture(scope="module", autouse=True)
 def conf():
-    config.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         yield
 

@@ -11,12 +11,13 @@ from wandb import env, wandb_agent
 
 from maskgit_lab import config
 from maskgit_lab.evaluation.asked import check_arguments
+from maskgit_lab.evaluation.edit_settings import check_asked
 from maskgit_lab.settings import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "sweeps" / "wandb").glob("*.yaml"))}
 JOBS = {"mask_schedule": 21, "decode_steps": 15, "temperature_by_steps": 48, "decode_schedule": 7, "guidance": 5}
-JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2, "table1": 6}
+JOBS |= {"tokenizer_seeds": 21, "classifier_seeds": 2, "table1": 6, "editing": 14}
 
 
 @pytest.fixture
@@ -66,18 +67,18 @@ def test_every_combination_composes(name, commands, monkeypatch):
     assert sweep["method"] == "grid" and sweep["metric"]["goal"] == "minimize"
     verb = Path(sweep["program"]).stem
     assert (ROOT / sweep["program"]).is_file()
-    config.register()
     seen = set()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         for start in commands(sweep):
             assert start[:3] == ["/usr/bin/env", "python", sweep["program"]]
             settings = config.typed(compose(verb, overrides=start[3:]), config.SCHEMAS[verb])
             if verb == "evaluate":
+                check_asked(settings)
                 check_arguments(settings)
                 assert settings.checkpoint == "outputs/run"
             values = plain(settings)
             chance = [(values.get(group) or {}).get("seed") for group in ("tokenizer", "classifier")]
-            seen.add(str([values.get("schedule"), settings.seed, settings.decode, *chance]))
+            seen.add(str([values.get("schedule"), values.get("task"), settings.seed, settings.decode, *chance]))
     assert len(seen) == JOBS[name]
 
 
@@ -89,6 +90,5 @@ def test_lists_of_steps_survive_the_agent(commands):
     }
     ((override,),) = commands(sweep)
     assert override == "decode.steps=[1, 2, 4]"
-    config.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         assert compose("evaluate", overrides=[override]).decode.steps == [1, 2, 4]

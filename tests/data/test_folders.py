@@ -115,12 +115,14 @@ def test_hugging_face_parquet(tmp_path):
         ({"root": "hollow"}, "has no images in its class folders"),
         ({"root": "single"}, "has only one class"),
         ({"root": "lone"}, "has only 1 images"),
+        ({"root": "gap"}, "the class folder c in .*gap has no images: add some, or move the folder away"),
         ({"root": "half"}, r"has no train/ and val/ \(or test/\) folders"),
         ({"root": "odd"}, r"has different classes in train/ and val/ \(such as b\)"),
         ({"crop_scale": [0, 1]}, "data.crop_scale=.* is not possible"),
         ({"crop_scale": [0.8]}, "data.crop_scale=.* is not possible"),
         ({"crop_scale": 0.8}, "data.crop_scale=0.8 is not possible: give two numbers"),
-        ({"crop_scale": ["a", "b"]}, "data.crop_scale=.* is not possible: give two numbers"),
+        ({"crop_scale": ["a", "b"]}, "data.crop_scale=.* is not possible: give a number for each"),
+        ({"root": "loop"}, "data.root=loop is not possible: it is a link that leads back to itself"),
         ({"crop_ratio": 0}, "data.crop_ratio=.* is not possible: give 1, or"),
         ({"crop_ratio": [2, 1]}, "data.crop_ratio=.* is not possible: give 1, or"),
         ({"crop_ratio": [0.5, 1, 2]}, "data.crop_ratio=.* is not possible: give 1, or"),
@@ -134,12 +136,12 @@ def test_hugging_face_parquet(tmp_path):
 )
 def test_unusable_folders_and_settings_are_refused(folder, tmp_path, monkeypatch, settings, sentence):
     monkeypatch.chdir(tmp_path)
-    for name in ("empty", "hollow/a", "single/a", "lone/a", "half/train/a", "odd/train/a", "odd/train/b", "odd/val/a"):
-        (tmp_path / name).mkdir(parents=True)
-    images = (
-        "single/a/1 single/a/2 single/a/3 single/a/4 lone/a/1 half/train/a/1 odd/train/a/1 odd/train/b/1 odd/val/a/1"
-    )
-    for name in images.split():
+    images = [f"single/a/{i}" for i in range(4)] + ["lone/a/1", "half/train/a/1", "gap/a/1", "gap/b/1"]
+    images += ["odd/train/a/1", "odd/train/b/1", "odd/val/a/1"]
+    for name in ("empty", "hollow/a", "gap/c", *(image[:-2] for image in images)):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "loop").symlink_to("loop")
+    for name in images:
         picture().save(tmp_path / f"{name}.png")
     with pytest.raises(UserError, match=sentence):
         image_folder(**{"root": str(folder)} | FRAMING | settings)

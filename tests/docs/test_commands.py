@@ -19,6 +19,7 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from documented import PAGES, ROOT, TESTED_ELSEWHERE, lines_of
 from maskgit_lab import config, usage
@@ -38,8 +39,8 @@ LINES = [line for page in PAGES for line in lines_of(page)]
 UNIQUE = {line.words: line for line in LINES if line.page not in TESTED_ELSEWHERE}
 ANSWERED = ("--help", "--cfg", "--info", "-sc")  # by Hydra, without any work
 SWEPT = ("-m", "--multirun", "sweeps=")
-QUICK = ("sample", "export")  # done in full, on the tiny run, where they are small
-FEW = ("classes=[3,7]", "out=exported")
+QUICK = ("sample", "export", "edit")  # done in full, on the tiny run, where they are small
+FEW = ("classes=[3,7]", "out=exported", "image=samples")
 STARTS = ("python", "torchrun", "srun", "/usr/bin/time", "maskgit-lab")  # words that start a Python script
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -116,7 +117,6 @@ def check_settings(settings) -> None:
 
 def settings_of(verb, arguments):
     """The settings of a command."""
-    config.register()
     conf = usage.configs() / "conf"
     overrides = arguments_of.checked(arguments, verb, conf)
     with initialize_config_dir(str(conf), version_base="1.3"):
@@ -148,13 +148,13 @@ def run_benchmark(script, arguments, command, jobs, monkeypatch) -> None:
     if any("=" in argument for argument in arguments):
         assert "KEY=VALUE" in (ROOT / script).read_text()
         return run_verb("evaluate", arguments, command, jobs)
-    parse = argparse.ArgumentParser.parse_args
+    parse = argparse.ArgumentParser.parse_known_args
 
     def stop(self, *given):
-        parse(self, *given)
+        assert not parse(self, *given)[1]
         raise Parsed
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", stop)
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     made = runpy.run_path(str(ROOT / script))
     if "argparse" not in made:
@@ -193,6 +193,9 @@ def test_command(line, place, command, jobs, monkeypatch, capsys):
         return run_benchmark(script, arguments, command, jobs, monkeypatch)
     verb = Path(script).stem
     assert verb in config.SCHEMAS and (ROOT / script).is_file()
+    if verb == "edit":
+        Path("samples/4").mkdir(parents=True)
+        Image.new("RGB", (16, 16), "white").save("samples/4/00001.png")
     return run_verb(verb, arguments, command, jobs)
 
 

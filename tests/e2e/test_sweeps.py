@@ -81,4 +81,4 @@ def test_a_job_that_a_scheduler_runs_says_why_it_failed(scheduled):
     process = scheduled
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 2 and "failed     run_dir taken is a file: choose a folder" in said
-    assert said.splitlines()[-1].startswith("error: 1 of 1 jobs failed") and "Traceback" not in said
+    assert said.splitlines()[-1].startswith("error: the job failed") and "Traceback" not in said

@@ -20,7 +20,7 @@ def test_a_schedule(followed, command, tmp_path):
     ]
     decode = ["evaluate", "checkpoint=runs/cosine", *QUIET]
     expect_refused(command(*decode, "decode.schedule=my_schedules.Quintic"), "has no attribute 'Quintic'")
-    expect_refused(command(*decode, "decode.schedule=my_schedules.Tensor"), "makes no Schedule")
+    expect_refused(command(*decode, "decode.schedule=my_schedules.Tensor"), "does not make the required Schedule")
 
 
 def test_a_decoder(followed, command, tmp_path):
@@ -37,7 +37,7 @@ def test_a_decoder(followed, command, tmp_path):
         assert curve_settings(row) == {"schedule_name": "cosine", "decode_schedule_name": "cosine"} | {
             "temperature": row["temperature"]
         }
-    said = command("sample", "checkpoint=runs/digits", "decode=random_order", "n=2", "classes=[3]", "out=samples")
+    said = command("sample", "checkpoint=runs/digits", "decode=shuffled", "n=2", "classes=[3]", "out=samples")
     assert said.code == 0, said.err
     with Image.open(tmp_path / "samples" / "3" / "00001.png") as image:
         assert image.size == (16, 16)
@@ -46,10 +46,10 @@ def test_a_decoder(followed, command, tmp_path):
         "decode.temperature=much": "decode.temperature=much is not possible: give a number",
         "+decode.temperatur=1": "decode.temperatur: there is no such setting of RandomOrder; it has temperature",
         "decode._target_=my_decoders.Absent": "module 'my_decoders' has no attribute 'Absent'",
-        "decode._target_=builtins.dict": "decode._target_ makes no Decoder",
+        "decode._target_=builtins.dict": "decode._target_ does not make the required Decoder",
     }
     for setting, sentence in wrong.items():
-        asked = ["decode=random_order", "decode.steps=[2]", setting]
+        asked = ["decode=shuffled", "decode.steps=[2]", setting]
         expect_refused(command("evaluate", "checkpoint=runs/digits", *asked, *QUIET), sentence)
 
 

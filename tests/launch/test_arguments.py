@@ -17,9 +17,15 @@ REFUSED = {
     "hydra.verbose=true": "HYDRA_FULL_ERROR=1",
     "hydra.sweep.subdir=x": "hydra.sweep.dir",
     "+hydra.job.env_set.A=1": "of Hydra's own settings",
+    "hydra.searchpath=[nowhere]": "hydra.searchpath=[nowhere] is not possible: there is no folder nowhere",
+    "hydra.searchpath=[pkg://a,file:///no/where]": "there is no folder /no/where",
     "hydra/launcher=joblib": "hydra.launcher.n_jobs=N runs N jobs at once",
     "hydra/launcher=basic": "each has a process of its own",
     "hydra/sweeper=basic": "the default does the same",
+    "schedule=/etc/passwd": "schedule=/etc/passwd: there is no such option; choose one of arccos, ",
+    "schedule=../data/digits": "schedule=../data/digits: there is no such option",
+    "sweeps=wandb/nosuch": "sweeps=wandb/nosuch: there is no such option; choose one of best_temperature, ",
+    "sweeps=3": "sweeps=3: there is no such option; choose one of best_temperature, ",
     "~decode": "~decode is not possible: choose one of autoregressive, digits, maskgit",
     "model=[maskgit,autoregressive]": "chooses several of one group: choose one of autoregressive, maskgit",
     "~decode=maskgit": "~decode=maskgit is not possible",
@@ -27,8 +33,10 @@ REFUSED = {
     "~mvtm": "choose one of base, cifar10, digits, released",
     "~seed": "~seed is not possible, since every setting has a value: give seed=VALUE",
     "~mvtm.optim": "give mvtm.optim=VALUE",
-    "~absent": "'absent' does not exist",
+    "~absent": "~absent: there is no such setting: leave it out",
     "logger=null": "choose one of ",
+    "seed.x=1": "seed has no settings of its own: give seed=VALUE",
+    f"decode.steps=[{'2,' * 10_000}2]": "... has 20,016 characters: give at most 5,000",
     "seed=1,2": "seed=1,2 is several values: give -m before it",
     "schedule=glob(*)": "give -m before it",
     "seed=range(0,3)": "give -m before it",
@@ -76,6 +84,7 @@ def test_names_from_elsewhere_on_a_command_line(command, argument):
         ("clean", "hydra.run.dir=x", "give runs=[FOLDER]"),
         ("evaluate", "data=null", "or leave it out for the run's own"),
         ("evaluate", "devices=2", "instead give trainer.devices"),
+        ("sample", "trainer.devices=2", "instead give accelerator for the one device that this command runs on"),
         ("sample", "lr=1", "lr: there is no such setting; `python sample.py --help`"),
     ],
 )
@@ -108,6 +117,12 @@ def test_completion_shows_what_users_may_choose(command, monkeypatch):
     assert "mvtm.optim.lr=" in words("python train.py mvtm.optim.")
 
 
+@pytest.mark.parametrize("arguments", ["-sc", "-sc install=nosuch", "-sc query=bash"])
+def test_completion_needs_a_shell(command, monkeypatch, arguments):
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    expect_refused(command("train", *arguments.split()), "give -sc install=bash")
+
+
 def test_completion_of_the_console_command(capsys, monkeypatch):
     def words(line):
         monkeypatch.setenv("COMP_LINE", line)
@@ -115,9 +130,15 @@ def test_completion_of_the_console_command(capsys, monkeypatch):
         program.main()
         return capsys.readouterr().out.split()
 
-    assert words("maskgit-lab e") == ["evaluate", "export"]
+    assert words("maskgit-lab e") == ["evaluate", "edit", "export"]
     assert words("maskgit-lab train schedule=c") == ["schedule=cosine", "schedule=cubic"]
     assert "checkpoint=" in words("maskgit-lab sample ") and not words("maskgit-lab tidy schedule=")
+
+
+def test_the_code_of_the_suite_is_not_taken_for_a_users_own(command):
+    said = command("train", "-m", "experiment=digits,nope")
+    expect_refused(said, "experiment=nope: there is no such option; choose one of cifar10, ")
+    assert ".py" not in said.err
 
 
 def test_the_switch_of_a_sweep_may_come_after_settings(command):

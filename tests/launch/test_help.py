@@ -64,7 +64,7 @@ def test_help_names_settings_that_exist(verb):
 def test_what_a_setting_may_be_is_read_from_its_annotation():
     train = config.SCHEMAS["train"]
     assert allowed(train, "trainer.accelerator") == "auto, cpu, gpu, cuda, mps"
-    assert allowed(train, "max_images") == "a whole number of at least 1 or null"
+    assert allowed(train, "max_images") == "a whole number of at least 2 or null"
     assert allowed(train, "rerun") == "true or false"
     assert allowed(train, "absent.key") == allowed(train, "data.size") == ""
     assert allowed(config.SCHEMAS["evaluate"], "eval.neighbours") == "a whole number of at least 1"

@@ -9,8 +9,8 @@ import time
 import pytest
 import torch
 
-from maskgit_lab.errors import UserError
-from maskgit_lab.launch.local import LocalJobs, share_machine
+from maskgit_lab.errors import Interrupted, UserError
+from maskgit_lab.launch.local import LocalJobs, _ended_with_this_process, share_machine
 
 SCRIPT = """
 import os, signal, sys, time
@@ -21,6 +21,9 @@ if what == "refused": sys.exit("error: the disk is full: empty it")
 if what == "crash": raise RuntimeError("out of everything")
 if what == "killed": os.kill(os.getpid(), signal.SIGKILL)
 if what == "silent": sys.exit(7)
+if what == "once":
+    (place / "again").touch() if not (place / "again").exists() else sys.exit(7)
+    sys.exit("error: only the first time")
 time.sleep(30 if what == "long" else 0.2)
 (place / f"{what}.ended").write_text(str(time.time()))
 """
@@ -45,6 +48,25 @@ def test_a_failure_is_one_line_and_stops_no_other(command, tmp_path):
         None,
     ]
     assert (tmp_path / "fine.ended").exists() and len(list((tmp_path / "logs").iterdir())) == 5
+
+
+def test_the_log_of_an_earlier_attempt_is_kept_and_not_blamed(command, tmp_path):
+    jobs = LocalJobs(command, [{}], tmp_path / "logs")
+    assert jobs.run([["what=once"]]) == ["only the first time"]
+    assert jobs.run([["what=once"]]) == ["exit code 7"]
+    log = next((tmp_path / "logs").iterdir()).read_text()
+    assert log.startswith("error: only the first time\n") and log.rstrip().endswith("again: what=once")
+
+
+def test_jobs_get_the_signal_of_the_sweep(command, tmp_path):
+    jobs = LocalJobs(command, [{}], tmp_path)
+    running = []
+    with pytest.raises(Interrupted), _ended_with_this_process(running):
+        running.append(jobs._start(0, ["what=long"], {}, 1))
+        while not (tmp_path / "long.began").exists():
+            time.sleep(0.02)
+        raise Interrupted(signal.SIGUSR1)
+    assert running[0].process.exitcode == -signal.SIGUSR1 and not (tmp_path / "long.ended").exists()
 
 
 def test_so_many_run_at_once_each_with_its_own_environment(command, tmp_path):

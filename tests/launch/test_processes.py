@@ -16,7 +16,9 @@ from torch import distributed
 from maskgit_lab import ranks
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch.processes import OTHER_ENDED, in_processes
+from maskgit_lab.lit import processes
 from maskgit_lab.settings import Hardware
+from two_processes import in_two_ranks
 
 COMMAND = ("train", ["seed=1"])
 OTHER = """
@@ -38,14 +40,48 @@ def fails(message):
     return work
 
 
-def test_the_main_process_says_it_in_a_sentence_and_the_others_are_silent(monkeypatch):
-    gone = fails("[pair.cc:538] Connection closed by peer [127.0.0.1]:1234")
+GONE = "[pair.cc:538] Connection closed by peer [127.0.0.1]:1234"
+
+
+def test_one_process_says_it_in_a_sentence():
     with pytest.raises(UserError, match="another process of this command has ended"):
-        in_processes(Hardware(), COMMAND, lambda: None, gone)
-    monkeypatch.setattr(ranks, "is_main", lambda: False)
+        in_processes(Hardware(), COMMAND, lambda: None, fails(GONE))
+
+
+@pytest.mark.parametrize(
+    ("message", "name", "value", "code"),
+    [
+        (GONE, "maskgit_lab.lit.processes.may_speak", lambda: False, processes.EXIT_OTHER_ENDED),
+        (GONE, "maskgit_lab.lifeline._started_by_us", True, processes.EXIT_OTHER_ENDED),
+        ("shapes do not match", "maskgit_lab.lit.processes.may_speak", lambda: False, 2),
+    ],
+)
+def test_the_others_are_silent(message, name, value, code, monkeypatch):
+    monkeypatch.setattr(name, value)
     with pytest.raises(SystemExit) as stop:
-        in_processes(Hardware(), COMMAND, lambda: None, gone)
-    assert stop.value.code == 1
+        in_processes(Hardware(), COMMAND, lambda: None, fails(message))
+    assert stop.value.code == code
+
+
+@pytest.mark.parametrize("ranks_that_fail", [[0], [1], [0, 1]])
+def test_of_several_processes_one_speaks(tmp_path, ranks_that_fail):
+    """Each error is one of the user's, in one process or in all."""
+
+    def work(_):
+        if ranks.rank() in ranks_that_fail:
+            raise UserError("it is wrong")
+        ranks.barrier()
+        distributed.barrier()
+
+    def run():
+        try:
+            in_processes(Hardware(devices=2, accelerator="cpu"), COMMAND, lambda: None, work)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            sys.exit(2)
+
+    said = in_two_ranks(tmp_path, run)
+    assert said.code != 0 and said.err.count("error: ") == 1 and "it is wrong" in said.err
 
 
 def test_an_error_of_its_own_is_not_hidden():
@@ -93,7 +129,7 @@ def expect_a_sentence(work) -> RuntimeError:
 def test_gloo_words_it_so_where_the_other_has_ended(connected):
     error = expect_a_sentence(lambda: distributed.recv(torch.zeros(1), src=1))
     assert "closed by peer" in str(error)
-    expect_a_sentence(ranks.barrier)  # the same at every later attempt
+    expect_a_sentence(distributed.barrier)  # the same at every later attempt
 
 
 @pytest.mark.parametrize("connected", ["sleeps"], indirect=True)

@@ -7,8 +7,9 @@ from importlib import metadata
 import pytest
 
 from maskgit_lab import config, usage
+from maskgit_lab.errors import UserError
+from maskgit_lab.launch import children
 from maskgit_lab.launch.program import main
-from maskgit_lab.lit import processes
 
 WAYS = {
     "/bin/maskgit-lab": "maskgit-lab train",
@@ -61,8 +62,8 @@ def test_a_wrong_verb_is_a_sentence(program):
     assert program("trian") == (
         2,
         "",
-        "error: trian: there is no such command (did you mean train?); choose one of train, evaluate, sample, report, "
-        "export, clean\n",
+        "error: trian: there is no such command (did you mean train?); choose one of train, evaluate, sample, edit, "
+        "report, export, clean\n",
     )
     assert program("schedule=cosine")[0] == 2
     assert program("--version")[1].strip() == f"maskgit_lab {metadata.version('maskgit_lab')}"
@@ -112,6 +113,31 @@ def test_sweeps_of_the_working_folder_are_found(command, tmp_path):
         ("conf/schedule/mine.yaml", "a: [", "mine.yaml, line 1, is not valid YAML (expected the node content"),
         ("conf/schedule/mine.yaml", "_target_: absent_module.Mine", "No module named 'absent_module'"),
         ("conf/schedule/mine.yaml", "_target_: own_text.Mine", "has no attribute 'Mine'"),
+        (
+            "conf/schedule/mine.yaml",
+            "# @package hydra\nrun: 1\n",
+            "puts its settings among Hydra's own (hydra): remove its",
+        ),
+        ("conf/schedule/mine.yaml", "# @package hydra.job\nname: a\n", "mine.yaml puts its settings among Hydra's own"),
+        ("conf/schedule/mine.yaml", "- a\n- b\n", "conf/schedule/mine.yaml holds no settings: write KEY: VALUE"),
+        ("conf/schedule/mine.yaml", "3\n", "conf/schedule/mine.yaml holds no settings: write KEY: VALUE"),
+        (
+            "conf/schedule/mine.yaml",
+            b"a: \xe4\n",
+            "conf/schedule/mine.yaml is not valid UTF-8 (byte 3): save it in UTF-8",
+        ),
+        (
+            "conf/schedule/mine.yaml",
+            "",
+            "(it names no class): give schedule._target_=MODULE.CLASS",
+        ),
+        ("conf/schedule/mine.yaml", "a: \0", "conf/schedule/mine.yaml is not valid YAML (unacceptable character"),
+        ("conf/schedule/mine.yaml", "defaults: [mine]", "the defaults list of a config leads back to that config"),
+        (
+            "conf/schedule/mine.yaml",
+            "defaults: [override /nogroup: x]",
+            "mine.yaml overrides a group that this",
+        ),
         ("conf/schedule/other.yaml", "", "schedule=mine: there is no such option; choose one of arccos"),
         ("conf", "", "schedule=mine: there is no such option"),
         ("sweeps", "", "schedule=mine: there is no such option"),
@@ -119,7 +145,7 @@ def test_sweeps_of_the_working_folder_are_found(command, tmp_path):
 )
 def test_mistakes_in_the_working_folder_are_sentences(command, tmp_path, file, text, sentence):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / file).write_text(text)
+    (tmp_path / file).write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "own_text.py").write_text("")
     said = command("train", "schedule=mine", "debug=tiny", "logger=none")
     assert said.code == 2 and sentence in said.err and len(said.err.splitlines()) == 1
@@ -138,5 +164,6 @@ def test_a_folder_that_is_gone_is_a_sentence(command, tmp_path, monkeypatch):
 def test_processes_for_devices_need_no_script(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    assert processes.start("trian", [], 2) == 2
+    with pytest.raises(UserError, match=r"of 2\) ended with exit code 2, as shown above"):
+        children.run("trian", [], 2)
     assert "trian: there is no such command" in capfd.readouterr().err

@@ -6,19 +6,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
+from hydra_plugins.maskgit_lab_jobs.launcher import LocalLauncher
+from hydra_plugins.maskgit_lab_jobs.sweeper import JobSweeper
 from maskgit_lab import config
+from maskgit_lab.errors import UserError
 from maskgit_lab.launch.local import LocalJobs
+from maskgit_lab.launch.sweeps import expand_sweep_dir
 from maskgit_lab.runs.folder import RunFolder
 from refusals import expect_refused
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ["exponential", "cubic", "square", "cosine", "linear", "square_root", "logarithmic"]
-EVALUATED = ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds"]
+EVALUATED = ["decode_steps", "temperature_by_steps", "decode_schedule", "guidance", "classifier_seeds", "editing"]
 SWEEPS = {"mask_schedule": "train", "tokenizer_seeds": "train", "table1": "train"} | dict.fromkeys(
     [*EVALUATED, "choose_temperature", "best_temperature", "runtime"], "evaluate"
 )
-JOBS = dict(zip(EVALUATED, (1, 8, 7, 5, 2), strict=True))  # of one checkpoint
+JOBS = dict(zip(EVALUATED, (1, 8, 7, 5, 2, 14), strict=True))  # of one checkpoint
 
 
 @pytest.fixture
@@ -34,6 +39,27 @@ def launched(monkeypatch):
 
     monkeypatch.setattr(LocalJobs, "run", run)
     return seen
+
+
+def test_the_folder_of_the_logs_is_a_path_like_all_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def hydra(folder):
+        cfg = OmegaConf.create({"hydra": {"sweep": {"dir": folder}, "overrides": {"hydra": ["hydra.sweep.dir='~/l'"]}}})
+        OmegaConf.set_readonly(cfg.hydra, True)
+        expand_sweep_dir(cfg)
+        return cfg.hydra
+
+    made = hydra("~/l")
+    assert made.sweep.dir == f"{tmp_path}/l" and made.overrides.hydra == [f"hydra.sweep.dir={tmp_path}/l"]
+    assert hydra("outputs/multirun").sweep.dir == "outputs/multirun"
+    with pytest.raises(UserError, match=r"^hydra.sweep.dir= is not possible: give the path"):
+        hydra("")
+
+
+def test_different_runs_have_a_folder_each(command, launched):
+    expect_refused(command("train", "-m", "run_dir=x", "seed=1,2"), "run_dir=x is one folder of several different runs")
+    assert command("train", "-m", "run_dir=x", "eval.batch_size=8,16").code == 0 and len(launched.jobs) == 2
 
 
 def test_a_model_for_each_schedule_and_seed(command, launched):
@@ -114,7 +140,7 @@ def test_only_what_is_missing_is_run(command, launched, tiny_run, tiny_cache):
     assert "2 jobs, 1 of them finished before" in said.out and [job["run_dir"] for job in launched.jobs] == ["new"]
     launched.jobs.clear()
     said = command("train", "-m", f"run_dir={tiny_run}", *other)
-    assert said.code == 0 and not launched.jobs and "all 1 jobs are finished" in said.out
+    assert said.code == 0 and not launched.jobs and "1 job, 1 of them" in said.out and "the job is finished" in said.out
     command("train", "-m", f"run_dir={tiny_run}", *other, "eval.steps=[3]")  # another run: it will say so itself
     assert len(launched.jobs) == 1
 
@@ -186,14 +212,19 @@ def test_a_temperature_is_chosen_on_one_seed_and_taken_for_all(command, launched
         ("train", ["sweeps=mask_schedule", "sweep.seeds=[]"], "leaves no job"),
         ("train", ["sweeps=decode_steps"], "give python evaluate.py sweeps=decode_steps"),
         ("evaluate", ["sweeps=mask_schedule", "checkpoint=x"], "give python train.py sweeps=mask_schedule"),
-        ("train", ["-m", "model=autoregressive", "schedule=cosine,linear"], "no meaning for model=autoregressive"),
-        ("train", ["-m", "order=raster,spiral"], "order=raster has no meaning for model=maskgit"),
+        ("train", ["-m", "model=autoregressive", "schedule=cosine,linear"], "does not apply to model=autoregressive"),
+        ("train", ["-m", "order=raster,spiral"], "order=raster does not apply to model=maskgit"),
         ("train", ["-m", "model=maskgit,gpt"], "model=gpt: there is no such option"),
         ("train", ["-m", "schedule=cosine,cosin"], "schedule=cosin: there is no such option"),
-        ("train", ["-m", "seed=0,x"], "seed: Value 'x'"),
+        ("train", ["-m", "seed=0,x"], "seed=x is not possible: give a whole number"),
         ("train", ["-m", "seed=interval(0,3)"], "seed=interval(0,3) is a range without steps: give values one by one"),
-        ("train", ["-m", "eval.steps=[2],[0]"], "decoding takes at least 1 step"),
-        ("train", ["sweeps=mask_schedule", "hydra/launcher=slurm"], "hydra/launcher=slurm did not carry out the jobs"),
+        ("train", ["-m", "seed=range(3,0)"], "seed=range(3,0) has no value, which leaves no job"),
+        ("train", ["-m", "seed=range(0,1000000000)"], "a sweep has at most 10,000 jobs, and these are more"),
+        ("train", ["-m", "schedule=glob(x*)"], "schedule=glob(x*) has no value, which leaves no job"),
+        ("train", ["-m", "seed=0,1", "hydra.launcher._target_=os.system"], "one of the options of hydra/launcher"),
+        ("train", ["-m", "seed=0,1", "hydra.sweeper._target_=os.system"], "one of the options of hydra/sweeper"),
+        ("train", ["-m", "eval.steps=[2],[0]"], "eval.steps=[0] is not possible: give whole numbers from 1 to 4096"),
+        ("train", ["sweeps=mask_schedule", "hydra/launcher=slurm"], "hydra/launcher=slurm could not run the jobs"),
         ("train", ["sweeps=mask_schedule", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0 is not possible"),
         ("train", ["sweeps=mask_schedule", "hydra.launcher.gpus=64"], "a job asks for 64 GPUs"),
     ],
@@ -204,13 +235,42 @@ def test_mistakes_are_one_sentence_before_any_job_is_run(command, launched, monk
     assert not launched.jobs
 
 
+@pytest.mark.parametrize(("part", "plugin"), [("sweeper", LocalLauncher(1, None, None)), ("launcher", JobSweeper())])
+def test_hydras_own_are_refused_where_a_config_chooses_them(part, plugin):
+    config = OmegaConf.create({"hydra": {"runtime": {"choices": {f"hydra/{part}": "basic"}}}})
+    with pytest.raises(UserError, match=f"hydra/{part}=basic is not possible: "):
+        plugin.setup(hydra_context=None, task_function=None, config=config)
+
+
+def test_ctrl_c_in_a_sweep(command, launched, monkeypatch):
+    def stop(self, jobs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalJobs, "run", stop)
+    said = command("train", "-m", "seed=0,1")
+    assert said.code == 130
+    assert said.err == "interrupted: jobs that were finished stay finished, and the same command runs what is missing\n"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("sweep:\n  parms: {seed: [0]}\nhydra: {mode: MULTIRUN}\n", "sweep.parms: there is no such setting"),
         ("sweep:\n  params: {sead: [0]}\nhydra: {mode: MULTIRUN}\n", "sead: there is no such setting"),
-        ("sweep: [0]\nhydra: {mode: MULTIRUN}\n", "is not a subclass of SweepConf"),
+        (
+            "sweep: [0]\nhydra: {mode: MULTIRUN}\n",
+            "sweep is a group of settings: give them one by one, as sweep.NAME=VALUE",
+        ),
+        (
+            "sweep:\n  params: {seed: [0, 1]}\n",
+            "sweep.params are for several jobs: give -m too, or write hydra: ",
+        ),
         ("sweep: {params: {seed: [0}\n", "mine.yaml cannot be read"),
+        ("- 1\n", "mine.yaml has no settings: write lines of the form KEY: VALUE"),
+        (
+            "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1'}}}\n",
+            "values go into sweep.params of",
+        ),
     ],
 )
 def test_a_sweep_file_with_a_mistake(command, launched, monkeypatch, tmp_path, text, says):

@@ -1,4 +1,4 @@
-"""The advice that `fit` silences: the patterns match messages of the installed Lightning and torch."""
+"""The advice that a trainer silences: the patterns match messages of the installed Lightning and torch."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
 
-from maskgit_lab.lit.fit import ADVICE
+from maskgit_lab.lit.trainer import ADVICE
 
 
 def train(folder):
     """A training that deserves most of the advice: few batches, no workers, a full folder, a network in eval mode.
 
-    It is resumed without its callback.
+    It is resumed without its callback, and within an epoch.
     """
     (folder / "last.ckpt").touch()
     model = BoringModel()
@@ -31,6 +31,11 @@ def train(folder):
     trainer.save_checkpoint(folder / "whole.ckpt")
     without = Trainer(**settings, enable_checkpointing=False, logger=False)
     without.fit(model, ckpt_path=folder / "whole.ckpt", weights_only=True)
+    steps = ModelCheckpoint(folder / "steps", "{step}", every_n_train_steps=1, save_top_k=-1)
+    Trainer(**settings, callbacks=[steps], logger=False).fit(model)
+    Trainer(**settings, enable_checkpointing=False, logger=False).fit(
+        model, ckpt_path=folder / "steps" / "step=1.ckpt", weights_only=True
+    )
     moved = ModelCheckpoint(folder / "elsewhere")
     moved.load_state_dict(saving.state_dict())
 

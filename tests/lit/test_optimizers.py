@@ -169,7 +169,7 @@ def test_a_schedule_without_a_warm_up_begins_at_once():
 
 REFUSED = {
     "no class": ({"_target_": "torch.optim.Adan"}, "has no attribute 'Adan'"),
-    "no optimizer": ({"_target_": "torch.nn.Linear"}, "_target_ makes no Optimizer"),
+    "no optimizer": ({"_target_": "torch.nn.Linear"}, "_target_ does not make the required Optimizer"),
     "a word": ({"_target_": "adam"}, "not a module and a name in it"),
     "unknown": (
         {"_target_": "torch.optim.SGD", "betas": [0.9, 0.9]},
@@ -190,10 +190,10 @@ def test_another_optimizer_is_refused_in_one_sentence(node, sentence):
 
 
 BAD_SCHEDULES = {
-    "plateau": ({"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}, "follows a metric and not the steps"),
+    "plateau": ({"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau"}, "depends on a metric and not on the step"),
     "needs": ({"_target_": "torch.optim.lr_scheduler.StepLR"}, "step_size"),
     "unknown": ({"_target_": "torch.optim.lr_scheduler.StepLR", "step": 1}, "scheduler.step: there is no such setting"),
-    "no schedule": ({"_target_": "torch.optim.SGD"}, "_target_ makes no LRScheduler"),
+    "no schedule": ({"_target_": "torch.optim.SGD"}, "_target_ does not make the required LRScheduler"),
 }
 
 

@@ -2,7 +2,6 @@
 
 import signal
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ from maskgit_lab.lit.classifier import LitClassifier
 from maskgit_lab.lit.fit import fit, seed_all
 from maskgit_lab.lit.mvtm import LitMVTM
 from maskgit_lab.lit.optimizers import lr_factor
+from maskgit_lab.lit.parts import Part
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.causal import CausalTransformer
 from maskgit_lab.nets.checkpoints import read_checkpoint
@@ -110,15 +110,15 @@ def test_a_training_that_is_killed_at_any_batch_goes_on_bit_for_bit(tmp_path, ha
 
 
 def test_its_loss_is_the_smoothed_cross_entropy_and_its_score_the_exact_nll():
-    module, logged = autoregressive(epochs=1, label_dropout=0.0, lr=1e-12, weight_decay=0.0), []
-    module.log = lambda name, value, **_: logged.append((name, value.item()))
+    module = autoregressive(epochs=1, label_dropout=0.0, lr=1e-12, weight_decay=0.0)
+    module.log = lambda *_, **__: None
     tokens, labels = (torch.stack([codes(12)[i][0] for i in range(12)]), torch.arange(12) % 3)
     with torch.no_grad():
         logits = module.eval().best_net(tokens, labels)
     module.validation_step([tokens, labels], 0)
-    assert logged == [("autoregressive/val_nll", pytest.approx(next_token_cross_entropy(logits, tokens).item()))]
+    assert module.val_nll.compute().item() == pytest.approx(next_token_cross_entropy(logits, tokens).item())
     smoothed = next_token_cross_entropy(logits, tokens, 0.1).item()
-    module._trainer = SimpleNamespace(fit_loop=SimpleNamespace(total_batch_idx=0), global_rank=0)
+    module.part = Part(12, range(12))
     assert module.training_step([tokens, labels], 0).item() == pytest.approx(smoothed)
 
 
@@ -128,7 +128,7 @@ def test_labels_are_dropped_as_often_as_asked_and_alike_after_a_resume():
     module.net.forward = lambda tokens, labels: seen.append(labels) or torch.zeros(*tokens.shape, 12)
     tokens, labels = torch.zeros(400, 9, dtype=torch.int64), torch.arange(400) % 3
     for batch in (0, 1, 1):
-        module._trainer = SimpleNamespace(fit_loop=SimpleNamespace(total_batch_idx=batch), global_rank=0)
+        module.step, module.part = batch, Part(400, range(400))
         module.training_step([tokens, labels], 0)
     share = [(each == module.net.null_label).double().mean().item() for each in seen]
     assert share == pytest.approx([0.25] * 3, abs=0.08) and torch.equal(seen[1], seen[2])
@@ -218,7 +218,7 @@ def test_the_learning_rate_warms_up_and_decays():
     assert [lr_factor(s, 110, cosine) for s in (0, 9, 10, 60, 110)] == pytest.approx([0.1, 1, 1, 0.5, 0])
 
 
-def test_steps_and_ranks_have_different_seeds():
-    seeds = {mix_seeds(seed, rank, step) for seed in range(4) for rank in range(8) for step in range(50)}
+def test_steps_and_parts_have_different_seeds():
+    seeds = {mix_seeds(seed, part, step) for seed in range(4) for part in range(8) for step in range(50)}
     assert len(seeds) == 4 * 8 * 50
     assert len({mix_seeds(5), mix_seeds(5, 0), mix_seeds(5, 0, 0)}) == 3

@@ -133,7 +133,7 @@ def test_a_server_that_goes_away_does_not_hold_the_run(tmp_path, monkeypatch):
         assert time.perf_counter() - start < 12
         (folder,) = (tmp_path / "wandb").glob("run-*-r1")
     assert ["W&B does not answer (no connection to 127.0.0.1)" in said[0], len(said)] == [True, 2]
-    assert said[1].endswith(f"upload the rest later with: `wandb sync --include-online {folder}`")
+    assert said[1].endswith(f"sends the rest later, and so does `wandb sync --include-online {folder}`")
 
 
 def test_checkpoints_and_samples_are_artifacts_if_asked_for(tmp_path):
@@ -179,6 +179,23 @@ def test_an_agent_gets_the_points_of_a_finished_evaluation(command, run, tiny_ca
     assert not {"run", "logger", "run_dir", "seed_fingerprint"} & config.keys() and config["model"] == "maskgit"
     assert config["measured_with"]["n_samples"] == 20 and logged.display_name.startswith("checkpoint=run decode.steps=")
     assert Results(run / "results.jsonl").rows() == before  # measured once
+
+
+def test_a_finished_evaluation_that_wandb_was_not_given_is_sent_by_the_same_command(
+    command, run, tiny_cache, tmp_path, monkeypatch
+):
+    asked = [f"checkpoint={run}", "decode.steps=[2, 3]", "eval.n_samples=20", "eval.metrics=[fid]", "trainer=cpu"]
+    asked += [f"cache_dir={tiny_cache}", "logger=wandb"]
+    with serving() as server, in_use(server.environment, tmp_path):
+        with monkeypatch.context() as broken:
+            broken.setattr(wandb_logger.wandb.Run, "log", lambda *arguments: 1 / 0)
+            first = command("evaluate", *asked)
+        second = command("evaluate", *asked)
+        (logged,) = server.runs.values()
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.count("W&B does not answer (division by zero): the run continues without it") == 1
+    assert [row["eval/steps"] for row in logged.history if "eval/fd_classifier" in row] == [2, 3]
+    assert not list(run.glob("wandb/open-*")) and "W&B" not in second.out
 
 
 @pytest.mark.parametrize("how", [{"WANDB_MODE": "disabled"}, {}])

@@ -94,7 +94,7 @@ def test_runs_are_found_by_their_ids(server):
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"project": "missing"}, "gives no runs of the project lab/missing"),
+        ({"project": "missing"}, "returns no runs of the project lab/missing"),
         ({"project": "empty"}, "the W&B project lab/empty has no points"),
         ({"project": "lab-project", "group": "g"}, "lab/lab-project, group g has no points"),
     ],
@@ -123,5 +123,5 @@ def test_without_an_account_or_a_server_the_error_names_what_is_missing(change, 
 def test_an_account_that_the_server_does_not_know(tmp_path):
     with serving("lab-project") as server, in_use(server.environment, tmp_path):
         server.knows_key = False
-        with pytest.raises(UserError, match="W&B refuses the account"):
+        with pytest.raises(UserError, match=r"127\.0\.0\.1 does not know this account"):
             read_rows("lab-project")

@@ -88,7 +88,7 @@ def test_the_metrics_of_rows_are_in_the_order_of_the_table_each_as_it_was_measur
     [
         (
             "fidd",
-            "choose of fid, sfid, kid, inception_score, precision_recall, cas, nll, nll_bound, memorised, runtime, or",
+            "choose from fid, sfid, kid, inception_score, precision_recall, cas, nll, nll_bound, memorised, runtime",
         ),
         ("nowhere.mine", r"eval.metrics=nowhere.mine is not possible \(No module named 'nowhere'\)"),
         ("maskgit_lab.metrics.scores.nothing", "has no attribute 'nothing'"),

@@ -15,6 +15,7 @@ import yaml
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from records import change_record
 from maskgit_lab.errors import UserError
 from maskgit_lab.fingerprints import file_sha256
 from maskgit_lab.runs.names import CODE, CONFIG, RECORD
@@ -110,8 +111,7 @@ def test_mistakes_are_one_sentence(tiny_run, name, cell, parameters, message):
 def test_the_newest_run_that_is_no_debug_run_is_decoded(run, tmp_path, capsys):
     whole = Path(shutil.copytree(run, tmp_path / "whole"))
     (whole / CONFIG).write_text((whole / CONFIG).read_text().replace("debug: tiny", "debug: null"))
-    record = json.loads((whole / RECORD).read_text()) | {"config": file_sha256(whole / CONFIG)}
-    (whole / RECORD).write_text(json.dumps(record))
+    change_record(whole, config=file_sha256(whole / CONFIG))
     (whole / "results.jsonl").unlink()
     os.utime(run / RECORD, (2e9, 2e9))  # the newest, but a try
     parameters = f"OUTPUTS = {str(tmp_path)!r}"

@@ -11,7 +11,13 @@ from torchvision.transforms import functional as transforms
 from maskgit_lab.errors import UserError
 from maskgit_lab.objectives.adversarial import discriminator_loss, generator_loss, r1_penalty
 from maskgit_lab.objectives.perceptual import LPIPS, ResNet50Loss
-from maskgit_lab.objectives.quantization import codebook_loss, codebook_perplexity, commitment_loss, entropy_loss
+from maskgit_lab.objectives.quantization import (
+    codebook_loss,
+    codebook_perplexity,
+    commitment_loss,
+    entropy_loss,
+    mean_assignment,
+)
 
 
 def test_codebook_and_commitment_differ_only_in_their_gradients():
@@ -29,6 +35,16 @@ def test_entropy_is_lowest_for_certain_and_even_code_usage():
     assert entropy_loss(even, 0.01).item() == pytest.approx(-math.log(8), abs=1e-3)
     assert entropy_loss(collapsed, 0.01).item() == pytest.approx(0, abs=1e-3)
     assert entropy_loss(unsure, 0.01).item() == pytest.approx(0, abs=1e-3)
+
+
+def test_the_gradient_of_the_entropy_loss_over_parts_is_that_of_the_whole():
+    distances = torch.rand(10, 4, requires_grad=True)
+    whole = mean_assignment(distances, 0.3).detach()
+    losses = [entropy_loss(part, 0.3, lambda _: whole) for part in distances.split((3, 7))]
+    by_parts, at_once = 0.3 * losses[0] + 0.7 * losses[1], entropy_loss(distances, 0.3)
+    assert by_parts.item() == pytest.approx(at_once.item())
+    gradients = (torch.autograd.grad(loss, distances)[0] for loss in (by_parts, at_once))
+    assert torch.allclose(*gradients, atol=1e-6)
 
 
 def test_perplexity_counts_equally_used_codes():

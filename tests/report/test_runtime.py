@@ -70,7 +70,7 @@ def test_unusual_steps_have_a_look_of_their_own():
 def test_what_is_printed(capsys):
     say_runtimes(figure(), Terminal())
     out = capsys.readouterr().out
-    assert "seconds an image" in out and "N / 2T, T = 8" in out and "KV cache makes" in out
+    assert "seconds per image" in out and "N / 2T, T = 8" in out and "KV cache makes" in out
 
 
 def test_the_report_has_it_with_or_without_runs(command, tmp_path):
@@ -80,5 +80,5 @@ def test_the_report_has_it_with_or_without_runs(command, tmp_path):
     assert "times as long as MaskGIT" in said.out
     page, text = ((tmp_path / "report" / name).read_text() for name in ("report.html", "report.md"))
     assert "How long decoding takes: 2 layers, width 32" in page and '"runtime-1-3"' in page
-    assert "![Seconds an image over the number of tokens](figures/runtime-1.png)" in text
+    assert "![Seconds per image over the number of tokens](figures/runtime-1.png)" in text
     assert (tmp_path / "report" / "figures" / "runtime-1.png").exists()

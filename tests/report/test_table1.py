@@ -185,7 +185,7 @@ def test_the_notes_say_what_the_spread_and_the_seconds_are():
     text = " ".join(chapter(*both()).notes)
     assert "± is the standard deviation over models: 3 training seeds of one tokenizer, each with 1 draw" in text
     assert "timed on cpu, threads: 1, images at once: 64" in text and "at choice temperature 4.5" in text
-    assert "FD is from 1,437 samples and not 50,000" in text
+    assert "FD is from 1,437 samples instead of 50,000" in text
     others = [*both(decode_seconds_per_image=0.01, timed_on="NVIDIA H100, images at once: 64")]
     assert "different hardware" in " ".join(chapter(*others).notes)
 

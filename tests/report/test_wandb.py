@@ -1,17 +1,22 @@
 """The content of the W&B Report that is saved, held against a stand-in for the server."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from maskgit_lab.ablation.baselines import baselines
+from maskgit_lab.ablation.edits import edit_names, edit_studies, find_edits
+from maskgit_lab.ablation.origins import Origins
 from maskgit_lab.ablation.reading import find_runs, short_names
 from maskgit_lab.ablation.studies import studies
 from maskgit_lab.errors import UserError
-from maskgit_lab.report.chapters import make_report
+from maskgit_lab.report.chapters import Report, make_report
+from maskgit_lab.report.editing import edit_chapters
 from maskgit_lab.report.table1 import TITLE
 from maskgit_lab.runs.results import RESULTS, Results
+from synthetic_runs import add_edits, edit_row
 from wandb_server import ENTITY, ServedRun, in_use, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
@@ -45,13 +50,17 @@ def serve(server, ids, group="mask_schedule"):
     server.runs |= {name: ServedRun(name, PROJECT, group=group) for name in ids}
 
 
-def publish_all(folder: Path, **where) -> None:
+def publish_made(made: Report, folder: Path, **where) -> None:
     from maskgit_lab.report.wandb import publish  # not sooner: wandb-workspaces warns as it is imported
 
+    publish(made, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
+
+
+def publish_all(folder: Path, **where) -> None:
     runs = find_runs(folder)
     known = baselines(runs)
     made = make_report(runs, studies(runs), short_names(runs), bootstrap=50, seed=0, baselines=known)
-    publish(made, str(folder), **({"project": PROJECT, "entity": None, "group": None} | where))
+    publish_made(made, folder, **where)
 
 
 def grids(server) -> list[dict]:
@@ -160,7 +169,7 @@ def test_evaluations_are_part_of_it_under_the_ids_that_wandb_noted(server, sweep
 def test_runs_that_are_not_in_wandb(server, sweep, capsys):
     add_run(sweep, "cosine", 0, features="inception")
     publish_all(sweep)
-    assert "left out, since none of its runs is there: digits, inception" in " ".join(capsys.readouterr().out.split())
+    assert "left out, since none of its runs is in W&B: digits, inception" in " ".join(capsys.readouterr().out.split())
     assert len(grids(server)) == 2
     with pytest.raises(UserError, match=r"none of the runs .* is in the W&B project lab/lab-project"):
         publish_all(sweep, group="another")
@@ -170,7 +179,7 @@ def test_runs_that_are_not_in_wandb(server, sweep, capsys):
 
 
 def test_a_project_that_is_not_there(server, sweep):
-    with pytest.raises(UserError, match="gives no runs of the project lab/missing"):
+    with pytest.raises(UserError, match="returns no runs of the project lab/missing"):
         publish_all(sweep, project="missing")
 
 
@@ -217,3 +226,23 @@ def test_autoregressive_runs_alone_have_a_report(server, tmp_path):
     publish_all(tmp_path / "runs")
     (only,) = grids(server)
     assert chosen(only) == ("name", ["idsequential0"]) and "| autoregressive | here | 9.00 |" in texts(server)[0]
+
+
+def test_edits_are_tables_and_sentences_of_the_same_report(server, tmp_path):
+    serve(server, [add_run(tmp_path / "runs", "cosine", seed) for seed in (0, 1)])
+    for seed in (0, 1):
+        rows = [edit_row("cosine", seed, t, hole=hole) for t in (4, 8) for hole in ("center50", "left50")]
+        add_edits(tmp_path / "runs" / f"cosine{seed}classifier", rows)
+    runs, edited = find_runs(tmp_path / "runs"), find_edits(tmp_path / "runs")
+    every, origins = studies(runs), Origins.of([*runs, *edited])
+    edits = edit_studies(edited, origins)
+    made = make_report(runs, every, short_names(runs), bootstrap=10, seed=0)
+    chapters = edit_chapters(edits, every, edit_names(edits), bootstrap=10, seed=0)
+    publish_made(replace(made, edits=chapters), tmp_path / "runs")
+    (view,) = server.views
+    blocks = json.loads(view["spec"])["blocks"]
+    titles = [block["children"][0]["text"] for block in blocks if block["type"] == "heading"]
+    assert next(title for title in titles if "Edits" in title) == "Edits: does the paper's ablation hold?"
+    assert len([title for title in titles if title.startswith("Edits: inpaint")]) == 2
+    texts = [block["content"] for block in blocks if block["type"] == "markdown-block"]
+    assert any("| MaskGIT | the paper | " in text for text in texts) and any("PSNR is over" in text for text in texts)

@@ -199,7 +199,7 @@ def test_a_command_holds_its_cache_until_it_is_killed(cache):
     for process, each in zip(processes, ready, strict=True):
         process.start()
         assert each.wait(60)
-    assert in_use.is_in_use(cache) and len(list((cache / in_use.FOLDER).iterdir())) == 3
+    assert in_use.is_in_use(cache) and len(list((cache / in_use.FOLDER).iterdir())) == 2
     processes[0].kill()
     processes[0].join()
     assert in_use.is_in_use(cache)
@@ -216,11 +216,11 @@ def test_what_begins_holds_its_cache_and_lets_go_in_the_end(cache):
     run = begin(CommonConf(cache_dir=str(cache)))
     other = run.store.alone()
     run.store.hold()
-    assert in_use.is_in_use(cache) and len(list((cache / in_use.FOLDER).iterdir())) == 2
+    assert in_use.is_in_use(cache) and len(list((cache / in_use.FOLDER).iterdir())) == 1
     del run
     assert in_use.is_in_use(cache)
     del other
-    assert not in_use.is_in_use(cache) and len(list((cache / in_use.FOLDER).iterdir())) == 1
+    assert not in_use.is_in_use(cache) and not any((cache / in_use.FOLDER).iterdir())
 
 
 def test_a_command_waits_while_its_cache_is_cleaned(cache):

@@ -105,8 +105,8 @@ def test_a_distance_of_few_samples_is_marked_and_explained():
         {"steps": t, "n_samples": n, "features": "inception", "fid": 6.18} for t, n in ((8, 999), (9, 50000))
     )
     assert [row[1] for row in table([few, enough])[1]] == ["6.180*", "6.180"]
-    assert "from 999 samples and not 50,000" in footnotes([few, enough])[0] and footnotes([enough]) == []
-    assert "up to as many real images, the classifier has CAS@1 0.990." in footnotes(ROWS)[1]
+    assert "from 999 samples instead of 50,000" in footnotes([few, enough])[0] and footnotes([enough]) == []
+    assert "up to as many real images has CAS@1 0.990." in footnotes(ROWS)[1]
     assert "has CAS@1 0.990; on all real images 0.995." in footnotes([ROWS[0] | {"cas_real_all_top1": 0.995}])[1]
 
 

@@ -25,5 +25,5 @@ def test_halves_until_it_fits_and_keeps_the_order(most, sizes):
 
 
 def test_a_single_image_that_does_not_fit_is_said():
-    with pytest.raises(UserError, match="a single image does not fit the memory of the GPU"):
+    with pytest.raises(UserError, match="a single image does not fit in the GPU's memory"):
         in_parts_that_fit(room_for(0, []), range(8))

@@ -23,6 +23,24 @@ def pipeline(tiny_run):
     return Pipeline.load(tiny_run, device="cpu")
 
 
+def test_numbers_and_arrays_of_numpy_are_numbers(pipeline):
+    wanted = pipeline.sample([3, 7], seed=5, steps=2, batch_size=1, choice_temperature=3.0)
+    found = pipeline.sample(
+        np.array([3, 7]),
+        seed=np.int64(5),
+        steps=np.int64(2),
+        batch_size=np.int32(1),
+        choice_temperature=np.float64(3),
+    )
+    assert (found.tokens == wanted.tokens).all()
+    seeds = [
+        pipeline.sample([3, 7], seed=given, steps=2).tokens
+        for given in ([5, 6], np.array([5, 6]), torch.tensor([5, 6]))
+    ]
+    assert (seeds[0] == seeds[1]).all() and (seeds[0] == seeds[2]).all()
+    assert pipeline.at(np.int64(3)).decoder.steps == 3
+
+
 def test_a_sample_is_the_file_that_the_command_writes(command, tiny_run, pipeline, tmp_path):
     assert (
         command("sample", f"checkpoint={tiny_run}", "classes=[7,3]", "n=3", "out=s", "seed=5", "decode.steps=3").code

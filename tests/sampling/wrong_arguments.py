@@ -17,8 +17,8 @@ sample, fill, logits = pipeline.sample, pipeline.fill, pipeline.logits
 TOKENS = torch.zeros(2, 64, dtype=torch.int64)
 IMAGES = torch.rand(2, 3, 16, 16)
 WRONG = [
-    (lambda: load("absent"), "absent holds no run"),
-    (lambda: load("."), ". holds no run"),
+    (lambda: load("absent"), "absent contains no run"),
+    (lambda: load("."), ". contains no run"),
     (lambda: load("absent.safetensors"), "name its tokenizer's with tokenizer=FILE"),
     (lambda: load("absent.safetensors", "exported/tokenizer.safetensors"), "absent.safetensors is not a network"),
     (lambda: load(FILE, FILE), "holds a transformer, not a tokenizer"),
@@ -37,6 +37,9 @@ WRONG = [
     (lambda: sample([-1]), "there is no class -1"),
     (lambda: sample([3], steps=0), "steps=0 is not possible"),
     (lambda: sample([3], steps=[4, 8]), "steps=[4, 8] is not possible"),
+    (lambda: sample([3], steps=True), "steps=True is not possible"),
+    (lambda: sample([3], steps=4097), "steps=4097 is not possible: give a whole number from 1 to 4096"),
+    (lambda: sample([3], seed="abc"), "seed='abc' is not possible"),
     (lambda: sample([3], seed=-1), "seed=-1 is not possible"),
     (lambda: sample([3], seed=0.5), "seed=0.5 is not possible"),
     (lambda: sample([3], seed=[1, 2]), "there are 2 seeds for 1 images"),
@@ -60,6 +63,7 @@ WRONG = [
     (lambda: sample([3], logits_fn="model"), "logits_fn='model' is not possible"),
     (lambda: sample([3], choice_temperature="hot"), "choice_temperature=hot is not possible: give a number"),
     (lambda: sample([3], choice_temperature=-1.0), "choice_temperature=-1.0 is not possible"),
+    (lambda: sample([3], choice_temperature=1e30), "choice_temperature=1e+30 is not possible: give at most 10000000"),
     (lambda: sample([3], guidance=math.inf), "guidance=inf is not possible"),
     (lambda: fill(TOKENS, [3]), "there are 1 labels for 2 images"),
     (lambda: fill(TOKENS[:, :4], [3, 7]), "tokens are (2, 4): give a tensor of shape (n, 64)"),

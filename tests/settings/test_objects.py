@@ -23,6 +23,7 @@ class Mine(Thing):
     fast: bool = False
     maybe: float | None = None
     parts: list[int] | None = None
+    ratios: tuple[float, ...] = ()
 
     def __post_init__(self):
         if self.size < 0:
@@ -36,6 +37,9 @@ class Other:
 
 def made(size: int) -> Thing:
     return Mine(size)
+
+def switched(size: int, fast=False) -> Thing:
+    return Mine(size, fast=fast)
 
 def unknown(size: int):
     raise AssertionError("it was called")
@@ -60,8 +64,16 @@ def make(kind, target="some_things.Mine", **values):
 
 
 def test_values_arrive_and_whole_numbers_become_floats_where_floats_are_asked_for(Thing):
-    made = make(Thing, size=3, scale=2, name="b", fast=True, maybe=4, parts=[1])
-    assert vars(made) == {"size": 3, "scale": 2.0, "name": "b", "fast": True, "maybe": 4.0, "parts": [1]}
+    made = make(Thing, size=3, scale=2, name="b", fast=True, maybe=4, parts=[1], ratios=[0.5, 2])
+    assert vars(made) == {
+        "size": 3,
+        "scale": 2.0,
+        "name": "b",
+        "fast": True,
+        "maybe": 4.0,
+        "parts": [1],
+        "ratios": [0.5, 2.0],
+    }
     assert type(made.scale) is float and type(made.maybe) is float and type(made.size) is int
     assert make(Thing, size=3, maybe=None).maybe is None
     assert vars(build({"_target_": "some_things.made"}, "part", Thing, size=4)) == vars(make(Thing, size=4))
@@ -72,15 +84,21 @@ def test_values_arrive_and_whole_numbers_become_floats_where_floats_are_asked_fo
     [
         ({"size": 2.5}, "part.size=2.5 is not possible: give a whole number"),
         ({"size": "many"}, "part.size=many is not possible: give a whole number"),
-        ({"size": True}, "part.size=True is not possible: give a whole number"),
-        ({"size": None}, "part.size=None is not possible: give a whole number"),
+        ({"size": True}, "part.size=true is not possible: give a whole number"),
+        ({"size": None}, "part.size=null is not possible: give a whole number"),
         ({"size": 1, "scale": "x"}, "part.scale=x is not possible: give a number"),
-        ({"size": 1, "scale": False}, "part.scale=False is not possible: give a number"),
+        ({"size": 1, "scale": False}, "part.scale=false is not possible: give a number"),
         ({"size": 1, "scale": float("nan")}, "part.scale=nan is not possible: give a finite number"),
         ({"size": 1, "scale": float("inf")}, "part.scale=inf is not possible: give a finite number"),
         ({"size": 1, "maybe": float("nan")}, "part.maybe=nan is not possible: give a finite number"),
         ({"size": 1, "name": 5}, "part.name=5 is not possible: give a text"),
         ({"size": 1, "fast": 1}, "part.fast=1 is not possible: give true or false"),
+        ({"size": 1, "fast": "maybe"}, "part.fast=maybe is not possible: give true or false"),
+        ({"size": 10**23}, "is not possible: give a smaller number"),
+        ({"size": 1, "parts": [1, 1.5]}, r"part.parts=\[1,1.5\] is not possible: give a whole number for each"),
+        ({"size": 1, "parts": [True]}, r"part.parts=\[true\] is not possible: give a whole number for each"),
+        ({"size": 1, "parts": ["a"]}, r"part.parts=\[a\] is not possible: give a whole number for each"),
+        ({"size": 1, "ratios": [float("nan")]}, r"part.ratios=\[nan\] is not possible: give a finite number for each"),
         ({"size": 1, "colour": 1}, "part.colour: there is no such setting"),
         ({"size": -1}, r"part cannot be built \(the size is negative\): change its settings"),
         ({"size": 13}, "13 is an unlucky number: choose another"),
@@ -93,18 +111,24 @@ def test_values_that_make_no_sense_are_refused(Thing, values, said):
     assert "\n" not in str(caught.value)
 
 
+def test_a_default_that_is_true_or_false_makes_a_switch(Thing):
+    assert make(Thing, "some_things.switched", size=1, fast=True).fast is True
+    with pytest.raises(UserError, match=r"^part.fast=maybe is not possible: give true or false$"):
+        make(Thing, "some_things.switched", size=1, fast="maybe")
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("some_things.Other", "part._target_ makes no Thing: name a class or a function that does"),
-        ("some_things.unknown", "part._target_ makes no Thing"),
-        ("os.getcwd", "part._target_ makes no Thing"),
+        ("some_things.Other", "part._target_ does not make the required Thing: name a class or function that does"),
+        ("some_things.unknown", "part._target_ does not make the required Thing"),
+        ("os.getcwd", "part._target_ does not make the required Thing"),
         ("some_things.Absent", r"part cannot be built \(module 'some_things' has no attribute 'Absent'\)"),
         ("nowhere_at_all.Mine", r"part cannot be built \(No module named 'nowhere_at_all'\): change its settings"),
         ("broken_things.Mine", r"part cannot be built \(division by zero\)"),
         ("refusing_things.Mine", "no GPU: buy one"),
         ("Mine", "'Mine' is not a module and a name in it, joined by a dot"),
-        (None, "None is not a module and a name in it"),
+        (None, "it names no class"),
         (5, "5 is not a module and a name in it"),
         ("", "'' is not a module and a name in it"),
         (".Mine", "part cannot be built"),

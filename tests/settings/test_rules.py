@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 
+from maskgit_lab import sizes
 from maskgit_lab.config import SCHEMAS
 from maskgit_lab.errors import UserError
 from maskgit_lab.settings import (
@@ -18,13 +19,16 @@ from maskgit_lab.settings import (
     EvalConf,
     EvaluateConf,
     EvaluateHardware,
+    FeaturesConf,
     Hardware,
     MVTMConf,
     MVTMLoss,
     SweepConf,
     TrainConf,
     checked,
+    measured_edits,
     plain,
+    replaced,
 )
 from maskgit_lab.settings import fields as rules
 
@@ -44,6 +48,7 @@ BASES: dict[str, dict[str, Any]] = {
         "cas": CLASSIFIER,
     },
     "sample": {"checkpoint": "run", "out": "folder"},
+    "edit": {"checkpoint": "run", "out": "folder", "task": "extrapolate", "image": "a.png", "width": 2.0},
     "export": {"checkpoint": "run", "out": "folder"},
     "report": {"runs": "outputs"},
     "clean": {},
@@ -53,22 +58,72 @@ WHOLE, NOT_NEGATIVE = "give a whole number of at least 1", "give a number that i
 FINITE = "give a finite number that is not negative"
 # Values that a type of field refuses, and what a user is told of each.
 REFUSED = {
-    rules.Count: [(0, WHOLE), (-3, WHOLE), (rules.MOST + 1, f"give at most {rules.MOST}")],
-    rules.Images: [(1, "give at least 2"), (rules.MOST + 1, f"give at most {rules.MOST}")],
-    rules.Whole: [(-1, NOT_NEGATIVE)],
+    rules.Count: [
+        (0, WHOLE),
+        (-3, WHOLE),
+        ("abc", "give a whole number"),
+        (1.5, "give a whole number"),
+        (rules.MOST + 1, f"give at most {rules.MOST}"),
+    ],
+    **{
+        bounded: [(0, WHOLE), (True, "give a number"), (most + 1, f"give at most {most}"), (10**30, "give at most")]
+        for bounded, most in {
+            rules.AtOnce: sizes.MOST_AT_ONCE,
+            rules.Draws: sizes.MOST_DRAWS,
+            rules.Nodes: sizes.MOST_NODES,
+            rules.Pictured: sizes.MOST_PICTURED,
+            rules.Pixels: sizes.MOST_SIDE,
+            rules.Resamples: sizes.MOST_RESAMPLES,
+            rules.Samples: sizes.MOST_SAMPLES,
+            rules.StepsPictured: sizes.MOST_STEPS_PICTURED,
+        }.items()
+    },
+    rules.Images: [(1, "give at least 2"), (sizes.MOST_IMAGES + 1, f"give at most {sizes.MOST_IMAGES}")],
+    rules.Several: [(1, "give a whole number of at least 2"), (rules.MOST + 1, f"give at most {rules.MOST}")],
+    rules.Whole: [(-1, NOT_NEGATIVE), (rules.MOST + 1, f"give at most {rules.MOST}")],
+    rules.Operations: [(-1, NOT_NEGATIVE), (10**6, f"give at most {sizes.MOST_OPERATIONS}")],
+    rules.Views: [(-1, NOT_NEGATIVE), (10**9, f"give at most {sizes.MOST_VIEWS}")],
+    rules.Workers: [(-1, NOT_NEGATIVE), (10**6, f"this machine can take {sizes.most_processes()}")],
     rules.Seed: [(-1, "give a whole number from 0 to 4294967295"), (2**32, "from 0 to 4294967295")],
-    rules.Amount: [(-0.1, FINITE), (math.nan, FINITE), (math.inf, FINITE)],
+    rules.Amount: [
+        (-0.1, FINITE),
+        ("abc", "give a number"),
+        (True, "give a number"),
+        (math.nan, FINITE),
+        (math.inf, FINITE),
+        (1e31, "give at most 1e+30"),
+    ],
     rules.Amounts: [([1.0], "at least two different"), ([1.0, 1.0], "two different"), ([-1.0, 2.0], FINITE)],
-    rules.Batches: [([], "give different batch sizes"), ([0], WHOLE), ([8, 8], "give different batch sizes")],
-    rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)],
+    rules.Batches: [([], "give different batch sizes"), ([0], WHOLE), ([8, 8], "give different"), ([10**9], "at most")],
+    rules.Positive: [(value, "give a positive number") for value in (0.0, -1.0, math.nan, math.inf)]
+    + [(1e31, "give at most 1e+30")],
     rules.Share: [(value, "give a number from 0 to below 1") for value in (1.0, -0.1, math.nan)],
     rules.HalfShare: [(value, "give a number from 0 to 0.5") for value in (-0.1, 0.6, math.nan)],
     rules.Areas: [(value, "give two shares up to 1") for value in ([], [0.5], [0.0, 1.0], [0.9, 0.1], [0.5, 1.5])],
     rules.Ratios: [(value, "give two ratios") for value in ([1.0], [0.0, 1.0], [2.0, 1.0], [1.0, math.inf])],
-    rules.Steps: [([], "name at least one"), ([0], "at least 1 step"), ([2, 2], "once"), ([10**6], "at most 100000")],
-    rules.Folder: [("", "name a folder, or leave it out")],
+    rules.Steps: [([], "name at least one"), ([2, 2], "once"), *(([t], "from 1 to 4096") for t in (0, 4097))],
+    rules.PathText: [
+        ("", "give the path of a file or a folder"),
+        (" ", "give the path of a file or a folder"),
+        ("~nobody-of-this-name/a", "~nobody-of-this-name is not a user of this machine: give the whole path"),
+        ("a\0b", "no path has a NUL character"),
+        ("a/" + 256 * "b", "or 255 in one name"),
+        (2050 * "a/", "no path has more than 4095 bytes"),
+    ],
+    rules.FolderName: [
+        *(
+            (name, "give the name of one folder")
+            for name in ("", " ", "a/b", "../../x", "..", ".git", "/x", "a\\b", "~x")
+        ),
+        *((name, "give the name of one folder") for name in ("a\tb", "a\0b")),
+        (256 * "a", "or 255 in one name"),
+    ],
     rules.Threads: [(0, WHOLE), ((os.cpu_count() or 1) + 1, f"this machine has {os.cpu_count()}")],
     rules.Extractor: [("resnet", "choose one of classifier, inception, vgg16, dinov2, resnet56_cifar10")],
+    measured_edits.Task: [
+        ("paint", "choose one of class_edit, inpaint, outpaint"),
+        ("extrapolate", "there is no original to be compared with"),
+    ],
     rules.Precision: [("16", "choose one of 32-true, 16-mixed, bf16-mixed")],
 }
 # The same for fields with a rule of their own.
@@ -78,19 +133,25 @@ OWN = {
     "loss_on": [("none", "choose one of masked, all")],
     "magnitude": [(-1, "give a whole number from 0 to 30"), (31, "give a whole number from 0 to 30")],
     "metrics": [
-        ([], "choose of fid, "),
+        ([], "choose from fid, "),
         (["fid", "fid"], "name every one of them once"),
-        (["fidd"], "choose of fid, "),
+        (["fidd"], "choose from fid, "),
     ],
     "mode": [("on", "choose one of auto, online, offline, none")],
     "accelerator": [("tpu", "choose one of auto, cpu, gpu, cuda, mps")],
     "stage": [("none", "choose one of tokenizer, tokens, mvtm, autoregressive, all")],
     "model": [("gpt", "choose one of maskgit, autoregressive")],
-    "save": [(["jpg"], "choose of npz, png")],
+    "save": [(["jpg"], "choose from npz, png")],
     "classes": [([], "name a class, or leave it out for all"), ([1, 1], "name every class once")],
-    "n": [(0, WHOLE), (10**6 + 1, "give at most 1000000")],
+    "task": [("paint", "choose one of class_edit, inpaint, outpaint, extrapolate")],
+    "variants": [(0, WHOLE), (65, "give at most 64")],
+    "box": [([1, 2, 3], "give the four edges in pixels, [x0,y0,x1,y1]")],
+    "width": [(0.5, "give a number of at least 1"), (math.nan, "at least 1"), (math.inf, "at least 1")],
+    "height": [(0.5, "give a number of at least 1")],
+    "label": [(value, "give the number of a class, or its name") for value in (-1, 1.5, True, "", [3])],
+    "overlap": [(value, "give a number above 0 and below 1") for value in (0.0, 1.0, math.nan)],
+    **{side: [(0.0, "give a positive number"), (1e30, "give at most")] for side in ("left", "right", "up", "down")},
     "seed": [(-1, "give a whole number of at least 0")],  # of report.py
-    "bootstrap": [(0, "give a number of resamples from 1 to a million"), (10**6 + 1, "from 1 to a million")],
 }
 
 
@@ -176,7 +237,14 @@ def test_the_bases_of_these_tests_are_allowed(verb):
             "tokenizer.losses.perceptual=0.1 weighs no loss: give tokenizer/perceptual=lpips or resnet50, or set it",
         ),
         ({"decode": {"steps": 4}}, "decode.steps takes a list: write it as decode.steps=[4]"),
-        ({"decode": {"steps": [4, 0]}}, "decode.steps=[4,0] is not possible: decoding takes at least 1 step"),
+        ({"decode": {"steps": [4, 0]}}, "decode.steps=[4,0] is not possible: give whole numbers from 1 to 4096"),
+        ({"decode": {"steps": [True]}}, "decode.steps=[true] is not possible: give whole numbers from 1 to 4096"),
+        ({"decode": {"steps": [4097]}}, "decode.steps=[4097] is not possible: give whole numbers from 1 to 4096"),
+        ({"classifier": CLASSIFIER | {"augment": {"flip": "maybe"}}}, "classifier.augment.flip=maybe is not possible"),
+        ({"max_images": None, "trainer": {"devices": None}}, "trainer.devices=null is not possible: give a whole"),
+        ({"data": 5}, "data=5 is not possible: give its settings"),
+        ({"sweep": {"seeds": {"a": 1}}}, "sweep.seeds={a:1} is not possible: give a list"),
+        ({"trainer": {"flags": {"num_sanity_val_steps": -5}}}, "trainer.num_sanity_val_steps=-5 is not possible: give"),
         ({"decode": {"steps": []}}, "decode.steps=[] is not possible: name at least one number"),
         ({"sweep": {"seeds": [0, -1]}}, "sweep.seeds=-1 is not possible"),
         ({"sweep": {"params": [1]}}, "sweep.params=[1] is not possible"),
@@ -189,10 +257,26 @@ def test_other_mistakes_are_one_sentence(change, sentence):
 
 
 def test_settings_check_themselves_without_hydra_too():
-    with pytest.raises(UserError, match="choose of fid"):
+    with pytest.raises(UserError, match="choose from fid"):
         EvalConf(metrics=["fidd"])
     with pytest.raises(ValueError, match="give a whole number of at least 1"):
         Hardware(devices=0)
+
+
+@pytest.mark.parametrize("group", ["data", "classifier", "cas"])
+def test_settings_of_a_group_that_has_none_are_refused(group):
+    base = CommonConf(features=FeaturesConf(name="inception"))
+    with pytest.raises(
+        UserError, match=rf"^{group}.seed changes settings of {group}, and there are none: give {group}=N"
+    ):
+        replaced(base, CommonConf, {group: {"seed": 1}})
+
+
+@pytest.mark.parametrize("verb", ["sample", "edit"])
+@pytest.mark.parametrize("steps", [0, -1, 4097, 1.5, "abc", True, [4, 8], math.nan])
+def test_one_number_of_steps_is_checked_by_the_same_rule_everywhere(verb, steps):
+    with pytest.raises(UserError, match=r"^decode.steps=.* is not possible: give a whole number from 1 to 4096$"):
+        checked(SCHEMAS[verb], BASES[verb] | {"decode": {"steps": steps}})
 
 
 def test_defaults_are_the_schemas_and_are_written_once():
@@ -208,8 +292,8 @@ def test_defaults_are_the_schemas_and_are_written_once():
 @pytest.mark.parametrize("verb", SCHEMAS)
 def test_the_primary_configs_repeat_no_default(verb):
     written = yaml.safe_load((ROOT / "conf" / f"{verb}.yaml").read_text())
-    # T of sample.py stands there so that it goes over the list that a decoder's file brings.
-    left_out = ("defaults", "hydra", *(("decode",) if verb == "sample" else ()))
+    # T of edit.py and sample.py stands there so that it goes over the list that a decoder's file brings.
+    left_out = ("defaults", "hydra", *(("decode",) if verb in ("edit", "sample") else ()))
     own = {key: value for key, value in written.items() if key not in left_out}
     defaults = plain(SCHEMAS[verb]())
     assert not [key for key, value in own.items() if defaults[key] == value], "it is the default already"

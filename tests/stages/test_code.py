@@ -17,7 +17,6 @@ OWN = "my_training_code.py"
 
 
 def composed(*overrides: str) -> TrainConf:
-    config.register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return config.typed(compose("train", overrides=list(overrides)), TrainConf)
 

@@ -72,7 +72,7 @@ def make_run(tmp_path):
         )
         (tmp_path / name).mkdir(exist_ok=True)
         own = {"fingerprint": "f", "config": "c", "command": [], "code": "x", "cache": "../cache", "wandb_id": "id"}
-        Record(**own, tokenizer=TokenizerRecord("t.safetensors", weights)).write(tmp_path / name)
+        Record(**own, tokenizer=TokenizerRecord("cache:t.safetensors", weights)).write(tmp_path / name)
         return replace(begin(settings), home=RunFolder(tmp_path / name))
 
     return run
@@ -132,7 +132,7 @@ def test_it_says_what_it_made(data, make_run):
     assert sum(counted) == 10 * 2 + 4
     load_or_encode_tokens(run, data, Pixels())
     (entry,) = (path for path in (run.store.root / "tokens").iterdir() if path.is_dir())
-    made = open_valid(entry)
+    made = open_valid(entry, "make it again")
     assert (made.about["grid"], made.about["largest_code"], made.about["views"]) == ([2, 2], 7, 2)
     assert run.record.tokens == TokensRecord(f"cache:tokens/{entry.name}", made.digest)
 
@@ -149,7 +149,7 @@ def test_by_default_there_are_as_many_views_as_fit_the_augmentation(data, make_r
     run = make_run()
     cache = load_or_encode_tokens(run, replace(data, train=Augmented(data.train.images, data.train.labels)), Pixels())
     assert cache.train.n_views == max(1, n_views) and cache.test.n_views == 1
-    entry = open_valid(run.folder.place(run.record.tokens.path))
+    entry = open_valid(run.folder.place(run.record.tokens.path), "make it again")
     manifest = json.loads((entry.path / "manifest.json").read_text())
     assert manifest["ingredients"]["views"] == entry.about["views"] == n_views
 
