@@ -1,4 +1,4 @@
-"""The paper's runtime figure: seconds an image of MaskGIT, and of an autoregressive model with and without a KV cache.
+"""The paper's runtime figure: seconds per image of MaskGIT, and of an autoregressive model with and without a KV cache.
 
     python benchmarks/runtime.py                                  the paper's size: hours on a CPU, and less on a GPU
     python benchmarks/runtime.py --depth 2 --width 64 --heads 4 --mlp-width 256 --tokenizer-width 32 --threads 1

@@ -1,6 +1,6 @@
 """How far the time of sampling is from that of decoding alone: `python benchmarks/sampling_time.py RUN_DIR`, minutes.
 
-Prints for each T the seconds an image of both, measured in turns in one run, and the first over the second. Sampling
+Prints for each T the seconds per image of both, measured alternately in one run, and their ratio. Sampling
 is what `images_per_second` measures: the first step is shared within a class, and the tokenizer's decoder and the
 transfer of the images are in it. Decoding is `decode_seconds_per_image`: every step runs for every image, and nothing
 else is in the clock.

@@ -54,7 +54,7 @@ def main() -> None:
     times = [(seconds(lambda: vqgan.encode(images), device), seconds(train, device)) for _ in range(arguments.repeats)]
     encode, step = (sorted(column)[len(times) // 2] / batch for column in zip(*times, strict=True))
     print(f"{device.type}, batches of {batch}: encoding an image / a training step on its codes = {encode / step:.2f}")
-    print(f"encoding: {1 / encode:.2f} images a second; {TOKENS * BYTES} bytes an image and view")
+    print(f"encoding: {1 / encode:.2f} images per second; {TOKENS * BYTES} bytes per image and view")
 
 
 if __name__ == "__main__":
