@@ -41,7 +41,7 @@ def flock(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    for name, value in (("BEAT", 0.02), ("SILENCE", 0.3), ("SETTLE", 0.05), ("LONGEST_PAUSE", 0.05)):
+    for name, value in (("BEAT", 0.02), ("SILENCE", 1.0), ("SETTLE", 0.1), ("LONGEST_PAUSE", 0.05)):
         monkeypatch.setattr(module, name, value)
 
 
@@ -100,7 +100,7 @@ def test_what_waits_is_next_and_hears_for_whom_it_waits(path, flock):
     thread.start()
     while not seen:
         time.sleep(0.01)
-    time.sleep(0.35)  # longer than a silence that would end the first
+    time.sleep(1.2)  # longer than a silence that would end the first
     order.append("first")
     first.release()
     thread.join(10)
@@ -112,7 +112,7 @@ def test_what_waits_is_next_and_hears_for_whom_it_waits(path, flock):
     [
         (of_a_killed_process, 0.0, None),
         (lambda: replace(Holder.own(), start="1"), 0.0, None),  # its number is another's now
-        (elsewhere, 1.0, None),
+        (elsewhere, 60.0, None),
         (elsewhere, -9e9, None),  # by a clock that is years ahead
         (elsewhere, 60.0, ""),  # of an earlier version
         (elsewhere, 60.0, "[" * 100_000),
@@ -136,13 +136,13 @@ def test_what_is_alive_is_not_taken_over(path, flock, holder):
 
 
 def test_what_runs_here_without_a_sign_of_life_is_named(path, flock):
-    write(path, Holder.own(), 1.0)
+    write(path, Holder.own(), 60.0)
     with pytest.raises(UserError, match=r"held by process \d+ on .* has not responded .*: end that process"):
         Lease(path).acquire(lambda _: None)
 
 
 def test_of_two_that_take_a_lease_over_one_has_it(path, flock):
-    write(path, elsewhere(), 1.0)
+    write(path, elsewhere(), 60.0)
     held, most = [], []
 
     def take():
@@ -158,6 +158,14 @@ def test_of_two_that_take_a_lease_over_one_has_it(path, flock):
     for thread in threads:
         thread.join(20)
     assert most == [1] * 4
+
+
+def test_who_loses_a_take_over_waits_for_the_winner(path, flock, monkeypatch):
+    write(path, elsewhere(), 60.0)
+    monkeypatch.setattr(Lease, "_take_over", lambda *_: write(path, replace(Holder.own(), host="node8", space="a boot")))
+    monkeypatch.setattr(module, "BEAT", 0.0)  # it has waited for long
+    with pytest.raises(BlockingIOError, match="on node8"), leased(path, refuse):
+        raise AssertionError
 
 
 def test_who_was_taken_over_ends_and_deletes_nothing(path, flock, monkeypatch):

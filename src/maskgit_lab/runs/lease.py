@@ -113,7 +113,7 @@ class Lease:
             found = _Found(_read(file), _age(file, self.path.parent), not _lock(file))
             if not (found.is_free and _is_at(file, self.path) and self._take_over(file, own)):
                 os.close(file)
-                return found
+                return self._try() if found.is_free else found  # if another process was faster, that one has it now
         self._keep(file, own)
         return None
 
