@@ -162,7 +162,8 @@ def test_of_two_that_take_a_lease_over_one_has_it(path, flock):
 
 def test_who_loses_a_take_over_waits_for_the_winner(path, flock, monkeypatch):
     write(path, elsewhere(), 60.0)
-    monkeypatch.setattr(Lease, "_take_over", lambda *_: write(path, replace(Holder.own(), host="node8", space="a boot")))
+    winner = replace(elsewhere(), host="node8")
+    monkeypatch.setattr(Lease, "_take_over", lambda *_: write(path, winner))
     monkeypatch.setattr(module, "BEAT", 0.0)  # it has waited for long
     with pytest.raises(BlockingIOError, match="on node8"), leased(path, refuse):
         raise AssertionError
