@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 from jaxtyping import install_import_hook
@@ -21,8 +21,8 @@ install_import_hook([".".join(file.with_suffix("").parts) for file in WITH_SHAPE
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
-from hydra._internal.hydra import Hydra  # noqa: E402
 
+import composing  # noqa: E402
 from maskgit_lab import config  # noqa: E402
 from maskgit_lab.launch import cli, interruption  # noqa: E402
 from maskgit_lab.metrics import registry  # noqa: E402
@@ -64,19 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _configs() -> Iterator[None]:
-    """Configs are known to Hydra in all tests, and composed once.
-
-    Hydra composes each twice, at first to see whether it sets `hydra.mode`, as sweeps and a user's own may.
-    """
+    """Configs are known to Hydra in all tests, and each choice of them is composed once."""
     for verb in config.SCHEMAS:
         config.register(verb)
-    mode_of = Hydra.get_mode
-
-    def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-        is_set = Path("conf").is_dir() or any(override.startswith(("sweeps=", "hydra")) for override in overrides)
-        return mode_of(self, config_name, overrides) if is_set else None
-
-    with patch.object(Hydra, "get_mode", get_mode):
+    with composing.once():
         yield
 
 

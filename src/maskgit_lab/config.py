@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from hydra.core.config_store import ConfigStore
@@ -65,7 +66,7 @@ def typed(cfg: DictConfig, schema: type[S], overrides: Sequence[str] = ()) -> S:
     taken_out = {override[1:].partition("=")[0] for override in overrides if override.startswith("~")}
     nullable = {name for name, hint in get_type_hints(schema).items() if type(None) in get_args(hint)}
     composed |= dict.fromkeys(taken_out & nullable)
-    fitted = OmegaConf.merge(_open_groups(schema), composed)
+    fitted = OmegaConf.merge(_open_groups(cast(type, schema)), composed)
     values: Any = OmegaConf.to_container(fitted, resolve=True, throw_on_missing=True)
     if schema is TrainConf:
         values["trainer"] = with_flags(values["trainer"], [field.name for field in fields(Hardware)])
@@ -106,12 +107,13 @@ def schema_keys(schema: type, prefix: str = "") -> list[str]:
     return keys
 
 
+@cache
 def _open_groups(schema: type) -> Any:
-    """A schema for Hydra. Groups of `evaluate.py`, `sample.py` and `edit.py` that replace a run's own take any key.
+    """A schema for Hydra, which makes copies of it.
 
-    What is given in them is checked once it is known what it replaces. `trainer` of `train.py` takes any flag of
-    lightning.Trainer, which `Hardware` checks, and an optimizer, a schedule or a perceptual loss the settings of its
-    class.
+    Groups of `evaluate.py`, `sample.py` and `edit.py` that replace a run's own take any key. What is given in them is
+    checked once it is known what it replaces. `trainer` of `train.py` takes any flag of lightning.Trainer, which
+    `Hardware` checks, and an optimizer, a schedule or a perceptual loss the settings of its class.
     """
     node = OmegaConf.structured(schema)
     if schema is TrainConf:
