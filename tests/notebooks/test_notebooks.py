@@ -7,8 +7,9 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import yaml
@@ -28,30 +29,59 @@ STORED = sorted(FOLDER.glob("*.ipynb"))
 Execute = Callable[..., "Shown"]
 
 
-class Shown:
+class Shown(NamedTuple):
     """What an executed notebook shows."""
 
-    def __init__(self, notebook: NotebookNode) -> None:
-        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-        self.text = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
-        self.warnings = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stderr")
-        self.n_pictures = sum("image/png" in o.get("data", {}) for o in outputs)
+    text: str
+    n_pictures: int
+
+
+def stored(name: str, **parameters: object) -> NotebookNode:
+    """A notebook with other parameters."""
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    assert all(f"\n{key}" in f"\n{cell.source}" or f", {key}" in cell.source for key in parameters)
+    cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+    return notebook
 
 
 @pytest.fixture
 def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
-    """Executes a notebook with other parameters; nothing is written beside it or in the home folder."""
+    """Executes a notebook as Jupyter does, without warnings; nothing is written beside it or in the home folder."""
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "jupyter"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def run(name: str, **parameters: object) -> Shown:
-        notebook = nbformat.read(FOLDER / name, as_version=4)
-        (cell,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-        assert all(f"\n{key}" in f"\n{cell.source}" or f", {key}" in cell.source for key in parameters)
-        cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+        notebook = stored(name, **parameters)
         NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
-        return Shown(notebook)
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        said = {end: "".join(o.text for o in outputs if o.get("name") == end) for end in ("stdout", "stderr")}
+        assert said["stderr"] == ""
+        return Shown(said["stdout"], sum("image/png" in output.get("data", {}) for output in outputs))
+
+    return run
+
+
+@pytest.fixture
+def run_through(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Execute:
+    """Runs the cells of a notebook in this process, where nothing has to be imported again."""
+    shown: list[int] = []
+
+    def show() -> None:
+        shown.extend(plt.get_fignums())
+        plt.close("all")
+
+    monkeypatch.setattr(plt, "show", show)
+
+    def run(name: str, **parameters: object) -> Shown:
+        shown.clear()
+        plt.close("all")  # what other tests have left open
+        names: dict[str, Any] = {}
+        for cell in stored(name, **parameters).cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+        return Shown(capsys.readouterr().out, len(shown))
 
     return run
 
@@ -69,7 +99,6 @@ def test_a_stored_notebook_has_no_outputs_and_clean_metadata(path):
 
 def test_one_decoding_is_walked_through(execute, tiny_run):
     shown = execute("one_decoding.ipynb", RUN=str(tiny_run), T=3, CLASS=7)
-    assert shown.warnings == ""
     assert shown.n_pictures == 5
     assert "cosine schedule" in shown.text and "class 7 is '7'" in shown.text
     assert f"folder    {tiny_run}\nname      tiny\nsettings  debug=tiny logger=none" in shown.text
@@ -161,7 +190,6 @@ def ablation(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_ablation_is_read_from_a_folder(execute, ablation):
     shown = execute("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
-    assert shown.warnings == ""
     assert shown.n_pictures == 2
     assert "study 0, debug runs (tiny), of" in shown.text and f"  {ablation / 'linear_1'}: debug=tiny" in shown.text
     assert "study 0: Debug runs (tiny): digits" in shown.text and "seeds 0, 1" in shown.text
@@ -171,7 +199,7 @@ def test_the_ablation_is_read_from_a_folder(execute, ablation):
     assert {name: steps.rstrip("*") for name, steps in best.items()} == dict.fromkeys(best, "2")
 
 
-def test_the_same_ablation_is_read_from_wandb(execute, ablation, monkeypatch):
+def test_the_same_ablation_is_read_from_wandb(run_through, ablation, monkeypatch):
     with serving("lab-project") as server:
         for folder in sorted(ablation.iterdir()):
             history = [
@@ -183,34 +211,35 @@ def test_the_same_ablation_is_read_from_wandb(execute, ablation, monkeypatch):
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("WANDB_MODE", raising=False)
         where = {"SOURCE": "wandb", "PROJECT": "lab-project", "ENTITY": "lab", "GROUP": "sweep"}
-        online = execute("ablation.ipynb", **where, DEBUG=True)
-    assert online.warnings == "" and "the W&B project lab-project, group sweep" in online.text
-    offline = execute("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
+        online = run_through("ablation.ipynb", **where, DEBUG=True)
+    assert "the W&B project lab-project, group sweep" in online.text
+    offline = run_through("ablation.ipynb", RUNS=str(ablation), DEBUG=True)
     (_, first), (_, second) = (shown.text.split("\nschedule ", 1) for shown in (online, offline))
     assert first == second
 
 
-def test_an_ablation_of_one_run_has_no_rank_correlation(execute, tiny_run):
-    shown = execute("ablation.ipynb", RUNS=str(tiny_run), DEBUG=True)
+def test_an_ablation_of_one_run_has_no_rank_correlation(run_through, tiny_run):
+    shown = run_through("ablation.ipynb", RUNS=str(tiny_run), DEBUG=True)
     assert "Kendall's tau-b needs at least 3, so none is given" in shown.text and shown.n_pictures == 2
 
 
-def test_an_autoregressive_decoding_is_walked_through(execute, tiny_autoregressive):
-    shown = execute("one_decoding.ipynb", RUN=str(tiny_autoregressive), CLASS=7)
-    assert shown.warnings == "" and shown.n_pictures == 2
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of torch, which a kernel hides
+def test_an_autoregressive_decoding_is_walked_through(run_through, tiny_autoregressive):
+    shown = run_through("one_decoding.ipynb", RUN=str(tiny_autoregressive), CLASS=7)
+    assert shown.n_pictures == 2
     assert "autoregressive, 8 x 8 tokens" in shown.text and "cosine schedule" not in shown.text
     places = [line.split()[:3] for line in shown.text.split("p(code)\n")[1].splitlines()[:9]]
     assert places[0] == ["1", "0", "0"] and places[8] == ["9", "1", "0"]  # row by row
     assert "and 48 more" in shown.text
 
 
-def test_an_autoregressive_run_stands_beside_the_ablation(execute, tiny_run, tiny_autoregressive, tmp_path):
+def test_an_autoregressive_run_stands_beside_the_ablation(run_through, tiny_run, tiny_autoregressive, tmp_path):
     for run in (tiny_run, tiny_autoregressive):
         (tmp_path / "runs" / run.name).mkdir(parents=True)
         for name in (CONFIG, RECORD, CODE, "results.jsonl"):
             shutil.copy(run / name, tmp_path / "runs" / run.name)
-    shown = execute("ablation.ipynb", RUNS=str(tmp_path / "runs"), DEBUG=True)
-    assert shown.warnings == "" and shown.n_pictures == 2
+    shown = run_through("ablation.ipynb", RUNS=str(tmp_path / "runs"), DEBUG=True)
+    assert shown.n_pictures == 2
     assert "beside them: autoregressive: Debug runs (tiny): digits" in shown.text
     assert "Differences are means over seed 0, which both have" in shown.text
 
