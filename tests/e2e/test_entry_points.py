@@ -76,14 +76,6 @@ def test_a_run_writes_nothing_but_its_folder_and_the_cache(first, folder):
     assert [p.name for p in (folder / "outputs").iterdir()] == ["cache"]
 
 
-def test_an_account_without_a_network_is_offline_too(first, folder):
-    overrides = ("debug=tiny", "max_images=300", "stage=tokenizer", "run_dir=other")
-    away = {"WANDB_API_KEY": "a" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    said = start(folder, "train.py", *overrides, **away)
-    assert said.returncode == 0, said.stderr
-    assert "offline (no connection to 127.0.0.1)" in said.stdout and said.stderr == ""
-
-
 def test_a_mistake_is_one_sentence(folder):
     said = start(folder, "train.py", "schedule=cosin")
     assert said.returncode == 2 and said.stdout == ""
