@@ -19,6 +19,7 @@ EVALUATIONS = {
     "": "give either checkpoint=RUN_DIR, or samples=FOLDER_OR_NPZ",
     "checkpoint=RUN samples=good.npz": "give either checkpoint=RUN_DIR, or samples",
     "checkpoint=nowhere": "nowhere contains no run",
+    "checkpoint=RUN/config.yaml": "config.yaml contains no run: name",
     "checkpoint=RUN decode.steps=[0]": "decode.steps=[0] is not possible",
     "checkpoint=RUN decode.steps=[]": "name at least one number of decoding steps",
     "checkpoint=RUN decode.steps=8": "decode.steps takes a list",

@@ -57,14 +57,14 @@ def check(settings: EvaluateConf) -> tuple[CommonConf, RunFolder | None]:
     if settings.task is not None:
         whole = edit_settings.settings_to_edit(settings, folder, whole)
     check_optimized(settings.optimized_metric, whole, of_edits=settings.task is not None)
+    if isinstance(whole, TrainConf):  # of a run
+        check_decoder(decoder_of(whole)[0], whole)
     return whole, folder
 
 
 def prepare(settings: EvaluateConf) -> Prepared:
     """What is evaluated and how, once everything is checked that can be before a process is started."""
     whole, folder = check(settings)
-    if isinstance(whole, TrainConf):  # of a run
-        check_decoder(decoder_of(whole)[0], whole)
     check_hardware(whole.trainer)
     check_extractors(whole)
     edit_settings.check_lpips(settings.editing.lpips_weights)

@@ -19,6 +19,7 @@ from maskgit_lab.objects import TARGET, locate
 from maskgit_lab.paths import path_of
 from maskgit_lab.runs.folder import RunFolder
 from maskgit_lab.runs.names import CKPT
+from maskgit_lab.runs.record import holds_run
 from maskgit_lab.sampling.pipeline import Pipeline
 from maskgit_lab.sampling.tokenizers import load_tokenizer, tokenizer_file
 from maskgit_lab.sampling.transformers import build_order, build_schedule, load_transformer
@@ -72,8 +73,9 @@ def open_trained(
 
 
 def is_run(path: Path) -> bool:
-    """Whether a `checkpoint=` is a run, by its folder or one of its checkpoints, and not files of its own."""
-    return not (path / TRANSFORMER).is_file() and (path.is_dir() or path.suffix in ("", CKPT))
+    """Whether a `checkpoint=` names a run, by its folder or a file in it, and not files of its own."""
+    is_of_run = path.suffix != Path(TRANSFORMER).suffix and holds_run(path.parent)
+    return not (path / TRANSFORMER).is_file() and (path.is_dir() or path.suffix in ("", CKPT) or is_of_run)
 
 
 def files_of(path: Path, tokenizer: str | None) -> tuple[Path, str | None]:
