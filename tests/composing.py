@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.defaults_list import Overrides
 from hydra._internal.hydra import Hydra
 
@@ -23,10 +24,12 @@ from maskgit_lab import config, usage
 
 MODE_OF = Hydra.get_mode
 LIST = config_loader_impl.create_defaults_list
+LOAD = ConfigRepository.load_config
 COMPOSE = ConfigLoaderImpl._compose_config_from_defaults_list
 REGISTER = config.register_sweeps
 LISTS: dict[str, Any] = {}
 COMPOSED: dict[str, bytes] = {}
+LOADED: dict[str, bytes] = {}
 REGISTERED: list[Path] = []  # folders of sweeps; the files of the last one take the places of others
 
 
@@ -37,6 +40,7 @@ def once() -> Iterator[None]:
         for place, name, by in (
             (Hydra, "get_mode", _mode_of),
             (config_loader_impl, "create_defaults_list", _list),
+            (ConfigRepository, "load_config", _load),
             (ConfigLoaderImpl, "_compose_config_from_defaults_list", _compose),
             (config, "register_sweeps", _register),
         ):
@@ -67,6 +71,15 @@ def _compose(self: ConfigLoaderImpl, defaults: list[Any], repo: Any) -> Any:
     if key not in COMPOSED:
         COMPOSED[key] = pickle.dumps(COMPOSE(self, defaults, repo))
     return pickle.loads(COMPOSED[key])
+
+
+def _load(self: ConfigRepository, config_path: str) -> Any:
+    if not _is_own([config_path]):
+        return LOAD(self, config_path)
+    key = repr((config_path, self.get_sources()))
+    if key not in LOADED:
+        LOADED[key] = pickle.dumps(LOAD(self, config_path))
+    return pickle.loads(LOADED[key])
 
 
 def _register(folder: Path) -> None:
