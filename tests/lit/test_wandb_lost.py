@@ -261,8 +261,8 @@ def test_failures_of_wandb_are_one_line_and_never_an_error():
 
 def test_a_call_that_hangs_does_not_hold_the_run_and_an_unused_guard_ends():
     guard, start = Guard(print), time.perf_counter()
-    guard(lambda: time.sleep(1))
-    assert not guard.end(0.1) and time.perf_counter() - start < 0.5
+    guard(lambda: time.sleep(3))
+    assert not guard.end(0.1) and time.perf_counter() - start < 2
     assert Guard(print).end(5)
 
 
