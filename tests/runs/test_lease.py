@@ -135,6 +135,18 @@ def test_what_is_alive_is_not_taken_over(path, flock, holder):
         raise AssertionError
 
 
+def test_the_copy_of_a_folder_in_use_is_free_once_nobody_renews_it(path, flock):
+    with leased(path, refuse):
+        copy = Path(shutil.copy(path, path.with_name("copy")))
+        assert is_held(copy)  # as when the same file has another number on another mount
+        os.utime(copy, (time.time() - 60,) * 2)
+        with leased(copy, refuse):
+            assert is_held(copy) and is_held(path)
+    write(path, replace(of_a_killed_process(), inode=1))
+    with leased(path, refuse):
+        pass
+
+
 def test_what_runs_here_without_a_sign_of_life_is_named(path, flock):
     write(path, Holder.own(), 60.0)
     with pytest.raises(UserError, match=r"held by process \d+ on .* has not responded .*: end that process"):

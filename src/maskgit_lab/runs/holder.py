@@ -21,12 +21,13 @@ class Holder:
     space: str = ""  # what its number is unique in: a boot of a machine, and a container in it
     start: str = ""  # when the process began, which tells it from a later one with the same number
     token: str = ""
+    inode: int = 0  # of the file that it wrote this into, which tells it from a copy; 0: it is not known
 
     @classmethod
-    def own(cls) -> Holder:
+    def own(cls, inode: int = 0) -> Holder:
         """This process, with a new token."""
         since, pid = time.strftime("%Y-%m-%d %H:%M:%S"), os.getpid()
-        return cls(socket.gethostname(), pid, since, _space(), start_of(pid), secrets.token_hex(8))
+        return cls(socket.gethostname(), pid, since, _space(), start_of(pid), secrets.token_hex(8), inode)
 
     def __str__(self) -> str:
         """As in `process 123 on node7, since 2026-01-31 09:05:07`."""

@@ -44,12 +44,19 @@ class _Found:
 
     holder: Holder
     age: float  # seconds since it was renewed
+    inode: int
     locked: bool = False  # by another process, with `flock`
+
+    @classmethod
+    def of(cls, file: int, folder: Path) -> _Found:
+        """What an open file says; it is locked from then on if nobody else has done so."""
+        return cls(_read(file), _age(file, folder), os.fstat(file).st_ino, not _lock(file))
 
     @property
     def is_free(self) -> bool:
-        """Whether it was left behind."""
-        if self.holder.is_here:
+        """Whether it was left behind, or copied with a folder that was in use."""
+        is_copy = self.holder.inode not in (0, self.inode)
+        if self.holder.is_here and not (self.holder.runs and is_copy):
             return not self.holder.runs
         return not self.locked and self.age > (SILENCE if self.holder.token else BEGINNING)
 
@@ -97,8 +104,8 @@ class Lease:
 
     def _try(self) -> _Found | None:
         """Takes the lease if nobody has it, or else says who has."""
-        own = Holder.own()
         if (file := _created(self.path)) is not None:
+            own = _own(file)
             try:
                 _write(file, own)
             except OSError:  # such as of a full disk
@@ -110,7 +117,7 @@ class Lease:
                 file = os.open(self.path, os.O_RDWR)
             except FileNotFoundError:  # it was let go in between
                 return self._try()
-            found = _Found(_read(file), _age(file, self.path.parent), not _lock(file))
+            found, own = _Found.of(file, self.path.parent), _own(file)
             if not (found.is_free and _is_at(file, self.path) and self._take_over(file, own)):
                 os.close(file)
                 return self._try() if found.is_free else found  # if another process was faster, that one has it now
@@ -149,7 +156,7 @@ def is_held(path: Path) -> bool:
     except OSError as error:
         return error.errno != errno.EROFS  # nobody works on a disk that cannot be written
     try:
-        return not _Found(_read(file), _age(file, path.parent), not _lock(file)).is_free
+        return not _Found.of(file, path.parent).is_free
     finally:
         os.close(file)
 
@@ -219,6 +226,10 @@ def _lock(file: int) -> bool:
     except OSError as error:
         return error.errno not in (errno.EAGAIN, errno.EACCES)
     return True
+
+
+def _own(file: int) -> Holder:
+    return Holder.own(os.fstat(file).st_ino)
 
 
 def _read(file: int) -> Holder:
