@@ -28,6 +28,7 @@ from maskgit_lab import config  # noqa: E402
 from maskgit_lab.launch import cli, interruption  # noqa: E402
 from maskgit_lab.metrics import registry  # noqa: E402
 from maskgit_lab.metrics.pretrained import PRETRAINED  # noqa: E402
+from maskgit_lab.runs import lease  # noqa: E402
 from maskgit_lab.runs.naming import LOCK  # noqa: E402
 from records import change_record  # noqa: E402
 
@@ -89,6 +90,13 @@ def _networks() -> None:
     """A pretrained network, which never changes, is made once for each of its weights."""
     for name, kind in PRETRAINED.items():
         PRETRAINED[name] = cache(kind)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone() -> Iterator[None]:
+    """Nobody on another machine takes over what a killed process left, so that nobody has to wait for that."""
+    with patch.object(lease, "SETTLE", 0.05):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
