@@ -245,10 +245,9 @@ def _codes(run: Run[CommonConf], trained: Trained) -> TokenCache | None:
     path = run.folder.place(record.path)
     if not path.is_dir():
         return None
-    advice = f"delete that folder and {run.folder.again} to make it again"
-    open_valid(path, advice)
+    open_valid(path, run.folder.remedy)
     pipeline = trained.pipeline
-    return open_codes(path, pipeline.tokenizer.codebook_size, len(pipeline.class_names), advice)
+    return open_codes(path, pipeline.tokenizer.codebook_size, len(pipeline.class_names), run.folder.remedy)
 
 
 def _known_codes(run: Run[CommonConf], codes: TokenCache | None) -> KnownCodes | None:

@@ -112,6 +112,11 @@ class RunFolder:
         places = [f"run_dir={self.path}", f"cache_dir={self.cache}"]
         return f"give `python train.py {shlex.join([*self.record.command, *places])}`"
 
+    @property
+    def remedy(self) -> str:
+        """How to replace a damaged folder of its cache, as the end of a sentence that names the folder."""
+        return f"delete that folder and {self.again} to make it again"
+
     def picture(self, name: str) -> Path:
         """Path of a picture, in a folder that exists."""
         (self.path / "pictures").mkdir(exist_ok=True)

@@ -36,7 +36,7 @@ def load_or_encode_tokens(run: Run[TrainConf], data: ImageData, tokenizer: Token
     assert run.record.tokenizer is not None
     identity = {"tokenizer": run.record.tokenizer.weights, "data": data.fingerprint}
     recorded, path = run.record.tokens, run.settings.tokens.path
-    advice = f"delete that folder and {run.folder.again} to make it again"
+    advice = run.folder.remedy
     if recorded is not None and ranks.share(is_valid(run.folder.place(recorded.path))):
         entry = open_valid(run.folder.place(recorded.path), advice)
         _check_same(entry, identity)
