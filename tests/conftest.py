@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -24,12 +23,12 @@ import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
 
 import composing  # noqa: E402
+from copies import copy_of  # noqa: E402
 from maskgit_lab import config  # noqa: E402
 from maskgit_lab.launch import cli, interruption  # noqa: E402
 from maskgit_lab.metrics import registry  # noqa: E402
 from maskgit_lab.metrics.pretrained import PRETRAINED  # noqa: E402
 from maskgit_lab.runs import lease  # noqa: E402
-from maskgit_lab.runs.naming import LOCK  # noqa: E402
 from records import change_record  # noqa: E402
 
 torch.set_num_threads(1)  # as fast for such small networks, and far faster on a machine that does other things too
@@ -180,7 +179,7 @@ def autoregressive(tiny_autoregressive: Path, tiny_cache: Path, tmp_path: Path) 
 
 def copied(run: Path, cache: Path, to: Path) -> Path:
     """A copy of a run, which goes on with a cache at a fixed place."""
-    copy = Path(shutil.copytree(run, to, ignore=shutil.ignore_patterns(LOCK)))  # another test may be reading the run
+    copy = copy_of(run, to)
     change_record(copy, cache=str(cache))
     return copy
 

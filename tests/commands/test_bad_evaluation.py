@@ -1,7 +1,5 @@
 """Every mistake of a user of `evaluate.py` gets one sentence, a non-zero exit and no traceback, and costs nothing."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import save_file
 
+from copies import copy_of
 from maskgit_lab.errors import UserError
 from maskgit_lab.launch.sentences import sentence
 from maskgit_lab.settings import EvaluateConf
@@ -132,7 +131,7 @@ def test_evaluate_settings(command, tiny_run, tiny_cache, tmp_path, settings):
 
 
 def test_evaluate_needs_a_run_that_has_begun_and_that_nobody_works_in(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     with FileLock(tmp_path / "run" / ".lock"):
         said = command("evaluate", "checkpoint=run", "logger=none", f"cache_dir={tiny_cache}", "decode.steps=[2]")
     expect_refused(said, "another process is working in run")

@@ -1,7 +1,6 @@
 """Every mistake of a user's gets one sentence, a non-zero exit and no traceback, and costs them nothing."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
+from copies import copy_of
 from maskgit_lab.nets.checkpoints import seal
 from maskgit_lab.runs.names import LAST
 from records import change_record, read_record, write_record
@@ -161,7 +161,7 @@ def test_a_run_dir_of_a_different_run_is_left_as_it_is(command, tiny_run, tiny_c
 
 
 def test_a_run_in_use_is_left_alone(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     with FileLock(tmp_path / "run" / ".lock"):
         said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     expect_refused(said, "another process is working in run")
@@ -173,7 +173,7 @@ BEGUN = ("fingerprint", "config", "command", "code", "cache", "wandb_id")  # wha
 @pytest.fixture
 def spoilt(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run whose training is not recorded as done, to be spoilt by a test."""
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     record = read_record(tmp_path / "run")
     write_record(tmp_path / "run", {key: record[key] for key in BEGUN})
     return tmp_path / "run"
@@ -266,7 +266,7 @@ def test_sample_settings(command, tiny_run, tmp_path, settings):
 
 
 def test_sample_notices_a_changed_config_and_a_lost_tokenizer(command, tiny_run, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     text = (tmp_path / "run" / "config.yaml").read_text()
     for wrong, sentence in [(text.replace("width: 16", "width: 32"), "was changed"), ("trainer: 5", "was changed")]:
         (tmp_path / "run" / "config.yaml").write_text(wrong)

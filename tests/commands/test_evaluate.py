@@ -1,12 +1,12 @@
 """`evaluate.py` from end to end, at a tiny size."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from copies import copy_of
 from evaluations import QUIET, UNLIKE, floors, interrupted_once, npz, rows
 from maskgit_lab.sampling.pipeline import Pipeline
 from two_processes import in_two_processes
@@ -139,7 +139,7 @@ def test_samples_can_be_saved_after_they_were_measured_and_once_only(command, ru
 
 
 def test_damaged_codes_are_not_measured_and_lost_ones_are_said(command, run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_cache, tmp_path / "cache")
+    copy_of(tiny_cache, tmp_path / "cache")
     record = json.loads((run / "run.json").read_text())
     codes = tmp_path / "cache" / "tokens" / Path(record["tokens"]["path"]).name
     asked = [

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import maskgit_lab
+from copies import copy_of
 from maskgit_lab import code
 from maskgit_lab.ablation.curves import curves
 from maskgit_lab.ablation.reading import Seeds, find_runs
@@ -238,8 +239,8 @@ def test_an_edit_of_a_class_of_the_users_own_is_noticed(command, tiny_cache, tmp
 
 
 def test_a_run_and_its_cache_can_be_moved(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_cache, tmp_path / "place" / "cache")
-    run = Path(shutil.copytree(tiny_run, tmp_path / "place" / "runs" / "tiny"))
+    copy_of(tiny_cache, tmp_path / "place" / "cache")
+    run = copy_of(tiny_run, tmp_path / "place" / "runs" / "tiny")
     assert str(tiny_cache) not in (run / "run.json").read_text() and str(tiny_cache) not in str(RunFolder(run).cache)
     assert command("sample", f"checkpoint={run}", "n=1", "out=samples").code == 0
     assert (said := command("evaluate", f"checkpoint={run}", "decode.steps=[3]", *QUIET)).code == 0, said.err
@@ -253,11 +254,11 @@ def test_a_run_and_its_cache_can_be_moved(command, tiny_run, tiny_cache, tmp_pat
 def test_a_cache_elsewhere_is_found_by_its_name_and_a_missing_one_is_a_sentence(
     command, tiny_run, tiny_cache, tmp_path
 ):
-    run = Path(shutil.copytree(tiny_run, tmp_path / "some" / "where" / "alone"))
+    run = copy_of(tiny_run, tmp_path / "some" / "where" / "alone")
     said = command("sample", f"checkpoint={run}", "n=1", "out=samples")
     expect_refused(said, "is missing: name the cache that has it with cache_dir=FOLDER, or give `python train.py")
     assert "debug=tiny" in said.err and f"run_dir={run}" in said.err and not (tmp_path / "samples").exists()
-    shutil.copytree(tiny_cache, tmp_path / "far")
+    copy_of(tiny_cache, tmp_path / "far")
     assert command("sample", f"checkpoint={run}", "n=1", "out=samples", "cache_dir=far").code == 0
     assert command("export", f"checkpoint={run}", "out=exported", "cache_dir=far").code == 0
 
@@ -391,7 +392,7 @@ def test_the_same_weights_measured_by_three_commands_are_one_point(command, run,
 
 
 def test_a_cache_entry_of_other_code_is_made_again_and_the_old_one_stays(command, tiny_run, tiny_cache, edit):
-    shutil.copytree(tiny_cache, "cache")
+    copy_of(tiny_cache, "cache")
     before = set(Path("cache/tokenizer").iterdir())
     old = "cache/" + json.loads((tiny_run / "run.json").read_text())["tokenizer"]["path"].removeprefix("cache:")
     edit("objectives/quantization.py", "\nEDITED = 1\n")
@@ -511,7 +512,7 @@ def test_a_damaged_record_is_not_taken_for_another_run(command, tiny_cache, tmp_
 
 
 def test_a_damaged_number_in_the_cache_is_not_used(command, run, tiny_cache):
-    shutil.copytree(tiny_cache, "cache")
+    copy_of(tiny_cache, "cache")
     for manifest in Path("cache/likelihood").glob("*/manifest.json"):
         manifest.write_text(manifest.read_text().replace('"nll": 3.', '"nll": 1.'))
     said = command("evaluate", f"checkpoint={run}", "decode.steps=[3]", "eval.metrics=[nll]", *QUIET, "cache_dir=cache")

@@ -1,11 +1,11 @@
 """`train.py` from end to end, at a tiny size."""
 
 import json
-import shutil
 
 import torch
 import yaml
 
+from copies import copy_of
 from maskgit_lab.masking import schedules
 from maskgit_lab.masking.schedules import Schedule
 from maskgit_lab.runs.folder import RunFolder
@@ -91,7 +91,7 @@ def test_from_nothing_the_same_seed_gives_the_same_tokenizer(command, tiny_cache
 
 
 def test_an_interrupted_run_goes_on_with_what_is_missing(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     change_record(tmp_path / "run", measured={}, pictures=None)
     lines = (tmp_path / "run" / "results.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "run" / "results.jsonl").write_text("".join(lines[:3]) + lines[3][:40])  # two are of held-out images
@@ -111,7 +111,7 @@ def test_a_run_that_was_killed_as_it_began_can_begin_again(command, tiny_cache, 
 
 
 def test_what_was_deleted_from_a_finished_run_is_made_again(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
+    copy_of(tiny_run, tmp_path / "run")
     (tmp_path / "run" / "pictures" / "curve.png").unlink()
     said = command("train", "debug=tiny", "logger=none", f"cache_dir={tiny_cache}", "run_dir=run")
     assert said.code == 0 and "there is nothing to do" not in said.out
@@ -120,7 +120,7 @@ def test_what_was_deleted_from_a_finished_run_is_made_again(command, tiny_run, t
 
 
 def test_a_damaged_token_cache_is_made_again_and_said_to_be(command, tiny_run, tiny_cache, tmp_path):
-    shutil.copytree(tiny_cache, tmp_path / "cache")
+    copy_of(tiny_cache, tmp_path / "cache")
     codes = next((tmp_path / "cache" / "tokens").glob("*/train-*.safetensors"))
     whole = codes.read_bytes()
     codes.write_bytes(whole[:-7] + b"\0" * 7)
