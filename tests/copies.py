@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from maskgit_lab.runs import housekeeping, in_use
+from maskgit_lab.runs import in_use
 from maskgit_lab.runs.naming import LOCK
+from maskgit_lab.runs.store import SCORING
 
-TRANSIENT = (LOCK, "*.lock", "*.partial", "*.now", in_use.FOLDER, housekeeping.SCORING)  # of the processes that work there
+# What processes leave while they work.
+TRANSIENT = (LOCK, "*.lock", "*.partial", "*.now", in_use.FOLDER, SCORING)
 
 
 def copy_of(folder: Path, to: Path | str, *without: str) -> Path:

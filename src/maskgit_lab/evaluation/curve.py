@@ -40,6 +40,7 @@ from maskgit_lab.runs.results import (
     table,
 )
 from maskgit_lab.runs.run import Run
+from maskgit_lab.runs.store import SCORING
 from maskgit_lab.sampling.drawing import draw_tiles
 from maskgit_lab.sampling.files import save_samples, saved_path
 from maskgit_lab.settings import CommonConf
@@ -47,7 +48,6 @@ from maskgit_lab.stages.classifier import cas_identity, classification_accuracy_
 
 UNFINISHED = "evaluation"  # the folder of points that are not finished
 MOST_NAMED = 20  # points that are named at the start
-SCORING = "scoring"  # the same in the store, where there is no folder of results
 
 
 @dataclass(frozen=True, kw_only=True)

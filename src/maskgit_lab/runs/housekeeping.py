@@ -26,10 +26,9 @@ from maskgit_lab.runs.lease import is_held
 from maskgit_lab.runs.names import CHECKPOINTS, RECORD
 from maskgit_lab.runs.naming import LOCK
 from maskgit_lab.runs.record import parsed
-from maskgit_lab.runs.store import MANIFEST
+from maskgit_lab.runs.store import MANIFEST, SCORING
 from maskgit_lab.settings import MODELS
 
-SCORING = "scoring"  # shards of evaluations that have not ended, in the cache
 FINGERPRINT = re.compile(rf"[0-9a-f]{{{LENGTH}}}")
 MENTIONED = re.compile(rf"[\w-]+/{FINGERPRINT.pattern}(?![\w-])")
 DAMAGED = f"damaged: its {RECORD} cannot be read"

@@ -26,6 +26,7 @@ from maskgit_lab.runs.holder import Holder
 from maskgit_lab.runs.lease import Lease, leased
 
 WEIGHTS = "model.safetensors"  # of a network
+SCORING = "scoring"  # the folder of evaluations that have not ended, where they have no folder of results
 MANIFEST = "manifest.json"
 T = TypeVar("T")
 
