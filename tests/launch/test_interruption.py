@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_a_second_ctrl_c_does_not_wait_for_what_is_cleaned_up(monkeypatch):
         finally:
             signal.raise_signal(signal.SIGINT)
     assert caught.value.signal == signal.SIGINT
+
+
+def test_a_signal_that_arrives_in_a_destructor_is_not_lost(capsys):
+    class Closing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as caught, interruption.raised():
+        Closing()
+        time.sleep(10)
+    assert caught.value.signal == signal.SIGTERM and capsys.readouterr().err == ""
 
 
 def test_handlers_of_others_stay():

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from maskgit_lab import lifeline
 from maskgit_lab.errors import Interrupted, first_line
@@ -24,6 +24,7 @@ from maskgit_lab.placement import BY_HAND, placement
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 REQUEUES = (signal.SIGUSR1, signal.SIGUSR2)
 AGAIN_SECONDS = 1.0  # after which a second Ctrl-C is one, and not the same from a terminal and a parent
+AWAY_SECONDS = 0.01  # after which a destructor should have ended; a longer one gets the signal another time
 SCONTROL_SECONDS = 15
 EXIT_SIGNAL = 128
 _last = 0.0  # when the last signal was heeded
@@ -42,11 +43,28 @@ def raised() -> Iterator[None]:
     mine = [each for each, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     for each in mine:
         signal.signal(each, _handler_of(os.getpid()))
+    hook = sys.unraisablehook
+    sys.unraisablehook = _sent_again(hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for each in mine:
             signal.signal(each, before[each])
+
+
+def _sent_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Sends a signal once more where Python drops what its handler raised, as in the destructor of some object."""
+
+    def dropped(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            hook(unraisable)
+            return
+        sender = threading.Timer(AWAY_SECONDS, os.kill, (os.getpid(), unraisable.exc_value.signal))
+        sender.daemon = True
+        sender.start()
+
+    return dropped
 
 
 def _handler_of(process: int) -> Callable[[int, FrameType | None], None]:
