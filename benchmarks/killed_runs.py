@@ -35,6 +35,7 @@ FIXED = ("logger=none", "trainer=cpu", "trainer.threads=1")
 MARK = "KILLED_RUN"  # in the environment of every process of a command
 SPEEDS = re.compile("images_per_second|checksum|commit|clean")  # these may differ
 DONE = r"^cost  |^sweep  .*\bfinished$"  # the last lines of a command
+SENTENCE = re.compile(r"^(?:error: |interrupted).*$", re.MULTILINE)  # on how a command ended
 PATIENCE = 10.0  # seconds, after which nothing is left
 SAVING = 20.0  # seconds more for a command that is asked to end
 
@@ -139,7 +140,9 @@ class Command:
         killed = [number for number in death.chosen(process, mark) if _kill(number, death.number)]
         if not killed or self._is_done():
             print("    it had finished before", flush=True)
-            return [] if process.wait() in (0, -death.number) else [f"it failed: {self.log.read_text()}"]
+            code, said = process.wait(), self.log.read_text(errors="replace")
+            is_said = death in OF_RANKS[:2] and len(SENTENCE.findall(said)) == 1  # of a rank that was about to end
+            return [] if code in (0, -death.number) or is_said else [f"it failed: {said}"]
         begin = time.monotonic()
         while process.poll() is None or processes(mark):
             if time.monotonic() - begin > death.patience:
@@ -169,7 +172,7 @@ class Command:
         if "Traceback" in said:
             found.append(f"it printed a traceback: {said}")
         speaks = death.number == signal.SIGTERM or death in OF_RANKS[:2]
-        sentences = re.findall(r"^(?:error: |interrupted).*$", said, re.MULTILINE)
+        sentences = SENTENCE.findall(said)
         if speaks and len(sentences) != 1:
             found.append(f"it printed {len(sentences)} sentences: {sentences}")
         for each in sentences:

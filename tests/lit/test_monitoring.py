@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ from maskgit_lab.lit.monitoring.measures import (
 )
 from maskgit_lab.lit.monitoring.watched import Watched
 from maskgit_lab.lit.mvtm import LitMVTM
+from maskgit_lab.lit.parts import Part
+from maskgit_lab.lit.progress import StageBar
 from maskgit_lab.lit.tokenizer import LitTokenizer
 from maskgit_lab.masking.schedules import Cosine
 from maskgit_lab.nets.discriminator import Discriminator
@@ -146,6 +149,23 @@ def test_a_line_for_each_epoch_where_there_is_no_terminal(tmp_path, is_terminal)
     assert [lines[0][i] for i in (2, 4, 6, 9, 10)] == ["loss", "val_nll", "lr", "images/s", "eta"]
     assert "eta" not in lines[1]
     assert float(lines[0][5]) == pytest.approx(rows_of(tmp_path / "metrics.csv")[1]["mvtm/val_nll"], rel=1e-3)
+
+
+def test_the_line_of_an_epoch_has_the_mean_over_the_images_of_this_process():
+    out, module = io.StringIO(), mvtm(epochs=1)
+    module.total_steps, module.with_these_parts = (lambda: 2), list
+    trainer = SimpleNamespace(
+        global_step=0, current_epoch=0, world_size=2, num_training_batches=2, callback_metrics={}, optimizers=[]
+    )
+    bar = StageBar(Terminal(Console(file=out, soft_wrap=True)), "t", in_lines=True)
+    bar.on_train_start(trainer, module)
+    bar._lr = 0.1
+    for batch, loss in enumerate((1.0, 3.0)):  # of 13 images in batches of 8, this process has 4 and 4
+        module.part = Part.of_step(13, 4, 1, 2, 0, batch, 2)
+        bar.on_train_batch_end(trainer, module, module.of_part(torch.tensor(loss)), [torch.zeros(4)], batch)
+    bar.on_train_epoch_end(trainer, module)
+    bar.on_train_end(trainer, module)
+    assert out.getvalue().split()[:4] == ["epoch", "1/1", "loss", "2"]
 
 
 def test_a_training_without_an_audience_prints_nothing(capsys):

@@ -119,7 +119,7 @@ def test_its_loss_is_the_smoothed_cross_entropy_and_its_score_the_exact_nll():
     assert module.val_nll.compute().item() == pytest.approx(next_token_cross_entropy(logits, tokens).item())
     smoothed = next_token_cross_entropy(logits, tokens, 0.1).item()
     module.part = Part(12, range(12))
-    assert module.training_step([tokens, labels], 0).item() == pytest.approx(smoothed)
+    assert module.training_step([tokens, labels], 0)["loss"].item() == pytest.approx(smoothed)
 
 
 def test_labels_are_dropped_as_often_as_asked_and_alike_after_a_resume():

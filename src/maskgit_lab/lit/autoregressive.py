@@ -43,7 +43,7 @@ class LitAutoregressive(TransformerModule):
         self.label_smoothing = label_smoothing
         self.label_dropout = label_dropout
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         tokens_BN, labels_B = batch
         labels_B = self._drop_labels(labels_B, self.label_dropout, self._step_generator(LABELS))
@@ -53,7 +53,7 @@ class LitAutoregressive(TransformerModule):
         self.log("autoregressive/loss", loss)
         if self.watched:
             self.log("autoregressive/accuracy", (logits_BNK.argmax(-1) == tokens_BN).float().mean())
-        return loss * self.part.factor
+        return self.of_part(loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The exact NLL of held-out codes, in nats per token."""

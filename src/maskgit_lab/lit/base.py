@@ -23,6 +23,7 @@ from maskgit_lab.seeds import mix_seeds
 from maskgit_lab.settings import Optim
 
 DROPOUT_PARTS = "dropout_parts"  # in a checkpoint
+MEAN = "mean"  # in what a training step returns: its loss as users are shown it, a mean over this process's images
 Batch = Sequence[Tensor]  # what a DataLoader makes of (inputs, label) items
 
 
@@ -109,6 +110,10 @@ class TrainedModule(LightningModule):
         if self.part.n_parts == 1 or self.draws_apart:
             return nullcontext()
         return WholeBatchDropout(self.part, mix_seeds(self.seed, 0, self.step))
+
+    def of_part(self, loss: Tensor) -> dict[str, Tensor]:
+        """What a training step returns, of the mean loss over the images of its part."""
+        return {"loss": loss * self.part.factor, MEAN: loss.detach()}
 
     @property
     def _data(self) -> SeededData:

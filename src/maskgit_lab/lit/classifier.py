@@ -45,12 +45,12 @@ class LitClassifier(TrainedModule):
         self.top5 = MulticlassAccuracy(n_classes, average="micro", top_k=top_k, sync_on_compute=together)
         self.val_loss = ValidationMean(together)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The cross-entropy of images (B, 3, H, W) in [0, 1] and labels (B,)."""
         images, labels_B = batch
         with self.same_dropout():
             logits_BC = self.net(images)
-        return F.cross_entropy(logits_BC, labels_B, label_smoothing=self.label_smoothing) * self.part.factor
+        return self.of_part(F.cross_entropy(logits_BC, labels_B, label_smoothing=self.label_smoothing))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accuracy on real held-out images, and the cross-entropy, which shows it if the training diverged."""

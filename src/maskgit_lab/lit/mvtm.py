@@ -42,7 +42,7 @@ class LitMVTM(TransformerModule):
         self.schedule = schedule
         self.loss = loss
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The smoothed cross-entropy of a batch of codes (B, N) and labels (B,)."""
         tokens_BN, labels_B = batch
         options, generator = self.loss, self._step_generator(MASKS)
@@ -56,7 +56,7 @@ class LitMVTM(TransformerModule):
         if self.watched:
             measures = masked_measures(logits_BNK, tokens_BN, mask_BN, options.label_smoothing)
             self.log_dict({f"mvtm/{name}": value for name, value in measures.items()})
-        return loss * self.part.factor
+        return self.of_part(loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The NLL of held-out codes, with the same masks at every call."""

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskgit_lab.console import Terminal
-from maskgit_lab.lit.base import TrainedModule
+from maskgit_lab.lit.base import MEAN, TrainedModule
 from maskgit_lab.runs.costs import add_images
 
 
@@ -47,8 +47,9 @@ class StageBar(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts to count."""
         self._epoch_began = self._trained = time.perf_counter()
-        self._items, self._is_validated = 0, False
-        self._losses: list[torch.Tensor] = []  # on the device, which then need not be waited for
+        self._items, self._own, self._is_validated = 0, 0, False
+        self._losses: list[torch.Tensor] = []  # sums over images, on the device, which then need not be waited for
+        self._counted = 0  # images in these sums
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Keeps the learning rate, before the schedule goes on."""
@@ -59,14 +60,16 @@ class StageBar(Callback):
     ) -> None:
         """Advances the bar, and counts the images."""
         add_images(len(batch[0]))
-        loss = outputs.get("loss") if isinstance(outputs, dict) else None
+        loss = outputs.get(MEAN) if isinstance(outputs, dict) else None
+        self._own += len(self._module.part.rows)
         if self.has_bar:
             steps = int(self._module.ends_step(batch_idx))
             self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")
-        if self.in_lines and loss is not None:
-            self._losses.append(loss)
-            self._items += len(batch[0]) * trainer.world_size
-            self._trained = time.perf_counter()
+        self._items += len(batch[0]) * trainer.world_size
+        self._trained = time.perf_counter()
+        if loss is not None:
+            self._losses.append(loss * self._own)
+            self._counted, self._own = self._counted + self._own, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch has scores."""
@@ -89,7 +92,7 @@ class StageBar(Callback):
         """What is known of an epoch at its end: its mean loss, the first score of its validation, its speed."""
         steps = math.ceil(trainer.num_training_batches / self._module.accumulate)
         epochs, total = trainer.current_epoch + 1, math.ceil(self._module.total_steps() / steps)
-        loss = float(torch.stack(self._losses).mean()) * trainer.accumulate_grad_batches
+        loss = float(torch.stack(self._losses).sum()) / max(self._counted, 1)
         scores = [
             f"{name.partition('/')[2]} {float(value):.4g}"
             for name, value in trainer.callback_metrics.items()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from maskgit_lab.lit.base import Batch, TrainedModule, ValidationMean
+from maskgit_lab.lit.base import MEAN, Batch, TrainedModule, ValidationMean
 from maskgit_lab.lit.dead_codes import CodeUse
 from maskgit_lab.lit.monitoring.measures import code_measures, gradient_norm, gradient_ratios
 from maskgit_lab.lit.parts import Part
@@ -103,7 +103,7 @@ class LitTokenizer(TrainedModule):
         self.log("tokenizer/loss", loss)
         self._log_details(losses)
         self._settle_dead_codes()
-        return {"loss": loss}
+        return {"loss": loss, MEAN: loss}
 
     def _settle_dead_codes(self) -> None:
         """Counts dead codes at the end of each window, after the average was updated."""
