@@ -47,9 +47,9 @@ class StageBar(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts to count."""
         self._epoch_began = self._trained = time.perf_counter()
-        self._items, self._own, self._is_validated = 0, 0, False
+        self._items, self._is_validated = 0, False
         self._losses: list[torch.Tensor] = []  # sums over images, on the device, which then need not be waited for
-        self._counted = 0  # images in these sums
+        self._counted = self._own = 0  # images of this process in these sums, and since the last of them
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         """Keeps the learning rate, before the schedule goes on."""
@@ -61,15 +61,16 @@ class StageBar(Callback):
         """Advances the bar, and counts the images."""
         add_images(len(batch[0]))
         loss = outputs.get(MEAN) if isinstance(outputs, dict) else None
-        self._own += len(self._module.part.rows)
         if self.has_bar:
             steps = int(self._module.ends_step(batch_idx))
             self._advance(steps, note="" if loss is None else f"loss {float(loss):.3f}")
-        self._items += len(batch[0]) * trainer.world_size
-        self._trained = time.perf_counter()
-        if loss is not None:
-            self._losses.append(loss * self._own)
-            self._counted, self._own = self._counted + self._own, 0
+        if self.in_lines:
+            self._items += len(batch[0]) * trainer.world_size
+            self._own += len(self._module.part.rows)
+            self._trained = time.perf_counter()
+            if loss is not None:
+                self._losses.append(loss * self._own)
+                self._counted, self._own = self._counted + self._own, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch has scores."""
